@@ -1,0 +1,1 @@
+//! Data structures. They know no protocol, no clock and no configuration.

@@ -1,0 +1,15 @@
+//! Rondo: a drop-in local Redis.
+//!
+//! One thread runs one poll loop that owns every client buffer and the whole keyspace, so there
+//! are no locks. `docs/architecture.md` walks through the house; this is its floor plan.
+//!
+//! Layers, lowest first; a module imports only from modules to its left
+//! (`tests/layers.rs` holds this):
+//!
+//! ```text
+//! encoding <- types <- keyspace <- {resp, config} <- server <- persist <- engine <- commands <- net <- main
+//! ```
+#![deny(unsafe_code)]
+
+pub mod config;
+pub mod encoding;
