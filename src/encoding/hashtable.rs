@@ -266,6 +266,13 @@ struct Rehash {
 // SAFETY: the table owns its elements; it is as movable between threads as they are.
 unsafe impl<T: Element + Send> Send for HashTable<T> {}
 
+/// Where an element is; see [`HashTable::find`].
+#[derive(Clone, Copy)]
+pub struct Slot {
+    bucket: NonNull<Bucket>,
+    slot: usize,
+}
+
 /// A shared look at an element.
 pub struct Ref<'a, T: Element> {
     element: ManuallyDrop<T>,
@@ -418,19 +425,49 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get`] for a caller that has the hash already.
     #[inline]
     pub fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<Ref<'_, T>> {
+        // SAFETY: nothing happens between.
+        self.find(hash, key).map(|slot| unsafe { self.at(slot) })
+    }
+
+    /// Where the element is, for a caller that has to look at it before it can say how it wants to
+    /// borrow it. Good until the table changes.
+    #[inline]
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
         let mut bucket = self.home(position(hash))?;
         loop {
             let mut found = matches(bucket.tags, tag(hash));
             while found != 0 {
+                let slot = found.trailing_zeros() as usize / 8;
                 // SAFETY: a tagged slot holds an element of this table.
-                let element = unsafe { Self::peek(bucket.pointer(found.trailing_zeros() as usize / 8)) };
-                if element.key() == key {
-                    return Some(Ref { element, _table: PhantomData });
+                if unsafe { Self::peek(bucket.pointer(slot)) }.key() == key {
+                    return Some(Slot { bucket: NonNull::from(bucket), slot });
                 }
                 found &= found - 1;
             }
             bucket = bucket.next.as_deref()?;
         }
+    }
+
+    /// # Safety
+    ///
+    /// `slot` came from [`Self::find`] and the table was not changed since.
+    #[inline]
+    pub unsafe fn at(&self, slot: Slot) -> Ref<'_, T> {
+        // SAFETY: by the contract the bucket is alive and the slot taken.
+        let element = unsafe { Self::peek(slot.bucket.as_ref().pointer(slot.slot)) };
+        Ref { element, _table: PhantomData }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Self::at`].
+    #[inline]
+    pub unsafe fn at_mut(&mut self, mut slot: Slot) -> RefMut<'_, T> {
+        // SAFETY: by the contract the bucket is alive and the slot taken; the table is borrowed mutably.
+        let bucket = unsafe { slot.bucket.as_mut() };
+        // SAFETY: the slot is taken.
+        let element = unsafe { Self::peek(bucket.pointer(slot.slot)) };
+        RefMut { element, bucket, slot: slot.slot }
     }
 
     #[inline]
@@ -441,20 +478,8 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get_mut`] for a caller that has the hash already.
     #[inline]
     pub fn get_mut_hashed(&mut self, hash: u64, key: &[u8]) -> Option<RefMut<'_, T>> {
-        let mut bucket = self.home_mut(position(hash))?;
-        loop {
-            let mut found = matches(bucket.tags, tag(hash));
-            while found != 0 {
-                let slot = found.trailing_zeros() as usize / 8;
-                // SAFETY: a tagged slot holds an element of this table.
-                let element = unsafe { Self::peek(bucket.pointer(slot)) };
-                if element.key() == key {
-                    return Some(RefMut { element, bucket, slot });
-                }
-                found &= found - 1;
-            }
-            bucket = bucket.next.as_deref_mut()?;
-        }
+        // SAFETY: nothing happens between.
+        self.find(hash, key).map(|slot| unsafe { self.at_mut(slot) })
     }
 
     /// The element with this hash prefix (its top 48 bits) that `wanted` accepts.
