@@ -1,3 +1,4 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
+pub mod glob;
 pub mod number;
