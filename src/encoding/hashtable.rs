@@ -202,14 +202,14 @@ impl Array {
 
     #[inline]
     fn bucket(&self, index: usize) -> &Bucket {
-        debug_assert!(index < self.len);
+        assert!(index < self.len);
         // SAFETY: in bounds, initialised (zero is a valid bucket), borrowed with the table.
         unsafe { &*self.buckets.as_ptr().add(index) }
     }
 
     #[inline]
     fn bucket_mut(&mut self, index: usize) -> &mut Bucket {
-        debug_assert!(index < self.len);
+        assert!(index < self.len);
         // SAFETY: as above, and the table is borrowed mutably.
         unsafe { &mut *self.buckets.as_ptr().add(index) }
     }
@@ -269,8 +269,16 @@ unsafe impl<T: Element + Send> Send for HashTable<T> {}
 /// Where an element is; see [`HashTable::find`].
 #[derive(Clone, Copy)]
 pub struct Slot {
-    bucket: NonNull<Bucket>,
+    home: Home,
+    line: usize,
     slot: usize,
+}
+
+/// A key's bucket: of which array, and its index there.
+#[derive(Clone, Copy)]
+struct Home {
+    old: bool,
+    index: usize,
 }
 
 /// A shared look at an element.
@@ -367,25 +375,35 @@ impl<T: Element> HashTable<T> {
     }
 
     #[inline]
-    fn home(&self, position: u64) -> Option<&Bucket> {
+    fn home(&self, position: u64) -> Option<Home> {
         match &self.rehash {
-            Some(rehash) if position >= rehash.boundary => Some(rehash.old.bucket(rehash.old.index(position))),
-            _ => self.array.as_ref().map(|array| array.bucket(array.index(position))),
+            Some(rehash) if position >= rehash.boundary => Some(Home { old: true, index: rehash.old.index(position) }),
+            _ => self.array.as_ref().map(|array| Home { old: false, index: array.index(position) }),
         }
     }
 
     #[inline]
-    fn home_mut(&mut self, position: u64) -> Option<&mut Bucket> {
-        match &mut self.rehash {
-            Some(rehash) if position >= rehash.boundary => {
-                let index = rehash.old.index(position);
-                Some(rehash.old.bucket_mut(index))
-            }
-            _ => self.array.as_mut().map(|array| {
-                let index = array.index(position);
-                array.bucket_mut(index)
-            }),
+    fn array(&self, old: bool) -> &Array {
+        match (&self.rehash, &self.array) {
+            (Some(rehash), _) if old => &rehash.old,
+            (_, Some(array)) => array,
+            _ => unreachable!("a home is in an array that exists"),
         }
+    }
+
+    #[inline]
+    fn bucket(&self, home: Home) -> &Bucket {
+        self.array(home.old).bucket(home.index)
+    }
+
+    #[inline]
+    fn bucket_mut(&mut self, home: Home) -> &mut Bucket {
+        let array = match (&mut self.rehash, &mut self.array) {
+            (Some(rehash), _) if home.old => &mut rehash.old,
+            (_, Some(array)) => array,
+            _ => unreachable!("a home is in an array that exists"),
+        };
+        array.bucket_mut(home.index)
     }
 
     /// # Safety
@@ -400,8 +418,8 @@ impl<T: Element> HashTable<T> {
     /// Brings the bucket of `hash` towards the cache.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
-        if let Some(bucket) = self.home(position(hash)) {
-            prefetch(bucket as *const Bucket as *const u8);
+        if let Some(home) = self.home(position(hash)) {
+            prefetch(self.bucket(home) as *const Bucket as *const u8);
         }
     }
 
@@ -409,7 +427,8 @@ impl<T: Element> HashTable<T> {
     /// [`Self::prefetch_bucket`].
     #[inline]
     pub fn prefetch_element(&self, hash: u64) {
-        if let Some(bucket) = self.home(position(hash)) {
+        if let Some(home) = self.home(position(hash)) {
+            let bucket = self.bucket(home);
             let found = matches(bucket.tags, tag(hash));
             if found != 0 {
                 prefetch(bucket.pointer(found.trailing_zeros() as usize / 8).as_ptr());
@@ -425,47 +444,50 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get`] for a caller that has the hash already.
     #[inline]
     pub fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<Ref<'_, T>> {
-        // SAFETY: nothing happens between.
-        self.find(hash, key).map(|slot| unsafe { self.at(slot) })
+        self.find(hash, key).map(|slot| self.at(slot))
     }
 
     /// Where the element is, for a caller that has to look at it before it can say how it wants to
     /// borrow it. Good until the table changes.
     #[inline]
     pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
-        let mut bucket = self.home(position(hash))?;
+        let home = self.home(position(hash))?;
+        let mut bucket = self.bucket(home);
+        let mut line = 0;
         loop {
             let mut found = matches(bucket.tags, tag(hash));
             while found != 0 {
                 let slot = found.trailing_zeros() as usize / 8;
                 // SAFETY: a tagged slot holds an element of this table.
                 if unsafe { Self::peek(bucket.pointer(slot)) }.key() == key {
-                    return Some(Slot { bucket: NonNull::from(bucket), slot });
+                    return Some(Slot { home, line, slot });
                 }
                 found &= found - 1;
             }
             bucket = bucket.next.as_deref()?;
+            line += 1;
         }
     }
 
-    /// # Safety
+    /// The element at `slot`.
     ///
-    /// `slot` came from [`Self::find`] and the table was not changed since.
+    /// # Panics
+    ///
+    /// If there is none: if the table changed since [`Self::find`], the slot may be stale.
     #[inline]
-    pub unsafe fn at(&self, slot: Slot) -> Ref<'_, T> {
-        // SAFETY: by the contract the bucket is alive and the slot taken.
-        let element = unsafe { Self::peek(slot.bucket.as_ref().pointer(slot.slot)) };
-        Ref { element, _table: PhantomData }
+    pub fn at(&self, slot: Slot) -> Ref<'_, T> {
+        let bucket = self.bucket(slot.home).lines().nth(slot.line).expect("a slot of this table");
+        assert!(bucket.tags[slot.slot] != 0);
+        // SAFETY: a tagged slot holds an element of this table.
+        Ref { element: unsafe { Self::peek(bucket.pointer(slot.slot)) }, _table: PhantomData }
     }
 
-    /// # Safety
-    ///
-    /// As for [`Self::at`].
+    /// As [`Self::at`].
     #[inline]
-    pub unsafe fn at_mut(&mut self, mut slot: Slot) -> RefMut<'_, T> {
-        // SAFETY: by the contract the bucket is alive and the slot taken; the table is borrowed mutably.
-        let bucket = unsafe { slot.bucket.as_mut() };
-        // SAFETY: the slot is taken.
+    pub fn at_mut(&mut self, slot: Slot) -> RefMut<'_, T> {
+        let bucket = self.bucket_mut(slot.home).line_mut(slot.line).expect("a slot of this table");
+        assert!(bucket.tags[slot.slot] != 0);
+        // SAFETY: a tagged slot holds an element of this table.
         let element = unsafe { Self::peek(bucket.pointer(slot.slot)) };
         RefMut { element, bucket, slot: slot.slot }
     }
@@ -478,13 +500,12 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get_mut`] for a caller that has the hash already.
     #[inline]
     pub fn get_mut_hashed(&mut self, hash: u64, key: &[u8]) -> Option<RefMut<'_, T>> {
-        // SAFETY: nothing happens between.
-        self.find(hash, key).map(|slot| unsafe { self.at_mut(slot) })
+        self.find(hash, key).map(|slot| self.at_mut(slot))
     }
 
     /// The element with this hash prefix (its top 48 bits) that `wanted` accepts.
     pub fn find_by_position(&self, hash48: u64, mut wanted: impl FnMut(&T) -> bool) -> Option<Ref<'_, T>> {
-        for pointer in self.home(hash48)?.pointers() {
+        for pointer in self.bucket(self.home(hash48)?).pointers() {
             // SAFETY: an element of this table.
             let element = unsafe { Self::peek(pointer) };
             if wanted(&element) && position(hash(element.key())) == hash48 {
@@ -505,7 +526,8 @@ impl<T: Element> HashTable<T> {
         debug_assert!(self.get_hashed(hash, element.key()).is_none(), "the key is already there");
         self.step(STEP_BUCKETS);
         self.grow_if_full();
-        self.home_mut(position(hash)).expect("just grown").insert(tag(hash), element.into_raw());
+        let home = self.home(position(hash)).expect("just grown");
+        self.bucket_mut(home).insert(tag(hash), element.into_raw());
         self.len += 1;
     }
 
@@ -516,22 +538,10 @@ impl<T: Element> HashTable<T> {
     /// [`Self::remove`] for a caller that has the hash already.
     pub fn remove_hashed(&mut self, hash: u64, key: &[u8]) -> Option<T> {
         self.step(STEP_BUCKETS);
-        let home = self.home_mut(position(hash))?;
-        let mut found = None;
-        'search: for (line, bucket) in home.lines().enumerate() {
-            let mut candidates = matches(bucket.tags, tag(hash));
-            while candidates != 0 {
-                let slot = candidates.trailing_zeros() as usize / 8;
-                // SAFETY: a tagged slot holds an element of this table.
-                if unsafe { Self::peek(bucket.pointer(slot)) }.key() == key {
-                    found = Some((line, slot, bucket.pointer(slot)));
-                    break 'search;
-                }
-                candidates &= candidates - 1;
-            }
-        }
-        let (line, slot, pointer) = found?;
-        home.remove(line, slot);
+        let slot = self.find(hash, key)?;
+        let home = self.bucket_mut(slot.home);
+        let pointer = home.line_mut(slot.line).expect("just found").pointer(slot.slot);
+        home.remove(slot.line, slot.slot);
         self.len -= 1;
         self.shrink_if_sparse();
         // SAFETY: just taken out of its slot, so this is the only owner.

@@ -1,5 +1,7 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
+pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod number;
 pub mod size_class;
