@@ -13,3 +13,5 @@
 
 pub mod config;
 pub mod encoding;
+pub mod keyspace;
+pub mod types;

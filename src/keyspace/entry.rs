@@ -17,7 +17,7 @@
 use crate::encoding::hashtable::{Element, RefMut};
 use crate::encoding::size_class::size_class;
 use crate::types::string::{INLINE_MAX, LargeString, NewString, StringRef};
-use crate::types::{Collection, Encoding, Type, drop_collection};
+use crate::types::{Collection, Encoding, Type, copy_collection, drop_collection, free_effort, memory_usage};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, size_of};
@@ -29,6 +29,8 @@ const EXPIRES: u8 = 0x20;
 const LONG_KEY: u8 = 0x40;
 const HEADER: usize = 4;
 const LONG_VALUE: u8 = 0xff;
+/// Freeing up to this many blocks is cheaper than handing them to another thread.
+const LAZY_FREE_EFFORT: usize = 64;
 
 /// See the module's description. Owns its block.
 pub struct Entry(NonNull<u8>);
@@ -257,7 +259,7 @@ impl Entry {
             let mut digits = itoa::Buffer::new();
             let mut bytes = bytes::BytesMut::with_capacity(size_class(2 * string.bytes(&mut digits).len().max(16)));
             bytes.extend_from_slice(string.bytes(&mut digits));
-            self.set_string(NewString::Large(LargeString::from(bytes)));
+            self.set_string(NewString::Large(Box::new(LargeString::from(bytes))));
         }
         // SAFETY: as in `string`, and the entry is borrowed mutably.
         Some(unsafe { self.block_pointer().cast::<LargeString>().as_mut() })
@@ -334,6 +336,34 @@ impl Entry {
         // SAFETY: the type matches; the copy is never dropped and cannot outlive the entry.
         let value = ManuallyDrop::new(unsafe { C::from_raw(encoding, pointer) });
         Some(CollectionRef { value, _entry: PhantomData })
+    }
+
+    /// Whether freeing the value may take long enough to be done off the loop.
+    pub fn is_costly_to_free(&self) -> bool {
+        // SAFETY: the entry's own value.
+        self.owned_block().is_some_and(|(encoding, pointer)| unsafe { free_effort(encoding, pointer) } > LAZY_FREE_EFFORT)
+    }
+
+    /// Allocated bytes of the whole entry.
+    pub fn memory_usage(&self) -> usize {
+        // SAFETY: the entry's own value.
+        self.allocated() + self.owned_block().map_or(0, |(encoding, pointer)| unsafe { memory_usage(encoding, pointer) })
+    }
+
+    /// A copy under another key.
+    pub fn duplicate(&self, key: &[u8], expire_at: Option<i64>) -> Entry {
+        let value_at = self.value_at();
+        let value_size = self.size() - value_at;
+        let (mut entry, at) = Entry::allocate(key, self.encoding(), value_size, expire_at, self.clock());
+        match self.owned_block() {
+            None => entry.write(at, self.slice(value_at, value_size)),
+            Some((encoding, pointer)) => {
+                // SAFETY: the entry's own value.
+                let copy = unsafe { copy_collection(encoding, pointer) };
+                entry.write(at, &copy.as_ptr().expose_provenance().to_ne_bytes());
+            }
+        }
+        entry
     }
 
     /// The same entry, value and all, under another key.

@@ -1,10 +1,11 @@
 //! The Redis types. Each chooses its encoding and owns its mutations; none knows the protocol.
 //!
-//! To add a type: its module, its [`Encoding`]s, its arm in [`drop_collection`].
+//! To add a type: its module, its [`Encoding`]s, its arm in `with_collection`.
 #![allow(unsafe_code)]
 
 pub mod string;
 
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 /// What TYPE answers.
@@ -65,25 +66,92 @@ impl Encoding {
 /// # Safety
 ///
 /// `from_raw` turns what `into_raw` gave back into the same value, and `into_raw` answers only
-/// encodings that [`drop_collection`] hands to this type.
-pub unsafe trait Collection: Sized {
+/// encodings that `with_collection` hands to this type.
+pub unsafe trait Collection: Sized + Clone {
     const TYPE: Type;
     fn into_raw(self) -> (Encoding, NonNull<u8>);
     /// # Safety
     ///
-    /// The parts came from one `into_raw` of this type and are turned back only once.
+    /// The parts came from one `into_raw` of this type and are turned back only once, or not
+    /// dropped.
     unsafe fn from_raw(encoding: Encoding, pointer: NonNull<u8>) -> Self;
+    /// About how many blocks it takes to free the value.
+    fn free_effort(&self) -> usize;
+    /// Allocated bytes, for MEMORY USAGE.
+    fn memory_usage(&self) -> usize;
+}
+
+/// Calls `$f` (generic over the collection) for the type that has `$encoding`.
+macro_rules! with_collection {
+    ($encoding:expr, $f:ident ( $($argument:expr),* )) => {
+        match $encoding {
+            Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
+            Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
+        }
+    };
 }
 
 /// Drops a value that is known by its encoding only.
 ///
 /// # Safety
 ///
-/// The parts came from `into_raw` of the type that has this encoding, and are not used again.
+/// For this and the functions below: the parts came from `into_raw` of a collection that is alive.
 pub unsafe fn drop_collection(encoding: Encoding, pointer: NonNull<u8>) {
-    match encoding {
-        Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
-        // SAFETY: by the contract.
-        Encoding::Large => drop(unsafe { string::LargeString::from_raw(encoding, pointer) }),
+    unsafe fn f<C: Collection>(encoding: Encoding, pointer: NonNull<u8>) {
+        // SAFETY: by the contract; not used again.
+        drop(unsafe { C::from_raw(encoding, pointer) })
     }
+    // SAFETY: by the contract.
+    unsafe { with_collection!(encoding, f(encoding, pointer)) }
+}
+
+/// # Safety
+///
+/// As for [`drop_collection`].
+unsafe fn borrowed<C: Collection>(encoding: Encoding, pointer: NonNull<u8>) -> ManuallyDrop<C> {
+    // SAFETY: by the contract; never dropped.
+    ManuallyDrop::new(unsafe { C::from_raw(encoding, pointer) })
+}
+
+/// A copy of a value; it has the same encoding.
+///
+/// # Safety
+///
+/// As for [`drop_collection`].
+pub unsafe fn copy_collection(encoding: Encoding, pointer: NonNull<u8>) -> NonNull<u8> {
+    unsafe fn f<C: Collection>(encoding: Encoding, pointer: NonNull<u8>) -> NonNull<u8> {
+        // SAFETY: by the contract.
+        let value = unsafe { borrowed::<C>(encoding, pointer) };
+        C::clone(&value).into_raw().1
+    }
+    // SAFETY: by the contract.
+    unsafe { with_collection!(encoding, f(encoding, pointer)) }
+}
+
+/// [`Collection::free_effort`] of a value.
+///
+/// # Safety
+///
+/// As for [`drop_collection`].
+pub unsafe fn free_effort(encoding: Encoding, pointer: NonNull<u8>) -> usize {
+    unsafe fn f<C: Collection>(encoding: Encoding, pointer: NonNull<u8>) -> usize {
+        // SAFETY: by the contract.
+        unsafe { borrowed::<C>(encoding, pointer) }.free_effort()
+    }
+    // SAFETY: by the contract.
+    unsafe { with_collection!(encoding, f(encoding, pointer)) }
+}
+
+/// [`Collection::memory_usage`] of a value.
+///
+/// # Safety
+///
+/// As for [`drop_collection`].
+pub unsafe fn memory_usage(encoding: Encoding, pointer: NonNull<u8>) -> usize {
+    unsafe fn f<C: Collection>(encoding: Encoding, pointer: NonNull<u8>) -> usize {
+        // SAFETY: by the contract.
+        unsafe { borrowed::<C>(encoding, pointer) }.memory_usage()
+    }
+    // SAFETY: by the contract.
+    unsafe { with_collection!(encoding, f(encoding, pointer)) }
 }

@@ -19,7 +19,7 @@ pub enum NewString<'a> {
     Embstr(&'a [u8]),
     /// At most [`INLINE_MAX`] bytes.
     Raw(&'a [u8]),
-    Large(LargeString),
+    Large(Box<LargeString>),
 }
 
 impl<'a> NewString<'a> {
@@ -39,7 +39,7 @@ impl<'a> NewString<'a> {
 
     /// As [`NewString::new`], for a value that came in a buffer of its own: kept without a copy.
     pub fn from_bytes(value: &'a Bytes) -> Self {
-        if value.len() <= INLINE_MAX { Self::new(value) } else { NewString::Large(LargeString::from(value.clone())) }
+        if value.len() <= INLINE_MAX { Self::new(value) } else { NewString::Large(Box::new(LargeString::from(value.clone()))) }
     }
 
     /// The encoding of a value that came about by modification (APPEND, SETRANGE, SETBIT).
@@ -47,7 +47,7 @@ impl<'a> NewString<'a> {
         if value.len() <= INLINE_MAX {
             NewString::Raw(value)
         } else {
-            NewString::Large(LargeString::from(Bytes::copy_from_slice(value)))
+            NewString::Large(Box::new(LargeString::from(Bytes::copy_from_slice(value))))
         }
     }
 
@@ -144,7 +144,7 @@ impl LargeString {
 
     /// Allocated bytes, for MEMORY USAGE.
     pub fn allocated(&self) -> usize {
-        size_of::<LargeString>()
+        size_of::<Block>()
             + match &self.0 {
                 Block::Shared(bytes) => bytes.len(),
                 Block::Growing(bytes) => bytes.capacity(),
@@ -172,16 +172,24 @@ impl LargeString {
     }
 }
 
-// SAFETY: a boxed LargeString, and only it, goes by Encoding::Large.
-unsafe impl Collection for LargeString {
+// SAFETY: the box of a LargeString, and only it, goes by Encoding::Large.
+unsafe impl Collection for Box<LargeString> {
     const TYPE: Type = Type::String;
 
     fn into_raw(self) -> (Encoding, NonNull<u8>) {
-        (Encoding::Large, NonNull::from(Box::leak(Box::new(self))).cast())
+        (Encoding::Large, NonNull::from(Box::leak(self)).cast())
     }
 
     unsafe fn from_raw(_: Encoding, pointer: NonNull<u8>) -> Self {
         // SAFETY: by the contract the pointer came from `into_raw` above.
-        *unsafe { Box::from_raw(pointer.as_ptr().cast::<LargeString>()) }
+        unsafe { Box::from_raw(pointer.as_ptr().cast()) }
+    }
+
+    fn free_effort(&self) -> usize {
+        1
+    }
+
+    fn memory_usage(&self) -> usize {
+        self.allocated()
     }
 }

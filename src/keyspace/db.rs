@@ -1,0 +1,131 @@
+//! One database: its keys, and the index of those that expire.
+
+use super::entry::Entry;
+use crate::encoding::due_index::DueIndex;
+use crate::encoding::hashtable::{Element, HashTable};
+
+/// The keys are in `table`; every key with an expiry is also in `due`, by its hash. Only this file
+/// changes an expiry or takes an entry out of the table, so the two agree.
+#[derive(Default)]
+pub struct Db {
+    pub(super) table: HashTable<Entry>,
+    due: Option<Box<DueIndex>>,
+    volatile: usize,
+    /// The sum of all expiry times, for INFO's average.
+    expiry_sum: i128,
+}
+
+/// What the due index keeps of a key's hash.
+fn hash48(hash: u64) -> u64 {
+    hash >> 16
+}
+
+/// The due index has no negative times; what expired before 1970 expired.
+fn due(expire_at: i64) -> u64 {
+    expire_at.max(0) as u64
+}
+
+impl Db {
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Keys with an expiry.
+    pub fn volatile(&self) -> usize {
+        self.volatile
+    }
+
+    /// The mean time to live of the keys with an expiry, in milliseconds.
+    pub fn average_ttl(&self, now_ms: i64) -> i64 {
+        match self.volatile {
+            0 => 0,
+            n => ((self.expiry_sum / n as i128) as i64 - now_ms).max(0),
+        }
+    }
+
+    pub fn table(&self) -> &HashTable<Entry> {
+        &self.table
+    }
+
+    /// For rehashing and prefetching; entries go in and out by the methods below.
+    pub fn step_rehash(&mut self, buckets: usize) -> bool {
+        self.table.step(buckets);
+        self.table.is_rehashing()
+    }
+
+    /// Adds an entry whose key is not there yet.
+    pub(super) fn insert_new(&mut self, hash: u64, entry: Entry, now_ms: i64) {
+        if let Some(expire_at) = entry.expire_at() {
+            self.index(hash, expire_at, now_ms);
+        }
+        self.table.insert_new_hashed(hash, entry);
+    }
+
+    pub(super) fn take(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let entry = self.table.remove_hashed(hash, key)?;
+        if let Some(expire_at) = entry.expire_at() {
+            self.unindex(expire_at);
+        }
+        Some(entry)
+    }
+
+    /// Sets, changes or removes the expiry of a key; false if there is no such key.
+    pub(super) fn set_expire_at(&mut self, hash: u64, key: &[u8], expire_at: Option<i64>, now_ms: i64) -> bool {
+        let Some(mut entry) = self.table.get_mut_hashed(hash, key) else { return false };
+        let before = entry.expire_at();
+        if before != expire_at {
+            entry.set_expire_at(expire_at);
+            drop(entry);
+            if let Some(before) = before {
+                self.unindex(before);
+            }
+            if let Some(expire_at) = expire_at {
+                self.index(hash, expire_at, now_ms);
+            }
+        }
+        true
+    }
+
+    fn index(&mut self, hash: u64, expire_at: i64, now_ms: i64) {
+        self.volatile += 1;
+        self.expiry_sum += expire_at as i128;
+        let index = self.due.get_or_insert_with(|| Box::new(DueIndex::new(due(now_ms))));
+        index.insert(due(expire_at), hash48(hash));
+    }
+
+    fn unindex(&mut self, expire_at: i64) {
+        self.volatile -= 1;
+        self.expiry_sum -= expire_at as i128;
+        if self.volatile == 0 {
+            self.due = None;
+        } else if let Some(index) = &mut self.due {
+            let table = &self.table;
+            index.forget(due(expire_at), |at, hash48| is_due_at(table, at, hash48));
+        }
+    }
+
+    /// The key of an entry that is due at `now_ms`, if there is one. Looks at up to `budget` items of
+    /// the index in passing.
+    pub(super) fn pop_due(&mut self, now_ms: i64, budget: usize) -> Option<Vec<u8>> {
+        let index = self.due.as_mut()?;
+        while let Some((at, hash48)) = index.pop_due(due(now_ms), budget) {
+            if let Some(entry) = self.table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at)) {
+                return Some(entry.key().to_vec());
+            }
+        }
+        None
+    }
+
+    /// When to look for due keys again.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.due.as_ref().and_then(|index| index.next_due_ms())
+    }
+}
+
+fn is_due_at(table: &HashTable<Entry>, at: u64, hash48: u64) -> bool {
+    table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at)).is_some()
+}

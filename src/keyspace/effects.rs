@@ -1,0 +1,118 @@
+//! What a command did, as data. The keyspace calls nobody: whoever runs a command drains its
+//! effects once, into the append-only file, replicas, notifications and waiters.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// Classes of keyspace events, as `notify-keyspace-events` names them.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+    pub struct EventClass: u32 {
+        const KEYSPACE = 1 << 0; // K
+        const KEYEVENT = 1 << 1; // E
+        const GENERIC = 1 << 2; // g
+        const STRING = 1 << 3; // $
+        const LIST = 1 << 4; // l
+        const SET = 1 << 5; // s
+        const HASH = 1 << 6; // h
+        const ZSET = 1 << 7; // z
+        const EXPIRED = 1 << 8; // x
+        const EVICTED = 1 << 9; // e
+        const STREAM = 1 << 10; // t
+        const KEY_MISS = 1 << 11; // m
+        const NEW = 1 << 14; // n
+    }
+}
+
+/// One keyspace event, such as `set` of class [`EventClass::STRING`].
+#[derive(Debug)]
+pub struct Event {
+    pub class: EventClass,
+    pub name: &'static str,
+    pub db: usize,
+    pub key: Box<[u8]>,
+}
+
+/// How the command that ran is to be repeated by the append-only file and by replicas.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Propagate {
+    /// As it came, if it changed anything.
+    #[default]
+    Request,
+    /// As the commands in [`Effects::rewritten`] alone.
+    Instead,
+}
+
+/// Commands to propagate, laid out flat so that a steady state allocates nothing.
+#[derive(Default)]
+pub struct Commands {
+    bytes: Vec<u8>,
+    argument_ends: Vec<usize>,
+    /// For each command its database and the end of its arguments in `argument_ends`.
+    commands: Vec<(usize, usize)>,
+}
+
+impl Commands {
+    pub fn push(&mut self, db: usize, arguments: &[&[u8]]) {
+        for argument in arguments {
+            self.bytes.extend_from_slice(argument);
+            self.argument_ends.push(self.bytes.len());
+        }
+        self.commands.push((db, self.argument_ends.len()));
+    }
+
+    pub fn len(&self) -> usize {
+        self.commands.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// Each command's database and arguments.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, impl ExactSizeIterator<Item = &[u8]>)> {
+        let starts = std::iter::once(0).chain(self.commands.iter().map(|c| c.1));
+        self.commands.iter().zip(starts).map(move |(&(db, end), start)| {
+            let argument = move |i: usize| {
+                let from = if i == 0 { 0 } else { self.argument_ends[i - 1] };
+                &self.bytes[from..self.argument_ends[i]]
+            };
+            (db, (start..end).map(argument))
+        })
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.argument_ends.clear();
+        self.commands.clear();
+    }
+}
+
+/// See the module's description.
+#[derive(Default)]
+pub struct Effects {
+    /// Changes to the data set; a command that made none is not propagated.
+    pub dirty: u64,
+    pub propagate: Propagate,
+    /// Deletions of keys found expired or evicted; they go before the command itself.
+    pub deleted: Commands,
+    /// What to propagate with [`Propagate::Instead`].
+    pub rewritten: Commands,
+    pub events: Vec<Event>,
+    /// The classes somebody wants to hear of; others are not recorded.
+    pub wanted_events: EventClass,
+}
+
+impl Effects {
+    /// Propagate `arguments` instead of the command as it came. Several calls add up.
+    pub fn propagate_instead(&mut self, db: usize, arguments: &[&[u8]]) {
+        self.propagate = Propagate::Instead;
+        self.rewritten.push(db, arguments);
+    }
+
+    #[inline]
+    pub fn notify(&mut self, class: EventClass, name: &'static str, db: usize, key: &[u8]) {
+        if self.wanted_events.intersects(class) {
+            self.events.push(Event { class, name, db, key: key.into() });
+        }
+    }
+}

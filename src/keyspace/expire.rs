@@ -1,0 +1,66 @@
+//! Keys whose time has come: deleted when found, and actively in the order of their due times.
+
+use super::{EventClass, Garbage, Keyspace};
+
+/// What to do about a key that is past its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExpiryMode {
+    /// It is gone: delete it and tell.
+    Delete,
+    /// It is hidden, but somebody else decides when it goes: the primary, or the end of a pause.
+    Hide,
+    /// It is there: while loading, time stands still.
+    Ignore,
+}
+
+impl Keyspace {
+    #[inline]
+    pub(super) fn is_expired(&self, expire_at: i64) -> bool {
+        expire_at < self.now_ms && self.expiry_mode != ExpiryMode::Ignore
+    }
+
+    /// Deletes a key that a lookup found past its time, if that is ours to do.
+    #[cold]
+    pub(super) fn found_expired(&mut self, hash: u64, key: &[u8]) {
+        if self.expiry_mode == ExpiryMode::Delete {
+            self.expire(hash, key);
+        }
+    }
+
+    fn expire(&mut self, hash: u64, key: &[u8]) {
+        let selected = self.selected;
+        let Some(entry) = self.dbs[selected].take(hash, key) else { return };
+        let lazy = self.options.lazy_expire;
+        if lazy && entry.is_costly_to_free() {
+            self.lazy_free.push(Garbage::Entry(entry));
+        }
+        self.stats.expired += 1;
+        let delete: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
+        self.effects.deleted.push(selected, &[delete, key]);
+        self.effects.notify(EventClass::EXPIRED, "expired", selected, key);
+    }
+
+    /// Deletes up to `count` due keys of one database; true if there may be more.
+    pub fn expire_due(&mut self, db: usize, count: usize) -> bool {
+        if self.expiry_mode != ExpiryMode::Delete {
+            return false;
+        }
+        let selected = std::mem::replace(&mut self.selected, db);
+        let mut done = 0;
+        // Due means before now, as for lookups: a key lives through its last millisecond.
+        while done < count
+            && let Some(key) = self.dbs[db].pop_due(self.now_ms - 1, count)
+        {
+            let hash = crate::encoding::hash::hash(&key);
+            self.expire(hash, &key);
+            done += 1;
+        }
+        self.selected = selected;
+        done == count
+    }
+
+    /// When [`Self::expire_due`] has work again, in milliseconds of the Unix epoch.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.dbs.iter().filter_map(|db| db.next_due_ms()).min()
+    }
+}

@@ -1,0 +1,465 @@
+//! The keyspace: all databases, and what every command does to them.
+//!
+//! A command works on the selected database. It looks keys up with [`Keyspace::read`] or
+//! [`Keyspace::write`] and their typed forms, changes them by the methods here or through the
+//! guards these return, and reports each change by [`Keyspace::changed`]. The keyspace calls nobody:
+//! what happened is left in [`Effects`].
+//!
+//! * `entry`   one key, its value, expiry and access clock, in one allocation
+//! * `db`      one database: the table and the index of due times
+//! * `expire`  deleting keys whose time has come
+//! * `effects` what a command did
+
+mod db;
+mod effects;
+mod entry;
+mod expire;
+
+pub use db::Db;
+pub use effects::{Commands, Effects, Event, EventClass, Propagate};
+pub use entry::{CollectionMut, CollectionRef, Entry};
+pub use expire::ExpiryMode;
+
+use crate::encoding::hash::hash;
+use crate::encoding::hashtable::{Element, Ref, RefMut, Slot};
+use crate::types::Collection;
+use crate::types::string::{LargeString, NewString, StringRef};
+
+/// The key holds a value of another type than the command is for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WrongType;
+
+/// Counters for INFO.
+#[derive(Default)]
+pub struct KeyspaceStats {
+    pub hits: u64,
+    pub misses: u64,
+    pub expired: u64,
+}
+
+/// Choices of the configuration that the keyspace needs.
+#[derive(Default, Clone)]
+pub struct KeyspaceOptions {
+    pub lazy_expire: bool,
+    pub lazy_server_del: bool,
+    pub lazy_user_del: bool,
+    pub lazy_user_flush: bool,
+}
+
+pub struct Keyspace {
+    dbs: Vec<Db>,
+    selected: usize,
+    pub effects: Effects,
+    pub stats: KeyspaceStats,
+    pub options: KeyspaceOptions,
+    pub expiry_mode: ExpiryMode,
+    /// The time of the command that runs, in milliseconds of the Unix epoch.
+    pub now_ms: i64,
+    /// What lookups stamp entries with; None leaves stamps alone (CLIENT NO-TOUCH, a live child).
+    pub access_clock: Option<u32>,
+    pub rng: fastrand::Rng,
+    /// Values to be freed off the loop.
+    pub lazy_free: Vec<Garbage>,
+    /// The first key of the request that runs and its hash, computed when the request was batched.
+    /// The pointer is compared, never followed.
+    hint: (*const u8, usize, u64),
+}
+
+impl Keyspace {
+    pub fn new(databases: usize, seed: u64) -> Keyspace {
+        Keyspace {
+            dbs: (0..databases).map(|_| Db::default()).collect(),
+            selected: 0,
+            effects: Effects::default(),
+            stats: KeyspaceStats::default(),
+            options: KeyspaceOptions::default(),
+            expiry_mode: ExpiryMode::Delete,
+            now_ms: 0,
+            access_clock: Some(0),
+            rng: fastrand::Rng::with_seed(seed),
+            lazy_free: Vec::new(),
+            hint: (std::ptr::null(), 0, 0),
+        }
+    }
+
+    pub fn databases(&self) -> usize {
+        self.dbs.len()
+    }
+
+    pub fn selected(&self) -> usize {
+        self.selected
+    }
+
+    pub fn select(&mut self, db: usize) {
+        assert!(db < self.dbs.len());
+        self.selected = db;
+    }
+
+    /// The selected database.
+    #[inline]
+    pub fn db(&self) -> &Db {
+        &self.dbs[self.selected]
+    }
+
+    #[inline]
+    fn db_mut(&mut self) -> &mut Db {
+        &mut self.dbs[self.selected]
+    }
+
+    pub fn dbs(&self) -> &[Db] {
+        &self.dbs
+    }
+
+    /// The hash of `key` was computed before; it is good until the next hint.
+    #[inline]
+    pub fn hint_hash(&mut self, key: &[u8], hash: u64) {
+        self.hint = (key.as_ptr(), key.len(), hash);
+    }
+
+    pub fn clear_hint(&mut self) {
+        self.hint = (std::ptr::null(), 0, 0);
+    }
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u64 {
+        if std::ptr::eq(key.as_ptr(), self.hint.0) && key.len() == self.hint.1 { self.hint.2 } else { hash(key) }
+    }
+
+    // ---- looking up
+
+    /// Finds a live key; one found expired is deleted on the way.
+    #[inline]
+    fn find_live(&mut self, key: &[u8]) -> Option<(u64, Slot)> {
+        let hash = self.hash(key);
+        let slot = self.db().table.find(hash, key)?;
+        if let Some(at) = self.db().table.at(slot).expire_at()
+            && self.is_expired(at)
+        {
+            self.found_expired(hash, key);
+            return None;
+        }
+        Some((hash, slot))
+    }
+
+    /// A key for a command that only reads it: counts a hit or a miss, and marks the key used.
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<Ref<'_, Entry>> {
+        match self.find_live(key) {
+            Some((_, slot)) => {
+                self.stats.hits += 1;
+                self.touch(slot);
+                Some(self.db().table.at(slot))
+            }
+            None => {
+                self.stats.misses += 1;
+                self.effects.notify(EventClass::KEY_MISS, "keymiss", self.selected, key);
+                None
+            }
+        }
+    }
+
+    /// A key for a command that may change it. The expiry must not be changed through this.
+    #[inline]
+    pub fn write(&mut self, key: &[u8]) -> Option<RefMut<'_, Entry>> {
+        let (_, slot) = self.find_live(key)?;
+        self.touch(slot);
+        Some(self.db_mut().table.at_mut(slot))
+    }
+
+    /// A key for a look that leaves no trace: neither counted nor marked.
+    pub fn peek(&mut self, key: &[u8]) -> Option<Ref<'_, Entry>> {
+        let (_, slot) = self.find_live(key)?;
+        Some(self.db().table.at(slot))
+    }
+
+    #[inline]
+    fn touch(&mut self, slot: Slot) {
+        if let Some(clock) = self.access_clock {
+            self.db_mut().table.at_mut(slot).set_clock(clock);
+        }
+    }
+
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.find_live(key).is_some()
+    }
+
+    /// The string at `key`, to be read.
+    #[inline]
+    pub fn read_string<R>(&mut self, key: &[u8], f: impl FnOnce(Option<StringRef>) -> R) -> Result<R, WrongType> {
+        match self.read(key) {
+            None => Ok(f(None)),
+            Some(entry) => Ok(f(Some(entry.string().ok_or(WrongType)?))),
+        }
+    }
+
+    /// The collection at `key`, to be read: `f` gets None if there is no such key.
+    #[inline]
+    pub fn read_collection<C: Collection, R>(&mut self, key: &[u8], f: impl FnOnce(Option<&C>) -> R) -> Result<R, WrongType> {
+        match self.read(key) {
+            None => Ok(f(None)),
+            Some(entry) => Ok(f(Some(&*entry.collection::<C>().ok_or(WrongType)?))),
+        }
+    }
+
+    /// The collection at `key`, to be changed. Delete the key if it ends up empty.
+    #[inline]
+    pub fn write_collection<C: Collection>(&mut self, key: &[u8]) -> Result<Option<CollectionMut<'_, C>>, WrongType> {
+        match self.write(key) {
+            None => Ok(None),
+            Some(entry) => CollectionMut::new(entry).ok_or(WrongType).map(Some),
+        }
+    }
+
+    /// As [`Self::write_collection`]; a missing key gets the value `new` first.
+    pub fn write_collection_or<C: Collection>(&mut self, key: &[u8], new: impl FnOnce() -> C) -> Result<CollectionMut<'_, C>, WrongType> {
+        let slot = match self.find_live(key) {
+            Some((_, slot)) => slot,
+            None => {
+                self.add(Entry::with_collection(key, new(), None, self.new_clock()));
+                self.effects.notify(EventClass::NEW, "new", self.selected, key);
+                self.db().table.find(self.hash(key), key).expect("just added")
+            }
+        };
+        self.touch(slot);
+        CollectionMut::new(self.db_mut().table.at_mut(slot)).ok_or(WrongType)
+    }
+
+    // ---- changing
+
+    /// Reports one change of `key`: it counts, and whoever cares hears of it.
+    #[inline]
+    pub fn changed(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
+        self.effects.dirty += 1;
+        self.effects.notify(class, event, self.selected, key);
+    }
+
+    /// The clock of an entry that is made now.
+    fn new_clock(&self) -> u32 {
+        self.access_clock.unwrap_or(0)
+    }
+
+    /// Adds an entry whose key is not there.
+    fn add(&mut self, entry: Entry) {
+        let (hash, now_ms) = (self.hash(entry.key()), self.now_ms);
+        self.db_mut().insert_new(hash, entry, now_ms);
+    }
+
+    /// Sets `key` to a string, whatever it was. Its expiry goes unless `keep_ttl`.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], value: NewString, keep_ttl: bool) {
+        match self.find_live(key) {
+            Some((hash, slot)) => {
+                let clock = self.new_clock();
+                let lazy = self.options.lazy_server_del;
+                let mut entry = self.dbs[self.selected].table.at_mut(slot);
+                entry.set_clock(clock);
+                let expires = entry.expire_at().is_some();
+                if lazy && entry.is_costly_to_free() {
+                    drop(entry);
+                    let old = self.db_mut().take(hash, key).expect("just found");
+                    let expire_at = old.expire_at().filter(|_| keep_ttl);
+                    self.lazy_free.push(Garbage::Entry(old));
+                    self.add(Entry::with_string(key, value, expire_at, clock));
+                    return;
+                }
+                entry.set_string(value);
+                drop(entry);
+                if expires && !keep_ttl {
+                    self.db_mut().set_expire_at(hash, key, None, 0);
+                }
+            }
+            None => {
+                self.add(Entry::with_string(key, value, None, self.new_clock()));
+                self.effects.notify(EventClass::NEW, "new", self.selected, key);
+            }
+        }
+    }
+
+    /// The string at `key` in a form that grows in place; a missing key becomes an empty string.
+    pub fn string_mut(&mut self, key: &[u8]) -> Result<StringMut<'_>, WrongType> {
+        if !self.exists(key) {
+            self.set_string(key, NewString::Raw(b""), false);
+        }
+        let entry = self.write(key).expect("set above");
+        if entry.string().is_none() {
+            return Err(WrongType);
+        }
+        Ok(StringMut(entry))
+    }
+
+    /// Deletes `key`; true if it was there. Reports nothing: see [`Self::changed`].
+    pub fn delete(&mut self, key: &[u8]) -> bool {
+        let Some((hash, _)) = self.find_live(key) else { return false };
+        let entry = self.db_mut().take(hash, key).expect("just found");
+        let lazy = self.options.lazy_user_del;
+        self.discard(entry, lazy);
+        true
+    }
+
+    /// As [`Self::delete`], the value being freed off the loop if that takes long (UNLINK).
+    pub fn unlink(&mut self, key: &[u8]) -> bool {
+        let Some(entry) = self.take(key) else { return false };
+        self.discard(entry, true);
+        true
+    }
+
+    /// As [`Self::delete`] for a key that another command replaces or that a collection left empty.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        let Some(entry) = self.take(key) else { return false };
+        let lazy = self.options.lazy_server_del;
+        self.discard(entry, lazy);
+        true
+    }
+
+    fn discard(&mut self, entry: Entry, lazy: bool) {
+        if lazy && entry.is_costly_to_free() {
+            self.lazy_free.push(Garbage::Entry(entry));
+        }
+    }
+
+    /// Takes a live entry out, to move or rename it.
+    pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        let (hash, _) = self.find_live(key)?;
+        self.db_mut().take(hash, key)
+    }
+
+    /// Puts an entry in, in the place of any that has its key.
+    pub fn put(&mut self, entry: Entry) {
+        self.remove(entry.key());
+        self.add(entry);
+    }
+
+    /// Sets (in milliseconds of the Unix epoch) or removes the expiry; false if there is no such key.
+    pub fn set_expire_at(&mut self, key: &[u8], expire_at: Option<i64>) -> bool {
+        let (hash, now_ms) = (self.hash(key), self.now_ms);
+        self.db_mut().set_expire_at(hash, key, expire_at, now_ms)
+    }
+
+    /// Empties one database, or all; gives the number of keys that went.
+    pub fn flush(&mut self, db: Option<usize>, lazy: bool) -> usize {
+        let range = match db {
+            Some(db) => db..db + 1,
+            None => 0..self.dbs.len(),
+        };
+        let mut removed = 0;
+        for db in &mut self.dbs[range] {
+            removed += db.len();
+            let old = std::mem::take(db);
+            if lazy && !old.is_empty() {
+                self.lazy_free.push(Garbage::Db(old));
+            }
+        }
+        removed
+    }
+
+    pub fn swap_databases(&mut self, a: usize, b: usize) {
+        self.dbs.swap(a, b);
+    }
+
+    // ---- walking
+
+    /// Calls `visit` for live entries from `cursor` on, until about `count` were seen; gives the
+    /// cursor to go on with, 0 at the end. Every key that is there throughout is visited.
+    pub fn scan(&mut self, cursor: u64, count: usize, mut visit: impl FnMut(&Entry)) -> u64 {
+        let mut cursor = cursor;
+        let mut seen = 0;
+        // Nearly empty buckets count too, so that a sparse table cannot hold the loop up.
+        let mut buckets = count.saturating_mul(10);
+        let mut expired = Vec::new();
+        loop {
+            let this = &*self;
+            cursor = this.db().table.scan(cursor, |entry| {
+                seen += 1;
+                if entry.expire_at().is_some_and(|at| this.is_expired(at)) {
+                    expired.push(entry.key().to_vec());
+                } else {
+                    visit(entry);
+                }
+            });
+            buckets = buckets.saturating_sub(1);
+            if cursor == 0 || seen >= count || buckets == 0 {
+                break;
+            }
+        }
+        for key in expired {
+            self.exists(&key);
+        }
+        cursor
+    }
+
+    /// All live entries of the selected database.
+    pub fn iter(&self) -> impl Iterator<Item = Ref<'_, Entry>> {
+        self.db().table.iter().filter(|entry| !entry.expire_at().is_some_and(|at| self.is_expired(at)))
+    }
+
+    /// A random live key of the selected database.
+    pub fn random_key(&mut self) -> Option<Vec<u8>> {
+        // Where all keys are expired but may not be deleted, give up after a while.
+        for _ in 0..100 {
+            let rng = &mut self.rng;
+            let key = self.dbs[self.selected].table.random(|| rng.u64(..))?.key().to_vec();
+            if self.exists(&key) {
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Moves a little of any rehash under way; true if there is more to do.
+    pub fn step_rehash(&mut self, buckets: usize) -> bool {
+        self.dbs.iter_mut().fold(false, |more, db| db.step_rehash(buckets) | more)
+    }
+
+    /// Brings what `hash` may find in the selected database towards the cache, in two stages.
+    #[inline]
+    pub fn prefetch_bucket(&self, db: usize, hash: u64) {
+        self.dbs[db].table.prefetch_bucket(hash);
+    }
+
+    #[inline]
+    pub fn prefetch_entry(&self, db: usize, hash: u64) {
+        self.dbs[db].table.prefetch_element(hash);
+    }
+}
+
+/// Values to be freed off the loop.
+pub enum Garbage {
+    Entry(Entry),
+    Db(Db),
+}
+
+impl Garbage {
+    /// For INFO's `lazyfree_pending_objects`.
+    pub fn objects(&self) -> usize {
+        match self {
+            Garbage::Entry(_) => 1,
+            Garbage::Db(db) => db.len(),
+        }
+    }
+}
+
+/// A string in an entry, to be changed in place.
+pub struct StringMut<'a>(RefMut<'a, Entry>);
+
+impl StringMut<'_> {
+    pub fn get(&self) -> StringRef<'_> {
+        self.0.string().expect("checked when made")
+    }
+
+    /// The bytes, if they can be changed without changing their number and without a copy.
+    pub fn fixed(&mut self) -> Option<&mut [u8]> {
+        if self.0.short_string_mut().is_none() {
+            return None;
+        }
+        self.0.short_string_mut()
+    }
+
+    /// The string in a block of its own, which grows in place.
+    pub fn growing(&mut self) -> &mut LargeString {
+        self.0.string_mut().expect("checked when made")
+    }
+
+    pub fn set(&mut self, value: NewString) {
+        self.0.set_string(value);
+    }
+}

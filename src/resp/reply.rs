@@ -1,0 +1,322 @@
+//! Replies: every type in RESP2 and RESP3, and the buffer they are written to.
+
+use super::error::CommandError;
+use crate::encoding::number;
+use bytes::Bytes;
+
+/// From this length on a value is handed to the kernel where it is, not copied into the buffer.
+pub const BY_REFERENCE_MIN: usize = 16 * 1024;
+
+/// Replies on their way to one client: bytes, and large values by reference between them.
+#[derive(Default)]
+pub struct Output {
+    pub bytes: Vec<u8>,
+    /// Each with the offset in `bytes` that it comes before. In order.
+    pub large: Vec<(usize, Bytes)>,
+    /// Total length of `large`.
+    large_bytes: usize,
+}
+
+impl Output {
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.large.is_empty()
+    }
+
+    /// Bytes waiting to be sent.
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.large_bytes
+    }
+
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.large.clear();
+        self.large_bytes = 0;
+    }
+
+    pub fn push_large(&mut self, value: Bytes) {
+        self.large_bytes += value.len();
+        self.large.push((self.bytes.len(), value));
+    }
+
+    /// Where the next reply begins, for [`Self::truncate`].
+    pub fn mark(&self) -> (usize, usize) {
+        (self.bytes.len(), self.large.len())
+    }
+
+    /// Takes back what was written since `mark`.
+    pub fn truncate(&mut self, mark: (usize, usize)) {
+        self.bytes.truncate(mark.0);
+        self.large.truncate(mark.1);
+        self.large_bytes = self.large.iter().map(|(_, value)| value.len()).sum();
+    }
+
+    /// Drops the first `count` bytes of what is to be sent: they were.
+    pub fn consume(&mut self, mut count: usize) {
+        let mut from_bytes = 0;
+        let mut large = 0;
+        for (at, value) in &mut self.large {
+            let before = (*at - from_bytes).min(count);
+            from_bytes += before;
+            count -= before;
+            if from_bytes < *at || count < value.len() {
+                if from_bytes == *at {
+                    bytes::Buf::advance(value, count);
+                    self.large_bytes -= count;
+                    count = 0;
+                }
+                break;
+            }
+            count -= value.len();
+            self.large_bytes -= value.len();
+            large += 1;
+        }
+        from_bytes += count;
+        self.large.drain(..large);
+        self.large.iter_mut().for_each(|(at, _)| *at -= from_bytes.min(*at));
+        if from_bytes == self.bytes.len() {
+            self.bytes.clear();
+        } else if from_bytes > 0 {
+            self.bytes.drain(..from_bytes);
+        }
+    }
+}
+
+/// Writes one client's replies, in the version of the protocol it speaks.
+pub struct Reply<'a> {
+    out: &'a mut Output,
+    resp3: bool,
+}
+
+impl<'a> Reply<'a> {
+    #[inline]
+    pub fn new(out: &'a mut Output, resp3: bool) -> Reply<'a> {
+        Reply { out, resp3 }
+    }
+
+    #[inline]
+    pub fn is_resp3(&self) -> bool {
+        self.resp3
+    }
+
+    /// A shorter borrow of the same.
+    pub fn reborrow(&mut self) -> Reply<'_> {
+        Reply { out: self.out, resp3: self.resp3 }
+    }
+
+    /// `bytes` as they are.
+    #[inline]
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.out.bytes.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn header(&mut self, kind: u8, n: i64) {
+        let out = &mut self.out.bytes;
+        if let n @ 0..100 = n {
+            // Headers of up to two digits are nearly all; one append of fixed length.
+            let n = n as u8;
+            if n < 10 {
+                out.extend_from_slice(&[kind, b'0' + n, b'\r', b'\n']);
+            } else {
+                out.extend_from_slice(&[kind, b'0' + n / 10, b'0' + n % 10, b'\r', b'\n']);
+            }
+            return;
+        }
+        out.push(kind);
+        out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+
+    #[inline]
+    pub fn ok(&mut self) {
+        self.raw(b"+OK\r\n");
+    }
+
+    /// A simple string; `text` has no line break.
+    pub fn simple(&mut self, text: &str) {
+        self.raw(b"+");
+        self.raw(text.as_bytes());
+        self.raw(b"\r\n");
+    }
+
+    pub fn error(&mut self, error: &CommandError) {
+        self.raw(b"-");
+        // A line break would end the reply early.
+        self.out.bytes.extend(error.text().bytes().map(|b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+        self.raw(b"\r\n");
+    }
+
+    #[inline]
+    pub fn integer(&mut self, n: i64) {
+        self.header(b':', n);
+    }
+
+    #[inline]
+    pub fn bulk(&mut self, value: &[u8]) {
+        self.out.bytes.reserve(value.len() + 32);
+        self.header(b'$', value.len() as i64);
+        self.raw(value);
+        self.raw(b"\r\n");
+    }
+
+    /// A bulk string that is sent from where it is if it is large.
+    pub fn bulk_bytes(&mut self, value: Bytes) {
+        if value.len() < BY_REFERENCE_MIN {
+            return self.bulk(&value);
+        }
+        self.header(b'$', value.len() as i64);
+        self.out.push_large(value);
+        self.raw(b"\r\n");
+    }
+
+    pub fn bulk_int(&mut self, n: i64) {
+        self.bulk(itoa::Buffer::new().format(n).as_bytes());
+    }
+
+    #[inline]
+    pub fn null(&mut self) {
+        self.raw(if self.resp3 { b"_\r\n" } else { b"$-1\r\n" });
+    }
+
+    /// The null that stands for a missing array.
+    pub fn null_array(&mut self) {
+        self.raw(if self.resp3 { b"_\r\n" } else { b"*-1\r\n" });
+    }
+
+    /// The header of an array of `len` elements.
+    #[inline]
+    pub fn array(&mut self, len: usize) {
+        self.header(b'*', len as i64);
+    }
+
+    /// The header of a map of `len` pairs; in RESP2 a flat array.
+    pub fn map(&mut self, len: usize) {
+        if self.resp3 { self.header(b'%', len as i64) } else { self.header(b'*', 2 * len as i64) }
+    }
+
+    /// The header of a set of `len` elements; in RESP2 an array.
+    pub fn set(&mut self, len: usize) {
+        self.header(if self.resp3 { b'~' } else { b'*' }, len as i64);
+    }
+
+    /// The header of an out-of-band message; in RESP2 an array.
+    pub fn push(&mut self, len: usize) {
+        self.header(if self.resp3 { b'>' } else { b'*' }, len as i64);
+    }
+
+    /// A truth value; in RESP2 the integer 1 or 0.
+    pub fn boolean(&mut self, value: bool) {
+        match (self.resp3, value) {
+            (true, true) => self.raw(b"#t\r\n"),
+            (true, false) => self.raw(b"#f\r\n"),
+            (false, _) => self.integer(value as i64),
+        }
+    }
+
+    /// A double; in RESP2 a bulk string.
+    pub fn double(&mut self, value: f64) {
+        let mut text = Vec::with_capacity(32);
+        number::format_f64(value, &mut text);
+        if self.resp3 {
+            self.raw(b",");
+            self.raw(&text);
+            self.raw(b"\r\n");
+        } else {
+            self.bulk(&text);
+        }
+    }
+
+    /// Text for people, of a three-letter format; in RESP2 a bulk string.
+    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
+        debug_assert_eq!(format.len(), 3);
+        if !self.resp3 {
+            return self.bulk(text);
+        }
+        self.header(b'=', text.len() as i64 + 4);
+        self.raw(format.as_bytes());
+        self.raw(b":");
+        self.raw(text);
+        self.raw(b"\r\n");
+    }
+
+    /// An array of bulk strings.
+    pub fn bulks<T: AsRef<[u8]>>(&mut self, values: impl ExactSizeIterator<Item = T>) {
+        self.array(values.len());
+        values.for_each(|value| self.bulk(value.as_ref()));
+    }
+
+    /// The lines of a HELP subcommand: usage first, then pairs of syntax and description lines.
+    pub fn help(&mut self, command: &str, lines: &[&str]) {
+        self.array(lines.len() + 3);
+        self.simple(&format!("{} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", command.to_uppercase()));
+        lines.iter().for_each(|line| self.simple(line));
+        self.simple("HELP");
+        self.simple("    Print this help.");
+    }
+
+    /// An array whose length is known only when it is written: `fill` writes the elements and
+    /// gives their number.
+    pub fn array_of(&mut self, fill: impl FnOnce(&mut Reply) -> usize) {
+        let (at, large) = self.out.mark();
+        let len = fill(self);
+        let end = self.out.bytes.len();
+        self.array(len);
+        let header = self.out.bytes.len() - end;
+        self.out.bytes[at..].rotate_right(header);
+        self.out.large[large..].iter_mut().for_each(|(offset, _)| *offset += header);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn flatten(output: &Output) -> Vec<u8> {
+        let mut flat = Vec::new();
+        let mut from = 0;
+        for (at, value) in &output.large {
+            flat.extend_from_slice(&output.bytes[from..*at]);
+            flat.extend_from_slice(value);
+            from = *at;
+        }
+        flat.extend_from_slice(&output.bytes[from..]);
+        flat
+    }
+
+    proptest! {
+        #[test]
+        fn consuming_drops_a_prefix(
+            parts in prop::collection::vec((any::<bool>(), 0..40usize), 0..12),
+            steps in prop::collection::vec(0..60usize, 0..12),
+        ) {
+            let mut output = Output::default();
+            for (i, (large, len)) in parts.into_iter().enumerate() {
+                let part = vec![i as u8; len];
+                if large { output.push_large(part.into()) } else { output.bytes.extend(part) }
+            }
+            let mut all = flatten(&output);
+            for step in steps {
+                let step = step.min(all.len());
+                output.consume(step);
+                all.drain(..step);
+                prop_assert_eq!(flatten(&output), all.clone());
+                prop_assert_eq!(output.len(), all.len());
+            }
+        }
+    }
+
+    #[test]
+    fn an_array_of_unknown_length() {
+        let mut out = Output::default();
+        let mut reply = Reply::new(&mut out, false);
+        reply.ok();
+        reply.array_of(|reply| {
+            reply.bulk_bytes(Bytes::from(vec![b'x'; BY_REFERENCE_MIN]));
+            (0..11).for_each(|n| reply.integer(n));
+            12
+        });
+        assert!(flatten(&out).starts_with(b"+OK\r\n*12\r\n$16384\r\nxx"));
+        assert!(flatten(&out).ends_with(b"x\r\n:0\r\n:1\r\n:2\r\n:3\r\n:4\r\n:5\r\n:6\r\n:7\r\n:8\r\n:9\r\n:10\r\n"));
+    }
+}

@@ -1,0 +1,434 @@
+//! The incremental request parser.
+//!
+//! It turns the bytes of a buffer into requests whose arguments are slices of it. A request that is
+//! not complete yet is remembered with all that is known of it, so that no byte is scanned twice.
+//! All that it remembers counts from the beginning of the request, so the bytes may move meanwhile.
+
+use super::args::{Args, Token};
+use crate::encoding::number::parse_i64;
+use crate::encoding::words::split_words;
+use bytes::{Bytes, BytesMut};
+use std::ops::Range;
+
+/// An inline request, or the header of an argument, may not be longer.
+pub const INLINE_MAX: usize = 64 * 1024;
+/// Arguments of one request.
+const ARGUMENTS_MAX: i64 = i32::MAX as i64;
+/// Before authentication a request has at most so many arguments, each at most so long.
+const UNAUTHENTICATED_ARGUMENTS_MAX: i64 = 10;
+const UNAUTHENTICATED_BULK_MAX: i64 = 16 * 1024;
+/// From this length on an argument that is not complete yet gets a buffer of its own, into which the
+/// rest of it is read and in which it can become the value.
+pub const OWN_BUFFER_MIN: usize = 32 * 1024;
+
+/// What is wrong with a request, in Redis's words; the connection closes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProtocolError(pub String);
+
+impl ProtocolError {
+    fn new(text: &str) -> Self {
+        ProtocolError(text.to_owned())
+    }
+}
+
+/// Limits that depend on the configuration and on the client.
+#[derive(Clone, Copy)]
+pub struct Limits {
+    pub bulk_max: usize,
+    pub authenticated: bool,
+}
+
+/// Requests that were parsed from one buffer, ready to be run. Reused, so nothing is allocated.
+#[derive(Default)]
+pub struct Batch {
+    requests: Vec<Span>,
+    /// Offsets count from the beginning of their request.
+    tokens: Vec<Token>,
+    /// Arguments with a buffer of their own.
+    bulks: Vec<Bytes>,
+}
+
+struct Span {
+    start: usize,
+    end: usize,
+    tokens: Range<usize>,
+    /// The first of its `bulks`.
+    bulks: usize,
+    in_one_piece: bool,
+}
+
+impl Batch {
+    pub fn clear(&mut self) {
+        self.tokens.clear();
+        self.bulks.clear();
+        self.requests.clear();
+    }
+
+    pub fn len(&self) -> usize {
+        self.requests.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty()
+    }
+
+    /// The arguments of request `index`; `buffer` is the one it was parsed from.
+    #[inline]
+    pub fn args<'a>(&'a self, index: usize, buffer: &'a [u8]) -> Args<'a> {
+        let span = &self.requests[index];
+        let request = &buffer[span.start..span.end];
+        let raw = span.in_one_piece.then_some(request);
+        Args::new(request, &self.tokens[span.tokens.clone()], &self.bulks[span.bulks..], raw)
+    }
+
+    /// Where request `index` ends in the buffer.
+    pub fn end(&self, index: usize) -> usize {
+        self.requests[index].end
+    }
+}
+
+/// The state of one client's parser.
+#[derive(Default)]
+pub struct RequestParser {
+    /// Arguments of the current request that are still to come; 0 between requests.
+    remaining: i64,
+    /// Length of the argument whose header was read but whose bytes are still to come.
+    bulk_len: Option<usize>,
+    /// Where to go on, counted from the beginning of the request.
+    at: usize,
+    /// No line end was found before this offset.
+    scanned: usize,
+    /// The arguments read so far of an incomplete request.
+    tokens: Vec<Token>,
+    bulks: Vec<Bytes>,
+    long: Option<LongArgument>,
+}
+
+/// An argument that is read into a buffer of its own.
+struct LongArgument {
+    buffer: BytesMut,
+    /// Its length with the line end.
+    total: usize,
+}
+
+/// How a call of [`RequestParser::parse`] ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed {
+    /// The batch is full. There may be more from this offset on.
+    Full(usize),
+    /// The bytes in this range begin a request that is not complete; keep them for the next call.
+    /// All others are done with. Read on into [`RequestParser::long_argument`] if there is one.
+    Incomplete(Range<usize>),
+}
+
+/// One step within a request.
+enum Step {
+    Done,
+    Incomplete,
+}
+
+impl RequestParser {
+    /// Whether nothing of a request was read yet.
+    pub fn is_idle(&self) -> bool {
+        self.remaining == 0 && self.scanned == 0
+    }
+
+    /// The buffer for the next bytes to be read, if the argument they belong to has one of its own,
+    /// and how many it lacks.
+    pub fn long_argument(&mut self) -> Option<(&mut BytesMut, usize)> {
+        let long = self.long.as_mut()?;
+        let lacking = long.total - long.buffer.len();
+        Some((&mut long.buffer, lacking))
+    }
+
+    /// Memory held by an incomplete request.
+    pub fn allocated(&self) -> usize {
+        self.tokens.capacity() * size_of::<Token>()
+            + self.bulks.iter().map(|b| b.len()).sum::<usize>()
+            + self.long.as_ref().map_or(0, |long| long.buffer.capacity())
+    }
+
+    /// Parses requests from `buffer`, from offset `start` on, into `batch` until that holds `max`.
+    /// An incomplete request left by the last call has to begin at `start`.
+    ///
+    /// An error comes after the requests before it were added.
+    pub fn parse(&mut self, buffer: &[u8], start: usize, max: usize, limits: Limits, batch: &mut Batch) -> Result<Parsed, ProtocolError> {
+        let mut start = start;
+        let mut first_token = batch.tokens.len();
+        batch.tokens.append(&mut self.tokens);
+        loop {
+            if batch.requests.len() >= max && self.is_idle() {
+                return Ok(Parsed::Full(start));
+            }
+            match self.request(&buffer[start..], limits, batch)? {
+                Step::Done => {
+                    let end = start + std::mem::take(&mut self.at);
+                    self.scanned = 0;
+                    // An empty request, such as a blank line, asks for nothing.
+                    if batch.tokens.len() > first_token {
+                        let in_one_piece = self.bulks.is_empty();
+                        let bulks = batch.bulks.len();
+                        batch.bulks.append(&mut self.bulks);
+                        batch.requests.push(Span { start, end, tokens: first_token..batch.tokens.len(), bulks, in_one_piece });
+                        first_token = batch.tokens.len();
+                    }
+                    start = end;
+                }
+                Step::Incomplete => {
+                    self.tokens.extend(batch.tokens.drain(first_token..));
+                    let end = if self.long.is_some() { start + self.at } else { buffer.len() };
+                    return Ok(Parsed::Incomplete(start..end));
+                }
+            }
+        }
+    }
+
+    /// Goes on with the request that begins at the beginning of `buffer`.
+    #[inline]
+    fn request(&mut self, buffer: &[u8], limits: Limits, batch: &mut Batch) -> Result<Step, ProtocolError> {
+        if self.remaining == 0 {
+            match buffer.first() {
+                None => return Ok(Step::Incomplete),
+                Some(b'*') => {
+                    let Some((count, next)) = header(buffer, 0, "mbulk")? else { return Ok(Step::Incomplete) };
+                    match count {
+                        Some(count) if count > ARGUMENTS_MAX => return Err(ProtocolError::new("invalid multibulk length")),
+                        None => return Err(ProtocolError::new("invalid multibulk length")),
+                        Some(count) if count > UNAUTHENTICATED_ARGUMENTS_MAX && !limits.authenticated => {
+                            return Err(ProtocolError::new("unauthenticated multibulk length"));
+                        }
+                        Some(count) => self.remaining = count.max(0),
+                    }
+                    self.at = next;
+                    if self.remaining == 0 {
+                        return Ok(Step::Done);
+                    }
+                }
+                Some(_) => return self.inline(buffer, batch),
+            }
+        }
+        if let Some(long) = &self.long
+            && !self.finish_long(long.total, batch)
+        {
+            return Ok(Step::Incomplete);
+        }
+        while self.remaining > 0 {
+            let len = match self.bulk_len {
+                Some(len) => len,
+                None => {
+                    let Some((len, next)) = header(buffer, self.at, "bulk")? else { return Ok(Step::Incomplete) };
+                    if buffer[self.at] != b'$' {
+                        let got = buffer[self.at] as char;
+                        return Err(ProtocolError(format!("expected '$', got '{got}'")));
+                    }
+                    let len = match len {
+                        Some(len) if len >= 0 && len as u64 <= limits.bulk_max as u64 => len,
+                        _ => return Err(ProtocolError::new("invalid bulk length")),
+                    };
+                    if len > UNAUTHENTICATED_BULK_MAX && !limits.authenticated {
+                        return Err(ProtocolError::new("unauthenticated bulk length"));
+                    }
+                    self.at = next;
+                    len as usize
+                }
+            };
+            // The line end is not looked at, as in Redis.
+            if buffer.len() - self.at < len + 2 {
+                self.bulk_len = Some(len);
+                if len >= OWN_BUFFER_MIN {
+                    let mut own = BytesMut::with_capacity(len + 2);
+                    own.extend_from_slice(&buffer[self.at..]);
+                    self.long = Some(LongArgument { buffer: own, total: len + 2 });
+                }
+                return Ok(Step::Incomplete);
+            }
+            self.bulk_len = None;
+            batch.tokens.push(Token::slice(self.at, len));
+            self.at += len + 2;
+            self.remaining -= 1;
+        }
+        Ok(Step::Done)
+    }
+
+    /// Turns the long argument into one of the request's, if it is complete.
+    fn finish_long(&mut self, total: usize, batch: &mut Batch) -> bool {
+        let Some(long) = self.long.take_if(|long| long.buffer.len() == total) else { return false };
+        let mut buffer = long.buffer;
+        buffer.truncate(total - 2);
+        batch.tokens.push(Token::bulk(self.bulks.len()));
+        self.bulks.push(buffer.freeze());
+        self.bulk_len = None;
+        self.remaining -= 1;
+        true
+    }
+
+    /// A request of words on a line, as people type it.
+    #[cold]
+    fn inline(&mut self, buffer: &[u8], batch: &mut Batch) -> Result<Step, ProtocolError> {
+        let Some(end) = memchr::memchr(b'\n', &buffer[self.scanned..]) else {
+            self.scanned = buffer.len();
+            if buffer.len() > INLINE_MAX {
+                return Err(ProtocolError::new("too big inline request"));
+            }
+            return Ok(Step::Incomplete);
+        };
+        let end = self.scanned + end;
+        let line = buffer[..end].strip_suffix(b"\r").unwrap_or(&buffer[..end]);
+        let Some(words) = split_words(line) else {
+            return Err(ProtocolError::new("unbalanced quotes in request"));
+        };
+        for word in words {
+            batch.tokens.push(Token::bulk(self.bulks.len()));
+            self.bulks.push(Bytes::from(word));
+        }
+        self.at = end + 1;
+        Ok(Step::Done)
+    }
+}
+
+/// The number of a line such as `*3` or `$10` that begins at `at`, and where the next line begins;
+/// no number if what stands there is none. None if the line is not complete.
+#[inline]
+fn header(buffer: &[u8], at: usize, what: &str) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    let mut value = 0i64;
+    let mut digits = 0;
+    for &byte in buffer.get(at + 1..).unwrap_or_default() {
+        match byte {
+            b'0'..=b'9' if digits < 9 && (digits == 0 || value != 0) => {
+                value = value * 10 + (byte - b'0') as i64;
+                digits += 1;
+            }
+            b'\r' if digits > 0 => {
+                let next = at + digits + 3;
+                return Ok((next <= buffer.len()).then_some((Some(value), next)));
+            }
+            _ => return unusual_header(buffer, at, what),
+        }
+    }
+    Ok(None)
+}
+
+/// As [`header`], for whatever is not a small number in its usual form.
+#[cold]
+fn unusual_header(buffer: &[u8], at: usize, what: &str) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
+    let line = &buffer[at..];
+    match memchr::memchr(b'\r', line) {
+        Some(end) if end + 2 <= line.len() => Ok(Some((parse_i64(&line[1..end.max(1)]), at + end + 2))),
+        None if line.len() > INLINE_MAX => Err(ProtocolError(format!("too big {what} count string"))),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::encode_request;
+    use proptest::prelude::*;
+
+    const LIMITS: Limits = Limits { bulk_max: 512 << 20, authenticated: true };
+
+    /// Feeds `input` in pieces, as the loop does, and gives the requests.
+    fn feed(input: &[u8], pieces: &[usize], max: usize, limits: Limits) -> Result<Vec<Vec<Vec<u8>>>, (Vec<Vec<Vec<u8>>>, String)> {
+        let mut parser = RequestParser::default();
+        let mut batch = Batch::default();
+        let mut requests = Vec::new();
+        let mut buffer: Vec<u8> = Vec::new();
+        let mut rest = input;
+        let mut pieces = pieces.iter().copied().cycle();
+        while !rest.is_empty() {
+            let piece = pieces.next().unwrap().clamp(1, rest.len());
+            if let Some((long, lacking)) = parser.long_argument() {
+                let piece = piece.min(lacking);
+                long.extend_from_slice(&rest[..piece]);
+                rest = &rest[piece..];
+            } else {
+                buffer.extend_from_slice(&rest[..piece]);
+                rest = &rest[piece..];
+            }
+            let mut start = 0;
+            loop {
+                let parsed = parser.parse(&buffer, start, max, limits, &mut batch);
+                for i in 0..batch.len() {
+                    let args = batch.args(i, &buffer);
+                    if let Some(raw) = args.raw() {
+                        let mut again = Vec::new();
+                        encode_request(&mut again, args.iter());
+                        assert_eq!(raw, again);
+                    }
+                    requests.push(args.iter().map(<[u8]>::to_vec).collect());
+                }
+                batch.clear();
+                match parsed {
+                    Err(error) => return Err((requests, error.0)),
+                    Ok(Parsed::Full(next)) => start = next,
+                    Ok(Parsed::Incomplete(keep)) => {
+                        buffer = buffer[keep].to_vec();
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(requests)
+    }
+
+    fn request() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let argument = prop_oneof![
+            20 => prop::collection::vec(any::<u8>(), 0..40),
+            1 => (OWN_BUFFER_MIN - 3..OWN_BUFFER_MIN + 3000).prop_map(|n| vec![b'v'; n]),
+        ];
+        prop::collection::vec(argument, 1..6)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(100))]
+
+        /// However the bytes are cut, the same requests come out.
+        #[test]
+        fn any_cut_gives_the_same_requests(
+            requests in prop::collection::vec(request(), 0..12),
+            pieces in prop::collection::vec(prop_oneof![1..20usize, 1..20_000usize], 1..20),
+            max in 1..5usize,
+        ) {
+            let mut input = Vec::new();
+            requests.iter().for_each(|r| encode_request(&mut input, r.iter().map(|a| &a[..])));
+            prop_assert_eq!(feed(&input, &pieces, max, LIMITS).unwrap(), requests);
+        }
+
+        #[test]
+        fn garbage_is_harmless(input in prop::collection::vec(any::<u8>(), 0..300), piece in 1..50usize) {
+            let _ = feed(&input, &[piece], 3, LIMITS);
+        }
+    }
+
+    fn error(input: &[u8]) -> String {
+        feed(input, &[7], 10, LIMITS).unwrap_err().1
+    }
+
+    #[test]
+    fn protocol_errors() {
+        assert_eq!(error(b"*x\r\n"), "invalid multibulk length");
+        assert_eq!(error(b"*3000000000\r\n"), "invalid multibulk length");
+        assert_eq!(error(b"*1\r\nx1\r\n"), "expected '$', got 'x'");
+        assert_eq!(error(b"*1\r\n$-1\r\n"), "invalid bulk length");
+        assert_eq!(error(b"*1\r\n$99999999999\r\n"), "invalid bulk length");
+        assert_eq!(error(b"set \"a\r\n"), "unbalanced quotes in request");
+        assert_eq!(error(&[b'a'; INLINE_MAX + 100]), "too big inline request");
+        assert_eq!(error(&[b"*", &[b'a'; INLINE_MAX + 100][..]].concat()), "too big mbulk count string");
+        assert_eq!(error(&[b"*1\r\n$", &[b'a'; INLINE_MAX + 100][..]].concat()), "too big bulk count string");
+        let before = Limits { authenticated: false, ..LIMITS };
+        assert_eq!(feed(b"*11\r\n", &[9], 1, before).unwrap_err().1, "unauthenticated multibulk length");
+        assert_eq!(feed(b"*1\r\n$16385\r\n", &[9], 1, before).unwrap_err().1, "unauthenticated bulk length");
+    }
+
+    #[test]
+    fn an_error_comes_after_the_requests_before_it() {
+        let (requests, _) = feed(b"PING\r\n*1\r\n$4\r\nPING\r\n*z\r\n", &[100], 10, LIMITS).unwrap_err();
+        assert_eq!(requests.len(), 2);
+    }
+
+    #[test]
+    fn empty_requests_and_inline_quotes() {
+        let requests = feed(b"\r\n*0\r\n*-1\r\n  \r\nset a \"b c\\x41\"\n", &[3], 10, LIMITS).unwrap();
+        assert_eq!(requests, [vec![b"set".to_vec(), b"a".to_vec(), b"b cA".to_vec()]]);
+    }
+}
