@@ -1,1 +1,3 @@
 //! Data structures. They know no protocol, no clock and no configuration.
+
+pub mod words;
