@@ -14,4 +14,5 @@
 pub mod config;
 pub mod encoding;
 pub mod keyspace;
+pub mod resp;
 pub mod types;

@@ -6,3 +6,4 @@ pub mod hash;
 pub mod hashtable;
 pub mod number;
 pub mod size_class;
+pub mod words;
