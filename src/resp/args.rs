@@ -133,9 +133,10 @@ pub struct OwnedRequest {
 }
 
 impl OwnedRequest {
-    pub fn new<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone) -> OwnedRequest {
+    pub fn new<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]>) -> OwnedRequest {
+        let arguments: Vec<&[u8]> = arguments.collect();
         let mut buffer = Vec::new();
-        super::encode_request(&mut buffer, arguments.clone());
+        super::encode_request(&mut buffer, arguments.iter().copied());
         let mut tokens = Vec::with_capacity(arguments.len());
         let mut at = header_len(arguments.len());
         for argument in arguments {

@@ -1,0 +1,279 @@
+//! The clients: each one's connection, state and buffers.
+
+use super::command::Command;
+use crate::resp::Output;
+use crate::resp::request::RequestParser;
+use crate::server::timers::TimerId;
+use bitflags::bitflags;
+use mio::net::{TcpStream, UnixStream};
+use slab::Slab;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+/// Names one client for good: a later one in the same place has another generation.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ClientId {
+    slot: u32,
+    generation: u32,
+}
+
+impl ClientId {
+    /// For the poll's tokens.
+    pub fn to_bits(self) -> usize {
+        (self.generation as usize) << 32 | self.slot as usize
+    }
+
+    pub fn from_bits(bits: usize) -> ClientId {
+        ClientId { slot: bits as u32, generation: (bits >> 32) as u32 }
+    }
+}
+
+/// What a client is connected by.
+pub enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    /// Nothing: it runs commands for the server itself, such as those of the append-only file.
+    None,
+}
+
+impl Stream {
+    pub fn fd(&self) -> RawFd {
+        match self {
+            Stream::Tcp(stream) => stream.as_raw_fd(),
+            Stream::Unix(stream) => stream.as_raw_fd(),
+            Stream::None => -1,
+        }
+    }
+}
+
+impl io::Read for &Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&*stream).read(buffer),
+            Stream::Unix(stream) => (&*stream).read(buffer),
+            Stream::None => Ok(0),
+        }
+    }
+}
+
+impl io::Write for &Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&*stream).write(bytes),
+            Stream::Unix(stream) => (&*stream).write(bytes),
+            Stream::None => Ok(bytes.len()),
+        }
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => (&*stream).write_vectored(slices),
+            Stream::Unix(stream) => (&*stream).write_vectored(slices),
+            Stream::None => Ok(slices.iter().map(|s| s.len()).sum()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+bitflags! {
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub struct ClientFlags: u32 {
+        /// Close once its replies were sent; read no more of it.
+        const CLOSE_AFTER_REPLY = 1 << 0;
+        /// Close at the next opportunity.
+        const CLOSE_NOW = 1 << 1;
+        const UNIX_SOCKET = 1 << 2;
+        /// CLIENT NO-EVICT.
+        const NO_EVICT = 1 << 3;
+        /// CLIENT NO-TOUCH.
+        const NO_TOUCH = 1 << 4;
+        /// Input is kept back: blocked by CLIENT PAUSE.
+        const PAUSED = 1 << 5;
+        /// It has output that the loop knows of.
+        const WRITE_PENDING = 1 << 6;
+        /// It is in the queue of those with input left over.
+        const READ_PENDING = 1 << 7;
+        /// The peer has closed its side, or the socket failed.
+        const PEER_CLOSED = 1 << 8;
+        /// It runs commands for the server itself, which pass no gate.
+        const INTERNAL = 1 << 9;
+        /// The kernel took less than there was: wait until it is writable.
+        const WRITE_BLOCKED = 1 << 10;
+    }
+}
+
+/// What CLIENT REPLY chose.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplyMode {
+    On,
+    Off,
+    /// Not the reply to the command that set this, nor the next one.
+    SkipNext,
+    Skip,
+}
+
+/// One client.
+pub struct Client {
+    pub id: ClientId,
+    /// The number that CLIENT ID shows; never used twice.
+    pub number: u64,
+    pub stream: Stream,
+    pub flags: ClientFlags,
+    pub addr: String,
+    pub laddr: String,
+    pub name: Vec<u8>,
+    pub lib_name: Vec<u8>,
+    pub lib_ver: Vec<u8>,
+    pub user: &'static str,
+    pub authenticated: bool,
+    pub resp3: bool,
+    pub db: usize,
+    pub reply_mode: ReplyMode,
+    pub last_command: Option<&'static Command>,
+    /// Seconds of the monotonic clock.
+    pub created_ms: u64,
+    pub active_ms: u64,
+    pub net_input: u64,
+    pub net_output: u64,
+
+    /// The bytes of an incomplete request, or of requests whose turn has not come.
+    pub input: Vec<u8>,
+    pub parser: RequestParser,
+    /// Replies not sent yet. It owns memory only while there are any.
+    pub output: Output,
+    /// Since when the output has been over the soft limit.
+    pub soft_limit_since_ms: Option<u64>,
+    pub idle_timer: Option<TimerId>,
+}
+
+impl Client {
+    /// Its name for messages and CLIENT LIST: bytes a client sent, made printable.
+    pub fn display_name(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.name)
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.flags.intersects(ClientFlags::CLOSE_AFTER_REPLY | ClientFlags::CLOSE_NOW)
+    }
+
+    /// Bytes it holds for input that was not run yet.
+    pub fn input_memory(&self) -> usize {
+        self.input.capacity() + self.parser.allocated()
+    }
+
+    pub fn output_memory(&self) -> usize {
+        self.output.bytes.capacity() + (self.output.len() - self.output.bytes.len())
+    }
+}
+
+/// All clients.
+#[derive(Default)]
+pub struct Clients {
+    slab: Slab<Client>,
+    next_number: u64,
+    /// Those without a connection, which are not counted.
+    internal: usize,
+}
+
+impl Clients {
+    /// Adds a client; the rest of its state is that of a fresh connection.
+    pub fn add(&mut self, stream: Stream, addr: String, laddr: String, authenticated: bool, now_ms: u64) -> ClientId {
+        self.next_number += 1;
+        let number = self.next_number;
+        let entry = self.slab.vacant_entry();
+        let id = ClientId { slot: entry.key() as u32, generation: number as u32 };
+        let mut flags = ClientFlags::empty();
+        match stream {
+            Stream::Unix(_) => flags |= ClientFlags::UNIX_SOCKET,
+            Stream::None => {
+                flags |= ClientFlags::INTERNAL;
+                self.internal += 1;
+            }
+            Stream::Tcp(_) => (),
+        }
+        entry.insert(Client {
+            id,
+            number,
+            stream,
+            flags,
+            addr,
+            laddr,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            user: "default",
+            authenticated,
+            resp3: false,
+            db: 0,
+            reply_mode: ReplyMode::On,
+            last_command: None,
+            created_ms: now_ms,
+            active_ms: now_ms,
+            net_input: 0,
+            net_output: 0,
+            input: Vec::new(),
+            parser: RequestParser::default(),
+            output: Output::default(),
+            soft_limit_since_ms: None,
+            idle_timer: None,
+        });
+        id
+    }
+
+    #[inline]
+    pub fn get(&self, id: ClientId) -> Option<&Client> {
+        self.slab.get(id.slot as usize).filter(|client| client.id == id)
+    }
+
+    #[inline]
+    pub fn get_mut(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.slab.get_mut(id.slot as usize).filter(|client| client.id == id)
+    }
+
+    pub fn remove(&mut self, id: ClientId) -> Option<Client> {
+        self.get(id)?;
+        let client = self.slab.remove(id.slot as usize);
+        if client.flags.contains(ClientFlags::INTERNAL) {
+            self.internal -= 1;
+        }
+        Some(client)
+    }
+
+    /// Connected clients.
+    pub fn len(&self) -> usize {
+        self.slab.len() - self.internal
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The connected clients, oldest first.
+    pub fn ids_by_age(&self) -> Vec<ClientId> {
+        let mut ids: Vec<_> = self.iter().map(|client| (client.number, client.id)).collect();
+        ids.sort_unstable_by_key(|&(number, _)| number);
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Client> {
+        self.slab.iter().map(|(_, client)| client).filter(|client| !client.flags.contains(ClientFlags::INTERNAL))
+    }
+}
+
+impl std::ops::Index<ClientId> for Clients {
+    type Output = Client;
+    #[inline]
+    fn index(&self, id: ClientId) -> &Client {
+        self.get(id).expect("a client that is there")
+    }
+}
+
+impl std::ops::IndexMut<ClientId> for Clients {
+    #[inline]
+    fn index_mut(&mut self, id: ClientId) -> &mut Client {
+        self.get_mut(id).expect("a client that is there")
+    }
+}

@@ -1,0 +1,328 @@
+//! The specification of a command: the one place that everything about it is derived from.
+//! Dispatch, COMMAND INFO and DOCS, key extraction, access categories, script and read-only rules
+//! all read it; a command's spec stands beside its handler in `commands/`.
+
+use super::{ClientId, Server};
+use crate::config::Config;
+use crate::keyspace::Keyspace;
+use crate::resp::{Args, CommandResult, Reply};
+
+/// One command or subcommand.
+pub struct Command {
+    /// In lower case; a subcommand's without its container's.
+    pub name: &'static str,
+    /// One line for people.
+    pub summary: &'static str,
+    pub since: &'static str,
+    pub group: Group,
+    /// The number of arguments, the name included; negative: at least so many.
+    pub arity: i32,
+    /// See [`flag`].
+    pub flags: u32,
+    /// See [`category`]; those that follow from flags and group are added by [`Self::categories`].
+    pub categories: u32,
+    pub keys: &'static [KeySpec],
+    pub tips: &'static [&'static str],
+    /// The arguments, in the notation of `commands/server/docs.rs`.
+    pub args: &'static str,
+    /// Since when it is deprecated, and what replaces it.
+    pub deprecated: Option<(&'static str, &'static str)>,
+    /// Not for applications: COMMAND DOCS marks it `syscmd`.
+    pub system: bool,
+    pub subcommands: &'static [Command],
+    pub handler: Handler,
+}
+
+/// How a command runs.
+pub enum Handler {
+    /// It needs the keyspace only: nearly all commands.
+    Data(fn(&mut DataContext, &Args) -> CommandResult),
+    /// It needs the server or its clients.
+    Server(fn(&mut Server, ClientId, &Args) -> CommandResult),
+    /// It only holds subcommands.
+    Container,
+}
+
+/// What a data command works with.
+pub struct DataContext<'a> {
+    pub keyspace: &'a mut Keyspace,
+    pub reply: Reply<'a>,
+    pub config: &'a Config,
+}
+
+impl Command {
+    /// What a spec leaves out.
+    pub const DEFAULT: Command = Command {
+        name: "",
+        summary: "",
+        since: "1.0.0",
+        group: Group::Generic,
+        arity: 1,
+        flags: 0,
+        categories: 0,
+        keys: &[],
+        tips: &[],
+        args: "",
+        deprecated: None,
+        system: false,
+        subcommands: &[],
+        handler: Handler::Container,
+    };
+
+    #[inline]
+    pub fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
+    #[inline]
+    pub fn accepts(&self, arguments: usize) -> bool {
+        let arguments = arguments as i32;
+        if self.arity >= 0 { arguments == self.arity } else { arguments >= -self.arity }
+    }
+
+    /// All access categories, those included that follow from the flags.
+    pub fn categories(&self) -> u32 {
+        let implied = [
+            (flag::WRITE, category::WRITE),
+            (flag::ADMIN, category::ADMIN | category::DANGEROUS),
+            (flag::PUBSUB, category::PUBSUB),
+            (flag::FAST, category::FAST),
+            (flag::BLOCKING, category::BLOCKING),
+        ];
+        let mut all = self.categories;
+        for (flag, categories) in implied {
+            if self.has(flag) {
+                all |= categories;
+            }
+        }
+        if self.has(flag::READONLY) && all & category::SCRIPTING == 0 {
+            all |= category::READ;
+        }
+        if !self.has(flag::FAST) {
+            all |= category::SLOW;
+        }
+        all
+    }
+
+    /// Whether keys can be named in places that first, last and step do not tell.
+    pub fn has_movable_keys(&self) -> bool {
+        self.has(flag::MOVABLE_KEYS)
+    }
+}
+
+/// The group of a command in the documentation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    Generic,
+    String,
+    List,
+    Set,
+    SortedSet,
+    Hash,
+    PubSub,
+    Transactions,
+    Connection,
+    Server,
+    Scripting,
+    HyperLogLog,
+    Cluster,
+    Geo,
+    Stream,
+    Bitmap,
+}
+
+impl Group {
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Generic => "generic",
+            Group::String => "string",
+            Group::List => "list",
+            Group::Set => "set",
+            Group::SortedSet => "sorted-set",
+            Group::Hash => "hash",
+            Group::PubSub => "pubsub",
+            Group::Transactions => "transactions",
+            Group::Connection => "connection",
+            Group::Server => "server",
+            Group::Scripting => "scripting",
+            Group::HyperLogLog => "hyperloglog",
+            Group::Cluster => "cluster",
+            Group::Geo => "geo",
+            Group::Stream => "stream",
+            Group::Bitmap => "bitmap",
+        }
+    }
+}
+
+/// Declares bits, and their names in the order in which COMMAND INFO lists them.
+macro_rules! bits {
+    ($all:ident: $($name:ident $text:literal,)*) => {
+        bits!(@each 0u32; $($name,)*);
+        /// Each bit with its name.
+        pub const $all: &[(u32, &str)] = &[$(($name, $text),)*];
+    };
+    (@each $n:expr; $name:ident, $($rest:ident,)*) => {
+        pub const $name: u32 = 1 << ($n);
+        bits!(@each $n + 1; $($rest,)*);
+    };
+    (@each $n:expr;) => {};
+}
+
+/// How a command behaves.
+pub mod flag {
+    bits! { NAMES:
+        WRITE "write",
+        READONLY "readonly",
+        DENYOOM "denyoom",
+        ADMIN "admin",
+        PUBSUB "pubsub",
+        NOSCRIPT "noscript",
+        BLOCKING "blocking",
+        LOADING "loading",
+        STALE "stale",
+        SKIP_MONITOR "skip_monitor",
+        SKIP_SLOWLOG "skip_slowlog",
+        ASKING "asking",
+        FAST "fast",
+        NO_AUTH "no_auth",
+        NO_MANDATORY_KEYS "no_mandatory_keys",
+        NO_ASYNC_LOADING "no_async_loading",
+        NO_MULTI "no_multi",
+        MOVABLE_KEYS "movablekeys",
+        ALLOW_BUSY "allow_busy",
+    }
+}
+
+/// Access categories.
+pub mod category {
+    bits! { NAMES:
+        KEYSPACE "keyspace",
+        READ "read",
+        WRITE "write",
+        SET "set",
+        SORTEDSET "sortedset",
+        LIST "list",
+        HASH "hash",
+        STRING "string",
+        BITMAP "bitmap",
+        HYPERLOGLOG "hyperloglog",
+        GEO "geo",
+        STREAM "stream",
+        PUBSUB "pubsub",
+        ADMIN "admin",
+        FAST "fast",
+        SLOW "slow",
+        BLOCKING "blocking",
+        DANGEROUS "dangerous",
+        CONNECTION "connection",
+        TRANSACTION "transaction",
+        SCRIPTING "scripting",
+    }
+}
+
+/// What a command does with a key.
+pub mod key_flag {
+    bits! { NAMES:
+        RO "RO",
+        RW "RW",
+        OW "OW",
+        RM "RM",
+        ACCESS "access",
+        UPDATE "update",
+        INSERT "insert",
+        DELETE "delete",
+        NOT_KEY "not_key",
+        INCOMPLETE "incomplete",
+        VARIABLE_FLAGS "variable_flags",
+    }
+}
+
+/// Where keys are among the arguments, and what happens to them.
+pub struct KeySpec {
+    pub begin: Begin,
+    pub find: Find,
+    /// See [`key_flag`].
+    pub flags: u32,
+    pub notes: &'static str,
+}
+
+/// Where the search for keys begins.
+#[derive(Clone, Copy)]
+pub enum Begin {
+    Index(i32),
+    /// After this word, looked for from an index on (backwards from the end if negative).
+    Keyword(&'static str, i32),
+    Unknown,
+}
+
+/// Which arguments from there on are keys.
+#[derive(Clone, Copy)]
+pub enum Find {
+    /// Up to the last one (counted from the first if not negative, else from the end), each step;
+    /// limit divides what follows (2: half of it).
+    Range { last: i32, step: i32, limit: i32 },
+    /// Their number is an argument itself; all three count from the beginning of the search.
+    KeyNum { number: i32, first: i32, step: i32 },
+    Unknown,
+}
+
+impl KeySpec {
+    /// One key at `index`.
+    pub const fn one(index: i32, flags: u32) -> KeySpec {
+        Self::range(index, 0, 1, flags)
+    }
+
+    /// Keys from `index` to `last`, each `step`.
+    pub const fn range(index: i32, last: i32, step: i32, flags: u32) -> KeySpec {
+        KeySpec { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags, notes: "" }
+    }
+
+    pub const fn notes(self, notes: &'static str) -> KeySpec {
+        KeySpec { notes, ..self }
+    }
+
+    /// The indices of the keys in a request of `args`; None if it does not fit the spec.
+    pub fn find(&self, args: &Args) -> Option<impl Iterator<Item = usize> + use<>> {
+        let len = args.len() as i64;
+        let start = match self.begin {
+            Begin::Index(index) => index as i64,
+            Begin::Keyword(word, from) => {
+                let found = if from >= 0 {
+                    (from as usize..args.len()).find(|&i| args.is(i, word))
+                } else {
+                    (1..=(len + from as i64).max(0) as usize).rev().find(|&i| args.is(i, word))
+                };
+                match found {
+                    Some(at) => at as i64 + 1,
+                    None => return Some((0..0).step_by(1)),
+                }
+            }
+            Begin::Unknown => return None,
+        };
+        let (first, last, step) = match self.find {
+            Find::Range { last, step, limit } => {
+                let last = match last {
+                    last if last >= 0 => start + last as i64,
+                    last if limit <= 1 => len + last as i64,
+                    last => start + (len - start) / limit as i64 + last as i64,
+                };
+                (start, last, step)
+            }
+            Find::KeyNum { number, first, step } => {
+                let at = start + number as i64;
+                if at >= len {
+                    return None;
+                }
+                let count = args.int(at as usize).ok().filter(|&n| n >= 0)?;
+                let first = start + first as i64;
+                let last = count.checked_sub(1)?.checked_mul(step as i64)?.checked_add(first)?;
+                (first, last, step)
+            }
+            Find::Unknown => return None,
+        };
+        if first >= len || last >= len || first < 0 {
+            return None;
+        }
+        Some((first as usize..(last + 1).max(first) as usize).step_by(step as usize))
+    }
+}
