@@ -1,4 +1,6 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
 pub mod glob;
+pub mod listpack;
 pub mod number;
+pub mod size_class;
