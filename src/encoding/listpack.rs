@@ -369,7 +369,7 @@ impl Listpack {
     /// Element `index`.
     pub fn get(&self, index: usize) -> Option<&[u8]> {
         let lens = self.lens();
-        let len_byte = *lens.get(lens.len().checked_sub(index + 1)?)?;
+        let len_byte = lens[lens.len().checked_sub(1)?.checked_sub(index)?];
         Some(self.element(self.offset_of(index), len_byte))
     }
 

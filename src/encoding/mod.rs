@@ -4,3 +4,4 @@ pub mod glob;
 pub mod listpack;
 pub mod number;
 pub mod size_class;
+pub mod timer_wheel;
