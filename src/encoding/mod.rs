@@ -4,6 +4,8 @@ pub mod due_index;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod listpack;
 pub mod number;
 pub mod size_class;
+pub mod timer_wheel;
 pub mod words;
