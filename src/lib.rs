@@ -7,12 +7,17 @@
 //! (`tests/layers.rs` holds this):
 //!
 //! ```text
-//! encoding <- types <- keyspace <- {resp, config} <- server <- persist <- engine <- commands <- net <- main
+//! encoding <- types <- keyspace <- {resp, config} <- persist <- server <- engine <- commands <- net <- main
 //! ```
 #![deny(unsafe_code)]
 
+pub mod commands;
 pub mod config;
 pub mod encoding;
+pub mod engine;
 pub mod keyspace;
+pub mod net;
+pub mod persist;
 pub mod resp;
+pub mod server;
 pub mod types;

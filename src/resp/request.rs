@@ -81,9 +81,9 @@ impl Batch {
         Args::new(request, &self.tokens[span.tokens.clone()], &self.bulks[span.bulks..], raw)
     }
 
-    /// Where request `index` ends in the buffer.
-    pub fn end(&self, index: usize) -> usize {
-        self.requests[index].end
+    /// Where the last request ends in the buffer.
+    pub fn end_of_last(&self) -> usize {
+        self.requests.last().map_or(0, |span| span.end)
     }
 }
 
@@ -104,11 +104,11 @@ pub struct RequestParser {
     long: Option<LongArgument>,
 }
 
-/// An argument that is read into a buffer of its own.
+/// An argument that is read into a buffer of its own, line end included. The buffer has its final
+/// length from the start; untouched pages of it cost nothing.
 struct LongArgument {
     buffer: BytesMut,
-    /// Its length with the line end.
-    total: usize,
+    filled: usize,
 }
 
 /// How a call of [`RequestParser::parse`] ended.
@@ -133,19 +133,23 @@ impl RequestParser {
         self.remaining == 0 && self.scanned == 0
     }
 
-    /// The buffer for the next bytes to be read, if the argument they belong to has one of its own,
-    /// and how many it lacks.
-    pub fn long_argument(&mut self) -> Option<(&mut BytesMut, usize)> {
-        let long = self.long.as_mut()?;
-        let lacking = long.total - long.buffer.len();
-        Some((&mut long.buffer, lacking))
+    /// Where the next bytes are to be read to, if they belong to an argument with a buffer of its
+    /// own; say with [`Self::long_argument_filled`] how many came.
+    pub fn long_argument(&mut self) -> Option<&mut [u8]> {
+        self.long.as_mut().map(|long| &mut long.buffer[long.filled..])
+    }
+
+    pub fn long_argument_filled(&mut self, count: usize) {
+        if let Some(long) = &mut self.long {
+            long.filled += count;
+        }
     }
 
     /// Memory held by an incomplete request.
     pub fn allocated(&self) -> usize {
         self.tokens.capacity() * size_of::<Token>()
             + self.bulks.iter().map(|b| b.len()).sum::<usize>()
-            + self.long.as_ref().map_or(0, |long| long.buffer.capacity())
+            + self.long.as_ref().map_or(0, |long| long.filled)
     }
 
     /// Parses requests from `buffer`, from offset `start` on, into `batch` until that holds `max`.
@@ -207,9 +211,7 @@ impl RequestParser {
                 Some(_) => return self.inline(buffer, batch),
             }
         }
-        if let Some(long) = &self.long
-            && !self.finish_long(long.total, batch)
-        {
+        if self.long.is_some() && !self.finish_long(batch) {
             return Ok(Step::Incomplete);
         }
         while self.remaining > 0 {
@@ -236,9 +238,10 @@ impl RequestParser {
             if buffer.len() - self.at < len + 2 {
                 self.bulk_len = Some(len);
                 if len >= OWN_BUFFER_MIN {
-                    let mut own = BytesMut::with_capacity(len + 2);
-                    own.extend_from_slice(&buffer[self.at..]);
-                    self.long = Some(LongArgument { buffer: own, total: len + 2 });
+                    let here = &buffer[self.at..];
+                    let mut own = BytesMut::zeroed(len + 2);
+                    own[..here.len()].copy_from_slice(here);
+                    self.long = Some(LongArgument { buffer: own, filled: here.len() });
                 }
                 return Ok(Step::Incomplete);
             }
@@ -251,10 +254,10 @@ impl RequestParser {
     }
 
     /// Turns the long argument into one of the request's, if it is complete.
-    fn finish_long(&mut self, total: usize, batch: &mut Batch) -> bool {
-        let Some(long) = self.long.take_if(|long| long.buffer.len() == total) else { return false };
+    fn finish_long(&mut self, batch: &mut Batch) -> bool {
+        let Some(long) = self.long.take_if(|long| long.filled == long.buffer.len()) else { return false };
         let mut buffer = long.buffer;
-        buffer.truncate(total - 2);
+        buffer.truncate(buffer.len() - 2);
         batch.tokens.push(Token::bulk(self.bulks.len()));
         self.bulks.push(buffer.freeze());
         self.bulk_len = None;
@@ -337,9 +340,10 @@ mod tests {
         let mut pieces = pieces.iter().copied().cycle();
         while !rest.is_empty() {
             let piece = pieces.next().unwrap().clamp(1, rest.len());
-            if let Some((long, lacking)) = parser.long_argument() {
-                let piece = piece.min(lacking);
-                long.extend_from_slice(&rest[..piece]);
+            if let Some(long) = parser.long_argument() {
+                let piece = piece.min(long.len());
+                long[..piece].copy_from_slice(&rest[..piece]);
+                parser.long_argument_filled(piece);
                 rest = &rest[piece..];
             } else {
                 buffer.extend_from_slice(&rest[..piece]);

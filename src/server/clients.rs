@@ -1,9 +1,9 @@
 //! The clients: each one's connection, state and buffers.
 
-use super::command::Command;
-use crate::resp::Output;
+use super::command_table::CommandIndex;
+use crate::resp::{Output, OwnedRequest};
 use crate::resp::request::RequestParser;
-use crate::server::timers::TimerId;
+use crate::encoding::timer_wheel::TimerId;
 use bitflags::bitflags;
 use mio::net::{TcpStream, UnixStream};
 use slab::Slab;
@@ -100,8 +100,8 @@ bitflags! {
         const PEER_CLOSED = 1 << 8;
         /// It runs commands for the server itself, which pass no gate.
         const INTERNAL = 1 << 9;
-        /// The kernel took less than there was: wait until it is writable.
-        const WRITE_BLOCKED = 1 << 10;
+        /// Its input holds requests whose turn has not come.
+        const INPUT_WAITING = 1 << 10;
     }
 }
 
@@ -132,7 +132,7 @@ pub struct Client {
     pub resp3: bool,
     pub db: usize,
     pub reply_mode: ReplyMode,
-    pub last_command: Option<&'static Command>,
+    pub last_command: Option<CommandIndex>,
     /// Seconds of the monotonic clock.
     pub created_ms: u64,
     pub active_ms: u64,
@@ -142,6 +142,8 @@ pub struct Client {
     /// The bytes of an incomplete request, or of requests whose turn has not come.
     pub input: Vec<u8>,
     pub parser: RequestParser,
+    /// Requests that were parsed but have to wait; they come before `input`.
+    pub held: Vec<OwnedRequest>,
     /// Replies not sent yet. It owns memory only while there are any.
     pub output: Output,
     /// Since when the output has been over the soft limit.
@@ -153,6 +155,14 @@ impl Client {
     /// Its name for messages and CLIENT LIST: bytes a client sent, made printable.
     pub fn display_name(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.name)
+    }
+
+    /// Connected from this machine.
+    pub fn is_local(&self) -> bool {
+        match &self.stream {
+            Stream::Tcp(stream) => stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback()),
+            Stream::Unix(_) | Stream::None => true,
+        }
     }
 
     pub fn is_closing(&self) -> bool {
@@ -216,6 +226,7 @@ impl Clients {
             net_output: 0,
             input: Vec::new(),
             parser: RequestParser::default(),
+            held: Vec::new(),
             output: Output::default(),
             soft_limit_since_ms: None,
             idle_timer: None,

@@ -1,0 +1,21 @@
+//! The commands, a family a file. A spec and its handler stand side by side; to add a command, write
+//! both in the family's file and add the spec to the family's list. Nothing else lists commands.
+//! See docs/adding-a-command.md.
+
+pub mod connection;
+pub mod string;
+
+use crate::server::Command;
+
+/// The families, each a list of its commands.
+pub const FAMILIES: &[&[&Command]] = &[connection::COMMANDS, string::COMMANDS];
+
+/// What a family's file imports.
+mod prelude {
+    pub use crate::keyspace::EventClass;
+    pub use crate::resp::{Args, CommandError, CommandResult};
+    pub use crate::server::command::flag::*;
+    pub use crate::server::command::key_flag::*;
+    pub use crate::server::command::{Begin, Command, DataContext, Find, Group, Handler, KeySpec, category};
+    pub use crate::server::{ClientId, Server};
+}

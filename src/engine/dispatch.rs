@@ -1,0 +1,137 @@
+//! A client's request on its way to its handler: looked up, and let through the gates in Redis's
+//! order.
+
+use super::call::call;
+use crate::config::CommandAccess;
+use crate::resp::{Args, CommandError};
+use crate::server::command::flag;
+use crate::server::command_table::Found;
+use crate::server::{ClientFlags, ClientId, Handler, Pause, Server};
+
+/// What became of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Done,
+    /// It has to wait; keep it and what comes after it.
+    Held,
+}
+
+/// Runs one request of a client. The reply, or an error, is in the client's output afterwards.
+#[inline]
+pub fn dispatch(server: &mut Server, id: ClientId, args: &Args) -> Outcome {
+    match server.commands.find(args.get(0)) {
+        Some(found) => dispatch_found(server, id, found, args),
+        None => {
+            refuse(server, id, None, unknown_command(args));
+            Outcome::Done
+        }
+    }
+}
+
+/// As [`dispatch`], for a request whose command was looked up when it was batched.
+#[inline]
+pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Outcome {
+    let found = match resolve(server, found, args) {
+        Ok(found) => found,
+        Err(error) => {
+            refuse(server, id, Some(found), error);
+            return Outcome::Done;
+        }
+    };
+    match gates(server, id, found) {
+        Ok(Outcome::Done) => call(server, id, found, args),
+        Ok(Outcome::Held) => return Outcome::Held,
+        Err(error) => refuse(server, id, Some(found), error),
+    }
+    Outcome::Done
+}
+
+/// Finds the subcommand where there is one, and checks the number of arguments.
+#[inline]
+pub fn resolve(server: &Server, found: Found, args: &Args) -> Result<Found, CommandError> {
+    let mut found = found;
+    if matches!(found.command.handler, Handler::Container) && args.len() > 1 {
+        found = server
+            .commands
+            .find_subcommand(found, args.get(1))
+            .ok_or_else(|| CommandError::unknown_subcommand(args.get(1), found.command.name))?;
+    }
+    if !found.command.accepts(args.len()) {
+        return Err(CommandError::wrong_arity(server.commands.full_name(found.index)));
+    }
+    Ok(found)
+}
+
+/// What Redis says of a command it does not know.
+pub fn unknown_command(args: &Args) -> CommandError {
+    /// Of the name, and of the arguments together, so much is shown.
+    const SHOWN_MAX: usize = 128;
+    let shown = |bytes: &[u8], max: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned();
+    let mut arguments = String::new();
+    for argument in args.iter().skip(1) {
+        if arguments.len() >= SHOWN_MAX {
+            break;
+        }
+        arguments += &format!("'{}' ", shown(argument, SHOWN_MAX - arguments.len()));
+    }
+    let name = shown(args.get(0), SHOWN_MAX);
+    CommandError::err(format_args!("unknown command '{name}', with args beginning with: {arguments}"))
+}
+
+#[inline]
+fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, CommandError> {
+    let command = found.command;
+    let client = &server.clients[id];
+    if client.flags.contains(ClientFlags::INTERNAL) {
+        return Ok(Outcome::Done);
+    }
+    if !client.authenticated && !command.has(flag::NO_AUTH) {
+        return Err(CommandError::NO_AUTH);
+    }
+    if command.system && command.name == "debug" {
+        debug_allowed(server, id)?;
+    }
+    if command.has(flag::WRITE)
+        && let Some(error) = server.write_error()
+    {
+        return Err(error);
+    }
+    if server.loading && !command.has(flag::LOADING) {
+        return Err(CommandError::LOADING);
+    }
+    if let Some((pause, _)) = server.pause
+        && (pause == Pause::All || command.has(flag::WRITE))
+        && command.name != "client"
+        && !is_client_subcommand(server, found)
+    {
+        return Ok(Outcome::Held);
+    }
+    Ok(Outcome::Done)
+}
+
+/// CLIENT UNPAUSE and its like must get through a pause.
+fn is_client_subcommand(server: &Server, found: Found) -> bool {
+    server.commands.full_name(found.index).starts_with("client|")
+}
+
+fn debug_allowed(server: &Server, id: ClientId) -> Result<(), CommandError> {
+    match server.config.enable_debug_command {
+        CommandAccess::Yes => Ok(()),
+        CommandAccess::Local if server.clients[id].is_local() => Ok(()),
+        _ => Err(CommandError::new(
+            "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
+        )),
+    }
+}
+
+/// Answers an error to a request that was not run.
+#[cold]
+fn refuse(server: &mut Server, id: ClientId, found: Option<Found>, error: CommandError) {
+    if let Some(found) = found {
+        server.stats.of(found.index).rejected += 1;
+    }
+    server.stats.count_error(error.code());
+    let mark = server.clients[id].output.mark();
+    server.reply(id).error(&error);
+    super::call::apply_reply_mode(server, id, mark);
+}

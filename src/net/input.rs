@@ -1,0 +1,287 @@
+//! Reading requests and running them.
+//!
+//! A client's bytes are read into a region that all clients share, and its requests run from there;
+//! a client owns memory only for a request that is not complete. A long argument is read straight
+//! into the buffer that may become its value.
+
+use crate::engine::dispatch::{Outcome, dispatch, dispatch_found};
+use crate::encoding::hash::hash;
+use crate::resp::CommandError;
+use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
+use crate::server::command::{Begin, Handler};
+use crate::server::command_table::Found;
+use crate::server::{ClientFlags, ClientId, Server};
+use std::io::{ErrorKind, Read};
+use std::ops::Range;
+
+/// Bytes of one read: what a client may have run before the others get their turn.
+const READ_MAX: usize = 64 * 1024;
+/// A long argument is read in larger pieces: they cost nobody but the client anything.
+const LONG_READ_MAX: usize = 1024 * 1024;
+/// Requests that are parsed, looked up and prefetched together.
+const BATCH_MAX: usize = 64;
+
+/// What all clients' input goes through.
+pub struct Input {
+    region: Vec<u8>,
+    batch: Batch,
+    lookups: Vec<Lookup>,
+}
+
+/// What is known of a request before it runs.
+struct Lookup {
+    found: Option<Found>,
+    /// The hash of its first key.
+    hash: Option<u64>,
+}
+
+/// Whose bytes a request is in.
+enum Source {
+    Region(Range<usize>),
+    Own(Vec<u8>),
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Input { region: vec![0; READ_MAX], batch: Batch::default(), lookups: Vec::new() }
+    }
+}
+
+impl Input {
+    /// One turn of a client: reads what there is, up to a bound, and runs the requests in it.
+    pub fn turn(&mut self, server: &mut Server, id: ClientId) {
+        let Some(client) = server.clients.get_mut(id) else { return };
+        client.flags -= ClientFlags::READ_PENDING;
+        if client.is_closing() || client.flags.contains(ClientFlags::PAUSED) {
+            return;
+        }
+        if !client.held.is_empty() && !self.run_held(server, id) {
+            return;
+        }
+        // Input left over from before a pause comes first.
+        let client = &mut server.clients[id];
+        if client.flags.contains(ClientFlags::INPUT_WAITING) {
+            client.flags -= ClientFlags::INPUT_WAITING;
+            let own = std::mem::take(&mut client.input);
+            self.run(server, id, Source::Own(own));
+        }
+        self.read_and_run(server, id);
+    }
+
+    fn read_and_run(&mut self, server: &mut Server, id: ClientId) {
+        let Some(client) = server.clients.get_mut(id) else { return };
+        if client.is_closing() || client.flags.contains(ClientFlags::PAUSED) {
+            return;
+        }
+        let mut own = std::mem::take(&mut client.input);
+        let kept = own.len();
+        let space = if let Some(long) = client.parser.long_argument() {
+            let max = long.len().min(LONG_READ_MAX);
+            &mut long[..max]
+        } else if kept > 0 {
+            own.resize(kept + READ_MAX, 0);
+            &mut own[kept..]
+        } else {
+            &mut self.region[..]
+        };
+        let wanted = space.len();
+        let result = (&client.stream).read(space);
+        let in_long_argument = client.parser.long_argument().is_some();
+        if !in_long_argument {
+            own.truncate(kept + *result.as_ref().unwrap_or(&0).min(&(own.len() - kept)));
+        }
+        let count = match result {
+            Ok(0) => return server.close_client(id),
+            Ok(count) => count,
+            Err(error) => {
+                client.input = own;
+                match error.kind() {
+                    ErrorKind::WouldBlock => (),
+                    ErrorKind::Interrupted => server.pending_read(id),
+                    _ => {
+                        log::debug!("Reading from client: {error}");
+                        server.close_client(id);
+                    }
+                }
+                return;
+            }
+        };
+        client.net_input += count as u64;
+        client.active_ms = server.clock.now_ms;
+        server.stats.net_input += count as u64;
+        server.stats.reads += 1;
+        let peer_closed = client.flags.contains(ClientFlags::PEER_CLOSED);
+        if in_long_argument {
+            client.parser.long_argument_filled(count);
+            self.run(server, id, Source::Own(own));
+        } else if kept > 0 {
+            self.run(server, id, Source::Own(own));
+        } else {
+            self.run(server, id, Source::Region(0..count));
+        }
+        // A read that filled the space leaves the rest for the next turn; one that did not took all
+        // there was, unless the end of the stream came with it.
+        if count == wanted || peer_closed {
+            server.pending_read(id);
+        }
+    }
+
+    /// Runs the requests in `source`, and keeps what is left of it with the client.
+    fn run(&mut self, server: &mut Server, id: ClientId, source: Source) {
+        let region = std::mem::take(&mut self.region);
+        let buffer = match &source {
+            Source::Region(range) => &region[range.clone()],
+            Source::Own(own) => &own[..],
+        };
+        let left = self.run_requests(server, id, buffer);
+        if let Some(client) = server.clients.get_mut(id) {
+            if let Source::Own(mut own) = source {
+                own.truncate(left.end);
+                own.drain(..left.start);
+                // An idle client owns no memory.
+                client.input = if own.is_empty() { Vec::new() } else { own };
+            } else if !left.is_empty() {
+                client.input = region[left].to_vec();
+            }
+            let held = client.input.len() + client.parser.allocated();
+            if held as u64 > server.config.client_query_buffer_limit {
+                log::warn!("Closing client that reached max query buffer length: id={} addr={}", client.number, client.addr);
+                server.stats.input_limit_disconnections += 1;
+                server.close_client(id);
+            }
+        }
+        self.region = region;
+    }
+
+    /// Gives the range of the bytes that begin an incomplete request, or must wait.
+    fn run_requests(&mut self, server: &mut Server, id: ClientId, buffer: &[u8]) -> Range<usize> {
+        let mut start = 0;
+        loop {
+            self.batch.clear();
+            let client = &mut server.clients[id];
+            let limits = Limits { bulk_max: server.config.proto_max_bulk_len as usize, authenticated: client.authenticated };
+            // Before authentication one request at a time, for it may lift the limits.
+            let max = if client.authenticated { BATCH_MAX } else { 1 };
+            let parsed = client.parser.parse(buffer, start, max, limits, &mut self.batch);
+            if !self.run_batch(server, id, buffer) {
+                let Some(client) = server.clients.get_mut(id) else { return 0..0 };
+                return match parsed {
+                    _ if client.is_closing() => 0..0,
+                    Ok(Parsed::Full(next)) => {
+                        client.flags |= ClientFlags::INPUT_WAITING;
+                        next..buffer.len()
+                    }
+                    Ok(Parsed::Incomplete(left)) => left,
+                    // The error is found again when its turn comes.
+                    Err(_) => {
+                        client.flags |= ClientFlags::INPUT_WAITING;
+                        client.parser = Default::default();
+                        let end = self.batch.end_of_last();
+                        end..buffer.len()
+                    }
+                };
+            }
+            match parsed {
+                Ok(Parsed::Full(next)) => start = next,
+                Ok(Parsed::Incomplete(left)) => return left,
+                Err(error) => {
+                    protocol_error(server, id, error);
+                    return 0..0;
+                }
+            }
+        }
+    }
+
+    /// Runs the requests of the batch; false if the client takes no more for now.
+    fn run_batch(&mut self, server: &mut Server, id: ClientId, buffer: &[u8]) -> bool {
+        let count = self.batch.len();
+        if count == 0 {
+            return true;
+        }
+        server.command_started = server.clock.stamp();
+        self.look_up(server, id, buffer);
+        for (i, lookup) in self.lookups.iter().enumerate() {
+            let args = self.batch.args(i, buffer);
+            if let Some(hash) = lookup.hash {
+                server.keyspace.hint_hash(args.get(1), hash);
+            }
+            let outcome = match lookup.found {
+                Some(found) => dispatch_found(server, id, found, &args),
+                None => dispatch(server, id, &args),
+            };
+            let Some(client) = server.clients.get_mut(id) else { return false };
+            if outcome == Outcome::Held {
+                client.flags |= ClientFlags::PAUSED;
+                client.held = (i..count).map(|i| self.batch.args(i, buffer).to_owned()).collect();
+                return false;
+            }
+            if client.is_closing() {
+                return false;
+            }
+            if client.output.len() > READ_MAX {
+                server.check_output_limit(id);
+            }
+        }
+        server.keyspace.clear_hint();
+        true
+    }
+
+    /// Looks up the commands of the batch, and brings the keys they are about to use towards the
+    /// cache while other requests are looked at.
+    fn look_up(&mut self, server: &Server, id: ClientId, buffer: &[u8]) {
+        self.lookups.clear();
+        let db = server.clients[id].db;
+        let prefetch = self.batch.len() > 1;
+        for i in 0..self.batch.len() {
+            let args = self.batch.args(i, buffer);
+            let found = server.commands.find(args.get(0));
+            let hash = found.filter(|found| args.len() > 1 && first_key_is_argument_1(found)).map(|_| hash(args.get(1)));
+            if prefetch && let Some(hash) = hash {
+                server.keyspace.prefetch_bucket(db, hash);
+            }
+            self.lookups.push(Lookup { found, hash });
+        }
+        if prefetch {
+            for hash in self.lookups.iter().filter_map(|lookup| lookup.hash) {
+                server.keyspace.prefetch_entry(db, hash);
+            }
+        }
+    }
+
+    /// Runs requests that had to wait; false if they still have to.
+    fn run_held(&mut self, server: &mut Server, id: ClientId) -> bool {
+        let mut held = std::mem::take(&mut server.clients[id].held);
+        server.command_started = server.clock.stamp();
+        let mut done = 0;
+        for request in &held {
+            let outcome = dispatch(server, id, &request.args());
+            let Some(client) = server.clients.get_mut(id) else { return false };
+            if outcome == Outcome::Held {
+                client.flags |= ClientFlags::PAUSED;
+                break;
+            }
+            done += 1;
+            if client.is_closing() {
+                break;
+            }
+        }
+        held.drain(..done);
+        let client = &mut server.clients[id];
+        client.held = held;
+        client.held.is_empty() && !client.is_closing()
+    }
+}
+
+fn first_key_is_argument_1(found: &Found) -> bool {
+    matches!(found.command.handler, Handler::Data(_)) && matches!(found.command.keys, [first, ..] if matches!(first.begin, Begin::Index(1)))
+}
+
+/// Answers a request that broke the protocol; the connection closes after the reply.
+#[cold]
+fn protocol_error(server: &mut Server, id: ClientId, error: ProtocolError) {
+    let error = CommandError::err(format_args!("Protocol error: {}", error.0));
+    log::debug!("{} from client {}", error.text(), server.clients[id].addr);
+    server.stats.count_error(error.code());
+    server.reply(id).error(&error);
+    server.clients[id].flags |= ClientFlags::CLOSE_AFTER_REPLY;
+}

@@ -1,0 +1,101 @@
+//! Listening on TCP and unix sockets.
+
+use crate::config::Config;
+use mio::net::{TcpListener, UnixListener};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+pub enum Listener {
+    Tcp(TcpListener),
+    /// Its path goes with it.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix(_, path) = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Listens on all that the configuration asks for; gives the port besides, which the system chose
+/// if the configured one is 0 and no other listener is there.
+pub fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
+    let (mut listeners, port) = listen_tcp(config)?;
+    if let Some(path) = &config.unixsocket {
+        listeners.push(listen_unix(path, config).map_err(|error| {
+            io::Error::new(error.kind(), format!("Failed opening Unix socket: bind: {error}"))
+        })?);
+    }
+    Ok((listeners, port))
+}
+
+/// Listens on every `bind` address. One that begins with `-` may be missing on this machine.
+pub fn listen_tcp(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
+    let mut listeners = Vec::new();
+    if config.port == 0 {
+        return Ok((listeners, 0));
+    }
+    for address in &config.bind {
+        let (name, optional) = match address.strip_prefix('-') {
+            Some(name) => (name, true),
+            None => (address.as_str(), false),
+        };
+        match listen_on(name, config) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => {
+                log::warn!("Warning: Could not create server TCP listening socket {name}:{}: {error}", config.port);
+                let missing = matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT));
+                if !(optional && missing) {
+                    return Err(error);
+                }
+            }
+        }
+    }
+    Ok((listeners, config.port))
+}
+
+fn listen_on(name: &str, config: &Config) -> io::Result<Listener> {
+    let ip = match name {
+        "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        name => match name.parse() {
+            Ok(ip) => ip,
+            Err(_) => {
+                use std::net::ToSocketAddrs;
+                let mut found = (name, config.port).to_socket_addrs()?;
+                found.next().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no address of that name"))?.ip()
+            }
+        },
+    };
+    let address = SocketAddr::new(ip, config.port);
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    if config.socket_mark_id != 0 {
+        socket.set_mark(config.socket_mark_id)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(config.tcp_backlog as i32)?;
+    socket.set_nonblocking(true)?;
+    Ok(Listener::Tcp(TcpListener::from_std(socket.into())))
+}
+
+fn listen_unix(path: &Path, config: &Config) -> io::Result<Listener> {
+    // A socket left over from a run that was killed.
+    let _ = std::fs::remove_file(path);
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    if config.unixsocketperm != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(config.unixsocketperm))?;
+    }
+    socket.listen(config.tcp_backlog as i32)?;
+    socket.set_nonblocking(true)?;
+    Ok(Listener::Unix(UnixListener::from_std(socket.into()), path.to_owned()))
+}

@@ -1,0 +1,3 @@
+//! Files that the data set survives in.
+
+pub mod aof;

@@ -1,0 +1,278 @@
+//! The server: the sole owner of all state. What a command, a timer or the loop works on is here;
+//! what they do is in `engine`, `commands` and `net`.
+//!
+//! * `clients`       connections and their buffers
+//! * `command`       the specification of a command
+//! * `command_table` commands by name
+//! * `stats`         counters for INFO
+//! * `clock`         time
+//! * `background`    helper threads
+//! * `allocator`     memory, counted
+
+pub mod allocator;
+pub mod background;
+pub mod clients;
+pub mod clock;
+pub mod command;
+pub mod command_table;
+pub mod stats;
+
+use crate::config::Config;
+use crate::encoding::timer_wheel::{TimerId, TimerWheel};
+use crate::keyspace::{ExpiryMode, Keyspace, KeyspaceOptions};
+use crate::persist::aof::Aof;
+use crate::resp::{CommandError, Output, Reply};
+use background::Background;
+pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
+use clock::Clock;
+pub use command::{Command, DataContext, Handler};
+use command_table::CommandTable;
+use stats::{CommandStats, Stats};
+use std::collections::VecDeque;
+
+/// What can be due.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Timer {
+    /// The server's housekeeping, `hz` times a second while there is some.
+    Cron,
+    /// Keys expire.
+    Expire,
+    /// The once-per-second fsync of the append-only file.
+    AofSync,
+    /// A client may have been idle for longer than `timeout`.
+    ClientIdle(ClientId),
+    /// CLIENT PAUSE ends.
+    PauseEnd,
+}
+
+/// CLIENT PAUSE.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pause {
+    Writes,
+    All,
+}
+
+/// How the server ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShutdownOptions {
+    pub save: Option<bool>,
+    pub now: bool,
+    pub force: bool,
+}
+
+pub struct Server {
+    pub config: Config,
+    pub keyspace: Keyspace,
+    pub clients: Clients,
+    pub commands: CommandTable,
+    pub timers: TimerWheel<Timer>,
+    pub clock: Clock,
+    pub stats: Stats,
+    pub background: Background,
+    pub aof: Option<Aof>,
+
+    /// When the command that runs, or the batch it is in, began: a stamp of the clock.
+    pub command_started: u64,
+    /// What keys are stamped with when they are used.
+    pub access_clock: u32,
+
+    /// 40 hexadecimal digits that no other run has.
+    pub run_id: String,
+    pub started_unix_s: i64,
+    pub executable: String,
+    /// The port that is listened on; differs from the configured one if that is 0.
+    pub port: u16,
+    /// `INFO`'s listenerN lines: kind, addresses, port.
+    pub listeners: Vec<String>,
+
+    /// Clients with replies to be sent before the loop sleeps.
+    pub pending_writes: Vec<ClientId>,
+    /// Clients whose input was left over, for fairness or because they were held back.
+    pub pending_reads: VecDeque<ClientId>,
+    /// Clients to be closed before the loop sleeps.
+    pub pending_closes: Vec<ClientId>,
+    /// Listeners that may have more connections than were accepted.
+    pub accept_again: Vec<usize>,
+    /// The timer for the next due key, and when it fires.
+    pub expire_timer: Option<(TimerId, u64)>,
+    /// Output buffers that no client uses; the one used last is still in the cache.
+    spare_outputs: Vec<Vec<u8>>,
+
+    pub pause: Option<(Pause, u64)>,
+    pub loading: bool,
+    /// Asked to end; the loop does.
+    pub shutdown: Option<ShutdownOptions>,
+    /// The loop listens anew: `bind` or `port` were changed.
+    pub relisten: bool,
+    pub active_expire: bool,
+}
+
+impl Server {
+    pub fn new(config: Config, commands: CommandTable, background: Background) -> Server {
+        let clock = Clock::default();
+        let mut id = [0; 20];
+        getrandom::fill(&mut id).expect("the operating system gives random bytes");
+        let seed = u64::from_ne_bytes(id[..8].try_into().expect("eight bytes"));
+        let mut stats = Stats::default();
+        stats.commands.resize_with(commands.rows().len(), CommandStats::default);
+        let mut server = Server {
+            keyspace: Keyspace::new(config.databases, seed.rotate_left(17)),
+            clients: Clients::default(),
+            commands,
+            timers: TimerWheel::new(clock.now_ms),
+            stats,
+            background,
+            aof: None,
+            command_started: clock.stamp(),
+            access_clock: 0,
+            run_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            started_unix_s: clock.unix_s(),
+            executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+            port: config.port,
+            listeners: Vec::new(),
+            pending_writes: Vec::new(),
+            pending_reads: VecDeque::new(),
+            pending_closes: Vec::new(),
+            accept_again: Vec::new(),
+            expire_timer: None,
+            spare_outputs: Vec::new(),
+            pause: None,
+            loading: false,
+            shutdown: None,
+            relisten: false,
+            active_expire: true,
+            clock,
+            config,
+        };
+        server.apply_keyspace_options();
+        server.refresh_time();
+        server
+    }
+
+    /// Hands the keyspace the choices of the configuration that it needs.
+    pub fn apply_keyspace_options(&mut self) {
+        self.keyspace.options = KeyspaceOptions {
+            lazy_expire: self.config.lazyfree_lazy_expire,
+            lazy_server_del: self.config.lazyfree_lazy_server_del,
+            lazy_user_del: self.config.lazyfree_lazy_user_del,
+            lazy_user_flush: self.config.lazyfree_lazy_user_flush,
+        };
+    }
+
+    /// Reads the clocks. Commands of one batch share a reading.
+    pub fn refresh_time(&mut self) {
+        self.clock.refresh();
+        self.keyspace.now_ms = self.clock.unix_ms();
+        self.access_clock = self.lru_clock();
+        self.keyspace.access_clock = Some(self.access_clock);
+    }
+
+    /// Why writes are refused, if they are.
+    pub fn write_error(&self) -> Option<CommandError> {
+        None
+    }
+
+    /// The clock that entries are stamped with: seconds, in 24 bits.
+    pub fn lru_clock(&self) -> u32 {
+        (self.clock.unix_s() & 0xff_ffff) as u32
+    }
+
+    /// What is to be done about keys past their time.
+    pub fn expiry_mode(&self) -> ExpiryMode {
+        match (self.loading, self.pause) {
+            (true, _) => ExpiryMode::Ignore,
+            // What expires is a write, which has to wait for the end of the pause.
+            (_, Some(_)) => ExpiryMode::Hide,
+            _ => ExpiryMode::Delete,
+        }
+    }
+
+    /// Writes replies to a client. They are sent before the loop sleeps.
+    pub fn reply(&mut self, id: ClientId) -> Reply<'_> {
+        self.will_write(id);
+        let client = &mut self.clients[id];
+        let resp3 = client.resp3;
+        Reply::new(&mut client.output, resp3)
+    }
+
+    /// Makes sure that the client has a buffer and the loop knows that there is something in it.
+    #[inline]
+    pub fn will_write(&mut self, id: ClientId) {
+        let client = &mut self.clients[id];
+        if !client.flags.contains(ClientFlags::WRITE_PENDING) {
+            client.flags |= ClientFlags::WRITE_PENDING;
+            self.pending_writes.push(id);
+        }
+        if client.output.bytes.capacity() == 0
+            && let Some(spare) = self.spare_outputs.pop()
+        {
+            client.output.bytes = spare;
+        }
+    }
+
+    /// Takes back the buffer of a client that has nothing left to be sent.
+    pub fn reclaim_output(&mut self, id: ClientId) {
+        /// Larger buffers go back to the system, and no more than so many are kept.
+        const SPARE_BYTES_MAX: usize = 256 * 1024;
+        const SPARES_MAX: usize = 64;
+        let Some(client) = self.clients.get_mut(id) else { return };
+        debug_assert!(client.output.is_empty());
+        let Output { bytes, .. } = std::mem::take(&mut client.output);
+        if bytes.capacity() > 0 && bytes.capacity() <= SPARE_BYTES_MAX && self.spare_outputs.len() < SPARES_MAX {
+            self.spare_outputs.push(bytes);
+        }
+    }
+
+    /// Gives a client a turn although no event will come for it.
+    pub fn pending_read(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id)
+            && !client.flags.contains(ClientFlags::READ_PENDING)
+        {
+            client.flags |= ClientFlags::READ_PENDING;
+            self.pending_reads.push_back(id);
+        }
+    }
+
+    /// Closes a client whose replies wait beyond the limits of its class.
+    pub fn check_output_limit(&mut self, id: ClientId) {
+        let limit = self.config.client_output_buffer_limit[0];
+        let now_ms = self.clock.now_ms;
+        let Some(client) = self.clients.get_mut(id) else { return };
+        let waiting = client.output.len() as u64;
+        let over_hard = limit.hard_bytes > 0 && waiting >= limit.hard_bytes;
+        let mut over_soft = false;
+        if limit.soft_bytes > 0 && waiting >= limit.soft_bytes {
+            let since = *client.soft_limit_since_ms.get_or_insert(now_ms);
+            over_soft = now_ms - since > limit.soft_seconds as u64 * 1000;
+        } else {
+            client.soft_limit_since_ms = None;
+        }
+        if over_hard || over_soft {
+            log::warn!("Client id={} addr={} closed for overcoming of output buffer limits.", client.number, client.addr);
+            self.stats.output_limit_disconnections += 1;
+            self.close_client(id);
+        }
+    }
+
+    /// Sets the timer that closes the client when it has been idle for `timeout` seconds.
+    pub fn watch_idle(&mut self, id: ClientId) {
+        let timeout_ms = self.config.timeout as u64 * 1000;
+        let Some(client) = self.clients.get_mut(id) else { return };
+        if let Some(timer) = client.idle_timer.take() {
+            self.timers.cancel(timer);
+        }
+        if timeout_ms > 0 {
+            client.idle_timer = Some(self.timers.insert(client.active_ms + timeout_ms + 1, Timer::ClientIdle(id)));
+        }
+    }
+
+    /// Closes a client as soon as nobody works on it.
+    pub fn close_client(&mut self, id: ClientId) {
+        if let Some(client) = self.clients.get_mut(id)
+            && !client.flags.contains(ClientFlags::CLOSE_NOW)
+        {
+            client.flags |= ClientFlags::CLOSE_NOW;
+            self.pending_closes.push(id);
+        }
+    }
+}

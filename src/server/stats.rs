@@ -1,0 +1,133 @@
+//! Counters for INFO. All only ever grow, but for CONFIG RESETSTAT.
+
+use super::command_table::CommandIndex;
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
+/// Counters of one command.
+#[derive(Default)]
+pub struct CommandStats {
+    pub calls: u64,
+    pub nanos: u64,
+    /// Refused before they ran.
+    pub rejected: u64,
+    /// Ran and answered an error.
+    pub failed: u64,
+    /// Nanoseconds a call; none until the first call.
+    pub latency: Option<Box<Histogram<u32>>>,
+}
+
+/// Latencies are kept up to a second with two significant digits, as Redis does.
+const LATENCY_MAX_NANOS: u64 = 1_000_000_000;
+
+impl CommandStats {
+    #[inline]
+    pub fn record(&mut self, nanos: u64, track_latency: bool) {
+        self.calls += 1;
+        self.nanos += nanos;
+        if track_latency {
+            let histogram = self.latency.get_or_insert_with(|| {
+                Box::new(Histogram::new_with_bounds(1, LATENCY_MAX_NANOS, 2).expect("valid bounds"))
+            });
+            histogram.saturating_record(nanos.max(1));
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Stats {
+    pub commands: Vec<CommandStats>,
+    /// Error replies by code.
+    pub errors: BTreeMap<String, u64>,
+    pub error_replies: u64,
+    pub commands_processed: u64,
+    pub connections_received: u64,
+    pub connections_rejected: u64,
+    pub net_input: u64,
+    pub net_output: u64,
+    pub reads: u64,
+    pub writes: u64,
+    pub loop_cycles: u64,
+    pub loop_nanos: u64,
+    pub loop_command_nanos: u64,
+    pub lazy_freed: u64,
+    pub auth_failures: u64,
+    pub expire_cycle_nanos: u64,
+    pub output_limit_disconnections: u64,
+    pub input_limit_disconnections: u64,
+    pub dirty: u64,
+    pub memory_peak: usize,
+    pub rates: Rates,
+}
+
+impl Stats {
+    pub fn of(&mut self, command: CommandIndex) -> &mut CommandStats {
+        &mut self.commands[command.0 as usize]
+    }
+
+    pub fn count_error(&mut self, code: &str) {
+        /// Beyond so many codes somebody makes them up.
+        const CODES_MAX: usize = 128;
+        self.error_replies += 1;
+        if let Some(count) = self.errors.get_mut(code) {
+            *count += 1;
+        } else if self.errors.len() < CODES_MAX {
+            self.errors.insert(code.to_owned(), 1);
+        }
+    }
+
+    /// CONFIG RESETSTAT.
+    pub fn reset(&mut self) {
+        let commands = self.commands.len();
+        let memory_peak = self.memory_peak;
+        *self = Stats { memory_peak, dirty: self.dirty, ..Stats::default() };
+        self.commands.resize_with(commands, CommandStats::default);
+    }
+}
+
+/// Rates over the last 1.6 seconds: INFO's `instantaneous_*`.
+#[derive(Default)]
+pub struct Rates {
+    samples: [Sample; 16],
+    next: usize,
+    last: Totals,
+    last_ms: u64,
+}
+
+#[derive(Default, Clone, Copy)]
+struct Sample {
+    change: Totals,
+    ms: u64,
+}
+
+/// What rates are taken of.
+#[derive(Default, Clone, Copy)]
+pub struct Totals {
+    pub commands: u64,
+    pub net_input: u64,
+    pub net_output: u64,
+    pub loop_cycles: u64,
+}
+
+impl Rates {
+    /// Called about ten times a second.
+    pub fn sample(&mut self, totals: Totals, now_ms: u64) {
+        let since = |now: u64, then: u64| now.saturating_sub(then);
+        let change = Totals {
+            commands: since(totals.commands, self.last.commands),
+            net_input: since(totals.net_input, self.last.net_input),
+            net_output: since(totals.net_output, self.last.net_output),
+            loop_cycles: since(totals.loop_cycles, self.last.loop_cycles),
+        };
+        self.samples[self.next] = Sample { change, ms: since(now_ms, self.last_ms) };
+        self.next = (self.next + 1) % self.samples.len();
+        (self.last, self.last_ms) = (totals, now_ms);
+    }
+
+    /// A second's worth of what `of` picks.
+    pub fn per_second(&self, of: impl Fn(&Totals) -> u64) -> u64 {
+        let ms: u64 = self.samples.iter().map(|s| s.ms).sum();
+        let change: u64 = self.samples.iter().map(|s| of(&s.change)).sum();
+        (change * 1000).checked_div(ms).unwrap_or(0)
+    }
+}
