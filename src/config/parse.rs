@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Directive, REDIS_VERSION, Source, kinds::os_reason, lookup, names};
+use super::{Config, Directive, REDIS_VERSION, Source, defaults, kinds::os_reason, lookup, names};
 use crate::encoding::words::{quote, split_words};
 
 /// How deep `include` may nest, as in Redis: a file that includes itself must end somewhere.
@@ -101,6 +101,27 @@ impl CommandLine {
     }
 }
 
+/// Where lines come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// The options of the command line, or a text in memory.
+    CommandLine,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path) => write!(f, "the file {}", path.display()),
+            Origin::Stdin => write!(f, "standard input"),
+            Origin::CommandLine => write!(f, "the command line"),
+        }
+    }
+}
+
 /// Why the configuration can't be used. Displayed as Redis words it, so that tools that look for
 /// its lines find them.
 #[derive(Debug)]
@@ -114,8 +135,8 @@ pub enum ConfigError {
     },
     /// A line is wrong.
     Line {
-        /// The file; none for standard input and the command line.
-        path: Option<PathBuf>,
+        /// Where it stands.
+        origin: Origin,
         /// Counts from 1.
         number: usize,
         /// The line itself.
@@ -133,16 +154,13 @@ impl fmt::Display for ConfigError {
             ConfigError::Unreadable { path, error } => {
                 write!(f, "Fatal error, can't open config file '{}': {}", path.display(), os_reason(error))
             }
-            ConfigError::Line { path, number, text, reason, suggestion } => {
+            ConfigError::Line { origin, number, text, reason, suggestion } => {
                 writeln!(f, "*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***")?;
                 writeln!(f, "Reading the configuration file, at line {number}")?;
                 writeln!(f, ">>> '{}'", String::from_utf8_lossy(text))?;
-                write!(f, "{reason}")?;
-                if let Some(path) = path {
-                    write!(f, "\nThe file is {}", path.display())?;
-                }
+                write!(f, "{reason}\nThis line comes from {origin}.")?;
                 if let Some(suggestion) = suggestion {
-                    write!(f, "\nDid you mean '{suggestion}'?")?;
+                    write!(f, " Did you mean '{suggestion}'?")?;
                 }
                 Ok(())
             }
@@ -162,7 +180,7 @@ impl std::error::Error for ConfigError {
 /// The configuration that the command line asks for: the file, then standard input, then the
 /// options.
 pub fn load(line: &CommandLine) -> Result<Config, ConfigError> {
-    let mut loader = Loader::default();
+    let mut loader = Loader::new();
     if let Some(path) = &line.file {
         loader.read_file(path)?;
         loader.config.config_file = std::path::absolute(path).ok();
@@ -171,23 +189,22 @@ pub fn load(line: &CommandLine) -> Result<Config, ConfigError> {
         let mut text = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut text);
         read.map_err(|error| ConfigError::Unreadable { path: "-".into(), error })?;
-        loader.read_text(&text, None)?;
+        loader.read_text(&text, &Origin::Stdin)?;
     }
-    loader.read_text(&line.options, None)?;
+    loader.read_text(&line.options, &Origin::CommandLine)?;
     Ok(loader.finish())
 }
 
 impl Config {
     /// The configuration that the lines of `text` describe.
     pub fn from_text(text: &[u8]) -> Result<Config, ConfigError> {
-        let mut loader = Loader::default();
-        loader.read_text(text, None)?;
+        let mut loader = Loader::new();
+        loader.read_text(text, &Origin::CommandLine)?;
         Ok(loader.finish())
     }
 }
 
 /// A configuration in the making.
-#[derive(Default)]
 struct Loader {
     config: Config,
     /// Directives that some line has set.
@@ -212,6 +229,12 @@ impl From<&str> for LineError {
 const BAD_DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 
 impl Loader {
+    fn new() -> Loader {
+        // Not `Config::default()`: relative paths must mean the same whenever the file is read
+        // again, even after the process has changed to `dir`.
+        Loader { config: defaults().clone(), seen: Vec::new(), include_depth: 0 }
+    }
+
     fn finish(mut self) -> Config {
         // As Redis: a server in the background always has a pid file.
         if self.config.daemonize && self.config.pidfile.is_none() {
@@ -222,10 +245,10 @@ impl Loader {
 
     fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = fs::read(path).map_err(|error| ConfigError::Unreadable { path: path.into(), error })?;
-        self.read_text(&text, Some(path))
+        self.read_text(&text, &Origin::File(path.into()))
     }
 
-    fn read_text(&mut self, text: &[u8], path: Option<&Path>) -> Result<(), ConfigError> {
+    fn read_text(&mut self, text: &[u8], origin: &Origin) -> Result<(), ConfigError> {
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             self.read_line(line).map_err(|error| {
@@ -234,13 +257,7 @@ impl Loader {
                     LineError::Reason(reason) => (reason, None),
                     LineError::UnknownName(name) => (BAD_DIRECTIVE.into(), nearest_name(&name)),
                 };
-                ConfigError::Line {
-                    path: path.map(Path::to_path_buf),
-                    number: index + 1,
-                    text: line.to_vec(),
-                    reason,
-                    suggestion,
-                }
+                ConfigError::Line { origin: origin.clone(), number: index + 1, text: line.to_vec(), reason, suggestion }
             })?;
         }
         Ok(())
