@@ -82,8 +82,8 @@ pub fn parse_memory(word: &[u8]) -> Option<u64> {
 
 /// `bytes` with the largest unit that divides it.
 fn format_memory(bytes: u64) -> Vec<u8> {
-    let units = [(1 << 30, "gb"), (1 << 20, "mb"), (1 << 10, "kb")];
-    match units.into_iter().find(|(size, _)| bytes != 0 && bytes % size == 0) {
+    let units: [(u64, &str); 3] = [(1 << 30, "gb"), (1 << 20, "mb"), (1 << 10, "kb")];
+    match units.into_iter().find(|(size, _)| bytes != 0 && bytes.is_multiple_of(*size)) {
         Some((size, unit)) => format!("{}{unit}", bytes / size).into_bytes(),
         None => bytes.to_string().into_bytes(),
     }

@@ -16,12 +16,14 @@ impl Addresses {
 
 impl Kind<Vec<String>> for Addresses {
     fn parse(&self, words: &[Vec<u8>], _: &Vec<String>) -> Result<Vec<String>, String> {
-        if words.len() > Self::MAX {
+        // `bind ""` listens on no address at all.
+        let addresses = words.iter().flat_map(|word| word.split(|&byte| byte == b' '));
+        let addresses = addresses.filter(|address| !address.is_empty());
+        let addresses: Vec<_> = addresses.map(|address| String::from_utf8_lossy(address).into_owned()).collect();
+        if addresses.len() > Self::MAX {
             return Err("Too many bind addresses specified.".into());
         }
-        let address = |word: &Vec<u8>| String::from_utf8_lossy(word).into_owned();
-        // `bind ""` listens on no address at all.
-        Ok(words.iter().filter(|word| !word.is_empty()).map(address).collect())
+        Ok(addresses)
     }
 
     fn show(&self, value: &Vec<String>) -> Vec<u8> {
