@@ -5,7 +5,7 @@
 //! "name" | "alias" => field: type = default, kind, [flags], status;
 //! ```
 //!
-//! The kind, from `kinds.rs`, fixes what is accepted and how it is shown; the type must be one
+//! The kind, from `kinds/`, fixes what is accepted and how it is shown; the type must be one
 //! that the kind serves. When the status becomes `Works`, redis.conf.example must describe the
 //! directive (`tests/config.rs` checks it). Bounds and defaults are those of Redis 7.2.4.
 

@@ -69,36 +69,41 @@ impl CommandLine {
             line.from_stdin = true;
             rest = others;
         }
-        let mut options: Vec<Vec<u8>> = Vec::new();
-        let mut wants_value = false;
-        for (index, word) in rest.iter().enumerate() {
-            match word.strip_prefix(b"--") {
-                Some(option) if !wants_value => {
-                    // COMPAT: an option that holds a blank, `"--port 7000"`, brings its value along.
+        line.options = option_lines(rest).join(&b'\n');
+        line
+    }
+}
+
+/// One line of a file for each `--name value ...`.
+fn option_lines(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    let mut wants_value = false;
+    for (index, word) in words.iter().enumerate() {
+        match word.strip_prefix(b"--") {
+            Some(option) if !wants_value => {
+                let ends_here = words.get(index + 1).is_none_or(|next| next.starts_with(b"--"));
+                if option == b"save" && ends_here {
+                    lines.push(b"save \"\"".into());
+                } else {
+                    lines.push(option.to_vec());
+                    // COMPAT: an option with a blank in it, `"--port 7000"`, brings its value along.
                     wants_value = split_words(option).is_some_and(|words| words.len() == 1);
-                    let mut text = option.to_vec();
-                    let next_is_option = rest.get(index + 1).is_none_or(|next| next.starts_with(b"--"));
-                    if option == b"save" && next_is_option {
-                        text.extend(b" \"\"");
-                        wants_value = false;
-                    }
-                    options.push(text);
                 }
-                _ => {
-                    wants_value = false;
-                    match options.last_mut() {
-                        Some(text) => {
-                            text.push(b' ');
-                            text.extend(quote(word));
-                        }
-                        None => options.push(quote(word)),
+            }
+            _ => {
+                wants_value = false;
+                match lines.last_mut() {
+                    Some(line) => {
+                        line.push(b' ');
+                        line.extend(quote(word));
                     }
+                    // COMPAT: the first option needs no dashes: `rondo FILE port 7000`.
+                    None => lines.push(quote(word)),
                 }
             }
         }
-        line.options = options.join(&b'\n');
-        line
     }
+    lines
 }
 
 /// Where lines come from.

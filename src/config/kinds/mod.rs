@@ -117,3 +117,39 @@ pub fn os_reason(error: &io::Error) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_units() {
+        let cases: [(&str, Option<u64>); 11] = [
+            ("1k", Some(1000)),
+            ("1KB", Some(1024)),
+            ("2m", Some(2_000_000)),
+            ("2mb", Some(2 << 20)),
+            ("3g", Some(3_000_000_000)),
+            ("3gb", Some(3 << 30)),
+            ("10b", Some(10)),
+            ("", Some(0)),
+            ("18446744073709551616", Some(u64::MAX)),
+            ("1.5gb", None),
+            ("-1", None),
+        ];
+        for (text, bytes) in cases {
+            assert_eq!(parse_memory(text.as_bytes()), bytes, "{text:?}");
+        }
+        for (bytes, text) in [(0, "0"), (1000, "1000"), (1024, "1kb"), (100 << 20, "100mb"), (1 << 40, "1024gb")] {
+            assert_eq!(format_memory(bytes), text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn integers_have_one_spelling() {
+        assert_eq!(parse_integer(b"-5"), Some(-5));
+        for word in ["", "+5", "05", "-0", " 5", "5 ", "9223372036854775808"] {
+            assert_eq!(parse_integer(word.as_bytes()), None, "{word:?}");
+        }
+    }
+}

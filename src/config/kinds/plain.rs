@@ -185,18 +185,17 @@ impl Kind<Vec<u8>> for Text {
 pub struct Checked(pub fn(&[u8]) -> Result<(), String>);
 
 impl Kind<Vec<u8>> for Checked {
-    fn parse(&self, words: &[Vec<u8>], _: &Vec<u8>) -> Result<Vec<u8>, String> {
-        let word = single(words)?;
-        (self.0)(word)?;
-        Ok(word.to_vec())
+    fn parse(&self, words: &[Vec<u8>], current: &Vec<u8>) -> Result<Vec<u8>, String> {
+        (self.0)(single(words)?)?;
+        Text.parse(words, current)
     }
 
     fn show(&self, value: &Vec<u8>) -> Vec<u8> {
-        value.clone()
+        Text.show(value)
     }
 
     fn lines(&self, value: &Vec<u8>) -> Vec<Vec<u8>> {
-        vec![quote(value)]
+        Text.lines(value)
     }
 }
 
@@ -214,11 +213,11 @@ pub fn hostname(word: &[u8]) -> Result<(), String> {
 
 /// For [`Checked`]: a human-readable node name, or nothing.
 pub fn node_name(word: &[u8]) -> Result<(), String> {
-    if word.len() >= 256 {
-        return Err("Human readable node name must be less than 256 characters".into());
-    }
-    if word.iter().any(|byte| !byte.is_ascii_graphic() || b"!\"#$%&'()*+,/:;<=>?@[\\]^`{|}~".contains(byte)) {
-        return Err("Human readable node name may not contain special characters".into());
+    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if word.len() >= 256 || !word.iter().all(allowed) {
+        return Err(
+            "Node names may only contain up to 255 alphanumeric characters, hyphens, underscores or dots".into()
+        );
     }
     Ok(())
 }

@@ -40,11 +40,6 @@ pub struct SavePoints;
 
 impl Kind<Vec<SavePoint>> for SavePoints {
     fn parse(&self, words: &[Vec<u8>], _: &Vec<SavePoint>) -> Result<Vec<SavePoint>, String> {
-        if let [word] = words
-            && word.is_empty()
-        {
-            return Ok(Vec::new());
-        }
         let point = |pair: &[Vec<u8>]| {
             let [seconds, changes] = pair else { return None };
             let seconds = parse_integer(seconds).filter(|&seconds| seconds >= 1)?;
@@ -180,11 +175,6 @@ pub struct Percentiles;
 
 impl Kind<Vec<f64>> for Percentiles {
     fn parse(&self, words: &[Vec<u8>], _: &Vec<f64>) -> Result<Vec<f64>, String> {
-        if let [word] = words
-            && word.is_empty()
-        {
-            return Ok(Vec::new());
-        }
         let percentile = |word: &Vec<u8>| {
             let number = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
             let number = number.filter(|number: &f64| !number.is_nan());
