@@ -5,7 +5,7 @@
 //! "name" | "alias" => field: type = default, kind, [flags], status;
 //! ```
 //!
-//! The kind, from `kinds.rs`, fixes what is accepted and how it is shown; the type must be one
+//! The kind, from `kinds/`, fixes what is accepted and how it is shown; the type must be one
 //! that the kind serves. When the status becomes `Works`, redis.conf.example must describe the
 //! directive (`tests/config.rs` checks it). Bounds and defaults are those of Redis 7.2.4.
 
@@ -87,7 +87,8 @@ directives! {
     "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [], Later;
     "always-show-logo" => always_show_logo: bool = false, YesNo, [IMMUTABLE], Works;
     "set-proc-title" => set_proc_title: bool = true, YesNo, [IMMUTABLE], Later;
-    "proc-title-template" => proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".into(),
+    "proc-title-template" =>
+        proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".into(),
         Checked(title_template), [], Later;
     "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Later;
     "ignore-warnings" => ignore_warnings: Vec<u8> = Vec::new(), Text, [], Later;
@@ -99,8 +100,10 @@ directives! {
     "bio_cpulist" => bio_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
     "aof_rewrite_cpulist" => aof_rewrite_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
     "bgsave_cpulist" => bgsave_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
-    "shutdown-on-sigint" => shutdown_on_sigint: ShutdownFlags = ShutdownFlags::empty(), ShutdownOptions, [MULTI_ARG], Works;
-    "shutdown-on-sigterm" => shutdown_on_sigterm: ShutdownFlags = ShutdownFlags::empty(), ShutdownOptions, [MULTI_ARG], Works;
+    "shutdown-on-sigint" =>
+        shutdown_on_sigint: ShutdownFlags = ShutdownFlags::empty(), ShutdownOptions, [MULTI_ARG], Works;
+    "shutdown-on-sigterm" =>
+        shutdown_on_sigterm: ShutdownFlags = ShutdownFlags::empty(), ShutdownOptions, [MULTI_ARG], Works;
     /// Seconds to wait for replicas.
     "shutdown-timeout" => shutdown_timeout: u32 = 10, Int(0, INT_MAX), [], Works;
     /// Milliseconds; 0 is off.
@@ -109,9 +112,11 @@ directives! {
     // Security
     /// Empty asks for no password.
     "requirepass" => requirepass: Vec<u8> = Vec::new(), Text, [SENSITIVE], Works;
-    "enable-protected-configs" => enable_protected_configs: CommandAccess = CommandAccess::No, OneOf, [IMMUTABLE], Works;
+    "enable-protected-configs" =>
+        enable_protected_configs: CommandAccess = CommandAccess::No, OneOf, [IMMUTABLE], Works;
     "enable-debug-command" => enable_debug_command: CommandAccess = CommandAccess::No, OneOf, [IMMUTABLE], Works;
-    "enable-module-command" => enable_module_command: CommandAccess = CommandAccess::No, OneOf, [IMMUTABLE], Ignored(NO_MODULES);
+    "enable-module-command" =>
+        enable_module_command: CommandAccess = CommandAccess::No, OneOf, [IMMUTABLE], Ignored(NO_MODULES);
     "aclfile" => aclfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Later;
     "acllog-max-len" => acllog_max_len: u64 = 128, Int(0, LONG_MAX), [], Later;
     "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, OneOf, [], Later;
@@ -124,7 +129,8 @@ directives! {
     "dynamic-hz" => dynamic_hz: bool = true, YesNo, [], Works;
     "active-expire-effort" => active_expire_effort: u32 = 1, Int(1, 10), [], Works;
     "activerehashing" => activerehashing: bool = true, YesNo, [], Works;
-    "notify-keyspace-events" => notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::empty(), EventLetters, [], Later;
+    "notify-keyspace-events" =>
+        notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::empty(), EventLetters, [], Later;
     "lazyfree-lazy-eviction" => lazyfree_lazy_eviction: bool = false, YesNo, [], Works;
     "lazyfree-lazy-expire" => lazyfree_lazy_expire: bool = false, YesNo, [], Works;
     "lazyfree-lazy-server-del" => lazyfree_lazy_server_del: bool = false, YesNo, [], Works;
@@ -139,7 +145,8 @@ directives! {
     "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction, OneOf, [], Later;
     "maxmemory-samples" => maxmemory_samples: u32 = 5, Int(1, INT_MAX), [], Later;
     "maxmemory-eviction-tenacity" => maxmemory_eviction_tenacity: u32 = 10, Int(0, 100), [], Later;
-    "maxmemory-clients" => maxmemory_clients: MemoryOrPercent = MemoryOrPercent::Bytes(0), MemoryOrPercentage, [], Later;
+    "maxmemory-clients" =>
+        maxmemory_clients: MemoryOrPercent = MemoryOrPercent::Bytes(0), MemoryOrPercentage, [], Later;
     "lfu-log-factor" => lfu_log_factor: u32 = 10, Int(0, INT_MAX), [], Later;
     /// Minutes.
     "lfu-decay-time" => lfu_decay_time: u32 = 1, Int(0, INT_MAX), [], Later;
@@ -155,18 +162,23 @@ directives! {
     "jemalloc-bg-thread" => jemalloc_bg_thread: bool = true, YesNo, [], Later;
 
     // Encodings
-    "hash-max-listpack-entries" | "hash-max-ziplist-entries" => hash_max_listpack_entries: usize = 512, Int(0, LONG_MAX), [], Works;
+    "hash-max-listpack-entries" | "hash-max-ziplist-entries" =>
+        hash_max_listpack_entries: usize = 512, Int(0, LONG_MAX), [], Works;
     /// Bytes.
-    "hash-max-listpack-value" | "hash-max-ziplist-value" => hash_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
+    "hash-max-listpack-value" | "hash-max-ziplist-value" =>
+        hash_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     "set-max-intset-entries" => set_max_intset_entries: usize = 512, Int(0, LONG_MAX), [], Later;
     "set-max-listpack-entries" => set_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
     /// Bytes.
     "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
-    "zset-max-listpack-entries" | "zset-max-ziplist-entries" => zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
+    "zset-max-listpack-entries" | "zset-max-ziplist-entries" =>
+        zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
     /// Bytes.
-    "zset-max-listpack-value" | "zset-max-ziplist-value" => zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
+    "zset-max-listpack-value" | "zset-max-ziplist-value" =>
+        zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
     /// Entries of a node if positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.
-    "list-max-listpack-size" | "list-max-ziplist-size" => list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Later;
+    "list-max-listpack-size" | "list-max-ziplist-size" =>
+        list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Later;
     /// Nodes at either end that stay uncompressed; 0 compresses none.
     "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Later;
     /// Bytes; 0 is no limit.
@@ -177,10 +189,12 @@ directives! {
     "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Later;
 
     // Persistence
-    "dir" => dir: PathBuf = std::env::current_dir().unwrap_or_else(|_| "/".into()), WorkingDirectory,
+    "dir" =>
+        dir: PathBuf = std::env::current_dir().unwrap_or_else(|_| "/".into()), WorkingDirectory,
         [PROTECTED, DENY_LOADING], Works;
     "save" => save: Vec<SavePoint> = vec![(3600, 1), (300, 100), (60, 10_000)], SavePoints, [MULTI_ARG], Later;
-    "dbfilename" => dbfilename: PathBuf = "dump.rdb".into(),
+    "dbfilename" =>
+        dbfilename: PathBuf = "dump.rdb".into(),
         FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Later;
     "rdbcompression" => rdbcompression: bool = true, YesNo, [], Later;
     "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Later;
@@ -188,9 +202,11 @@ directives! {
     "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Later;
     "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Later;
     "appendonly" => appendonly: bool = false, YesNo, [DENY_LOADING], Works;
-    "appendfilename" => appendfilename: PathBuf = "appendonly.aof".into(),
+    "appendfilename" =>
+        appendfilename: PathBuf = "appendonly.aof".into(),
         FileName { directive: "appendfilename", what: "filename", may_be_empty: false }, [IMMUTABLE], Works;
-    "appenddirname" => appenddirname: PathBuf = "appendonlydir".into(),
+    "appenddirname" =>
+        appenddirname: PathBuf = "appendonlydir".into(),
         FileName { directive: "appenddirname", what: "dirname", may_be_empty: false }, [IMMUTABLE], Works;
     "appendfsync" => appendfsync: AppendFsync = AppendFsync::Everysec, OneOf, [], Works;
     "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, YesNo, [], Later;
@@ -207,8 +223,8 @@ directives! {
     "rdb-key-save-delay" => rdb_key_save_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Later;
     /// Microseconds a key, as `rdb-key-save-delay`.
     "key-load-delay" => key_load_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Later;
-    "loading-process-events-interval-bytes" => loading_process_events_interval_bytes: u64 = 2 << 20,
-        Int(1024, INT_MAX), [HIDDEN], Later;
+    "loading-process-events-interval-bytes" =>
+        loading_process_events_interval_bytes: u64 = 2 << 20, Int(1024, INT_MAX), [HIDDEN], Later;
 
     // Replication
     /// The primary's host and port.
@@ -228,11 +244,13 @@ directives! {
     /// Seconds.
     "min-replicas-max-lag" | "min-slaves-max-lag" => min_replicas_max_lag: u32 = 10, Int(0, INT_MAX), [], Later;
     /// Seconds.
-    "repl-ping-replica-period" | "repl-ping-slave-period" => repl_ping_replica_period: u32 = 10, Int(1, INT_MAX), [], Later;
+    "repl-ping-replica-period" | "repl-ping-slave-period" =>
+        repl_ping_replica_period: u32 = 10, Int(1, INT_MAX), [], Later;
     /// Seconds.
     "repl-timeout" => repl_timeout: u32 = 60, Int(1, INT_MAX), [], Later;
     /// Bytes.
-    "repl-backlog-size" => repl_backlog_size: u64 = 1 << 20, Clamped(Memory(1, LONG_MAX), 16 << 10, LONG_MAX), [], Later;
+    "repl-backlog-size" =>
+        repl_backlog_size: u64 = 1 << 20, Clamped(Memory(1, LONG_MAX), 16 << 10, LONG_MAX), [], Later;
     /// Seconds; 0 keeps it for ever.
     "repl-backlog-ttl" => repl_backlog_ttl: u64 = 3600, Int(0, LONG_MAX), [], Later;
     "repl-disable-tcp-nodelay" => repl_disable_tcp_nodelay: bool = false, YesNo, [], Later;
@@ -240,9 +258,10 @@ directives! {
     /// Seconds.
     "repl-diskless-sync-delay" => repl_diskless_sync_delay: u32 = 5, Int(0, INT_MAX), [], Later;
     "repl-diskless-sync-max-replicas" => repl_diskless_sync_max_replicas: u32 = 0, Int(0, INT_MAX), [], Later;
-    "repl-diskless-load" => repl_diskless_load: ReplDisklessLoad = ReplDisklessLoad::Disabled, OneOf, [], Later;
-    "propagation-error-behavior" => propagation_error_behavior: PropagationErrorBehavior = PropagationErrorBehavior::Ignore,
-        OneOf, [], Later;
+    "repl-diskless-load" =>
+        repl_diskless_load: ReplDisklessLoad = ReplDisklessLoad::Disabled, OneOf, [DENY_LOADING], Later;
+    "propagation-error-behavior" =>
+        propagation_error_behavior: PropagationErrorBehavior = PropagationErrorBehavior::Ignore, OneOf, [], Later;
 
     // Cluster
     "cluster-enabled" => cluster_enabled: bool = false, YesNo, [IMMUTABLE], Later;
@@ -255,17 +274,19 @@ directives! {
     "cluster-announce-tls-port" => cluster_announce_tls_port: u16 = 0, Int(0, 65535), [], Later;
     "cluster-announce-bus-port" => cluster_announce_bus_port: u16 = 0, Int(0, 65535), [], Later;
     "cluster-announce-hostname" => cluster_announce_hostname: Vec<u8> = Vec::new(), Checked(hostname), [], Later;
-    "cluster-announce-human-nodename" => cluster_announce_human_nodename: Vec<u8> = Vec::new(), Checked(node_name), [], Later;
-    "cluster-preferred-endpoint-type" => cluster_preferred_endpoint_type: ClusterEndpointType = ClusterEndpointType::Ip,
-        OneOf, [], Later;
+    "cluster-announce-human-nodename" =>
+        cluster_announce_human_nodename: Vec<u8> = Vec::new(), Checked(node_name), [], Later;
+    "cluster-preferred-endpoint-type" =>
+        cluster_preferred_endpoint_type: ClusterEndpointType = ClusterEndpointType::Ip, OneOf, [], Later;
     "cluster-require-full-coverage" => cluster_require_full_coverage: bool = true, YesNo, [], Later;
     "cluster-allow-reads-when-down" => cluster_allow_reads_when_down: bool = false, YesNo, [], Later;
     "cluster-allow-pubsubshard-when-down" => cluster_allow_pubsubshard_when_down: bool = true, YesNo, [], Later;
     "cluster-allow-replica-migration" => cluster_allow_replica_migration: bool = true, YesNo, [], Later;
     "cluster-migration-barrier" => cluster_migration_barrier: u32 = 1, Int(0, INT_MAX), [], Later;
-    "cluster-replica-validity-factor" | "cluster-slave-validity-factor" => cluster_replica_validity_factor: u32 = 10,
-        Int(0, INT_MAX), [], Later;
-    "cluster-replica-no-failover" | "cluster-slave-no-failover" => cluster_replica_no_failover: bool = false, YesNo, [], Later;
+    "cluster-replica-validity-factor" | "cluster-slave-validity-factor" =>
+        cluster_replica_validity_factor: u32 = 10, Int(0, INT_MAX), [], Later;
+    "cluster-replica-no-failover" | "cluster-slave-no-failover" =>
+        cluster_replica_no_failover: bool = false, YesNo, [], Later;
     /// Bytes; 0 is no limit.
     "cluster-link-sendbuf-limit" => cluster_link_sendbuf_limit: u64 = 0, Memory(0, u64::MAX as i128), [], Later;
 
@@ -280,8 +301,8 @@ directives! {
     /// Milliseconds; 0 is off.
     "latency-monitor-threshold" => latency_monitor_threshold: u64 = 0, Int(0, LONG_MAX), [], Later;
     "latency-tracking" => latency_tracking: bool = true, YesNo, [], Works;
-    "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9],
-        Percentiles, [MULTI_ARG], Works;
+    "latency-tracking-info-percentiles" =>
+        latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Percentiles, [MULTI_ARG], Works;
 
     beside them {
         /// The file this came from, absolute; CONFIG REWRITE writes to it.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `directives.rs` | the table: one row for each directive. **Add a directive here.** |
 //! | `directive.rs` | what a row turns into: a field of [`Config`] and a [`Directive`] |
-//! | `kinds.rs` | the kinds of values: how each is read, shown and written |
+//! | `kinds/` | the kinds of values: how each is read, shown and written |
 //! | `values.rs` | enumerations and other types of fields |
 //! | `parse.rs` | the grammar of files and of the command line |
 //! | `rewrite.rs` | CONFIG REWRITE |
@@ -25,14 +25,15 @@ use std::{fmt, sync::LazyLock};
 pub use directive::{Directive, Flags, Status};
 pub use directives::{Config, DIRECTIVES};
 pub use kinds::{os_reason, parse_memory};
-pub use parse::{CommandLine, ConfigError, load};
+pub use parse::{CommandLine, ConfigError, Origin, load};
 pub use rewrite::{rewrite, rewrite_all};
 pub use values::*;
 
 /// The release of Redis whose behaviour is followed.
 pub const REDIS_VERSION: &str = "7.2.4";
 
-/// The values that hold where nothing is said. Its `dir` is where the process was started.
+/// The values that hold where nothing is said. Its `dir` is the working directory at the first
+/// call, which [`load`] makes: where the process was started.
 pub fn defaults() -> &'static Config {
     static DEFAULTS: LazyLock<Config> = LazyLock::new(Config::default);
     &DEFAULTS

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Config, Directive, REDIS_VERSION, Source, kinds::os_reason, lookup, names};
+use super::{Config, Directive, REDIS_VERSION, Source, defaults, kinds::os_reason, lookup, names};
 use crate::encoding::words::{quote, split_words};
 
 /// How deep `include` may nest, as in Redis: a file that includes itself must end somewhere.
@@ -69,35 +69,61 @@ impl CommandLine {
             line.from_stdin = true;
             rest = others;
         }
-        let mut options: Vec<Vec<u8>> = Vec::new();
-        let mut wants_value = false;
-        for (index, word) in rest.iter().enumerate() {
-            match word.strip_prefix(b"--") {
-                Some(option) if !wants_value => {
-                    // COMPAT: an option that holds a blank, `"--port 7000"`, brings its value along.
+        line.options = option_lines(rest).join(&b'\n');
+        line
+    }
+}
+
+/// One line of a file for each `--name value ...`.
+fn option_lines(words: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut lines: Vec<Vec<u8>> = Vec::new();
+    let mut wants_value = false;
+    for (index, word) in words.iter().enumerate() {
+        match word.strip_prefix(b"--") {
+            Some(option) if !wants_value => {
+                let ends_here = words.get(index + 1).is_none_or(|next| next.starts_with(b"--"));
+                if option == b"save" && ends_here {
+                    lines.push(b"save \"\"".into());
+                } else {
+                    lines.push(option.to_vec());
+                    // COMPAT: an option with a blank in it, `"--port 7000"`, brings its value along.
                     wants_value = split_words(option).is_some_and(|words| words.len() == 1);
-                    let mut text = option.to_vec();
-                    let next_is_option = rest.get(index + 1).is_none_or(|next| next.starts_with(b"--"));
-                    if option == b"save" && next_is_option {
-                        text.extend(b" \"\"");
-                        wants_value = false;
-                    }
-                    options.push(text);
                 }
-                _ => {
-                    wants_value = false;
-                    match options.last_mut() {
-                        Some(text) => {
-                            text.push(b' ');
-                            text.extend(quote(word));
-                        }
-                        None => options.push(quote(word)),
+            }
+            _ => {
+                wants_value = false;
+                match lines.last_mut() {
+                    Some(line) => {
+                        line.push(b' ');
+                        line.extend(quote(word));
                     }
+                    // COMPAT: the first option needs no dashes: `rondo FILE port 7000`.
+                    None => lines.push(quote(word)),
                 }
             }
         }
-        line.options = options.join(&b'\n');
-        line
+    }
+    lines
+}
+
+/// Where lines come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// The options of the command line, or a text in memory.
+    CommandLine,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::File(path) => write!(f, "the file {}", path.display()),
+            Origin::Stdin => write!(f, "standard input"),
+            Origin::CommandLine => write!(f, "the command line"),
+        }
     }
 }
 
@@ -114,8 +140,8 @@ pub enum ConfigError {
     },
     /// A line is wrong.
     Line {
-        /// The file; none for standard input and the command line.
-        path: Option<PathBuf>,
+        /// Where it stands.
+        origin: Origin,
         /// Counts from 1.
         number: usize,
         /// The line itself.
@@ -133,16 +159,13 @@ impl fmt::Display for ConfigError {
             ConfigError::Unreadable { path, error } => {
                 write!(f, "Fatal error, can't open config file '{}': {}", path.display(), os_reason(error))
             }
-            ConfigError::Line { path, number, text, reason, suggestion } => {
+            ConfigError::Line { origin, number, text, reason, suggestion } => {
                 writeln!(f, "*** FATAL CONFIG FILE ERROR (Redis {REDIS_VERSION}) ***")?;
                 writeln!(f, "Reading the configuration file, at line {number}")?;
                 writeln!(f, ">>> '{}'", String::from_utf8_lossy(text))?;
-                write!(f, "{reason}")?;
-                if let Some(path) = path {
-                    write!(f, "\nThe file is {}", path.display())?;
-                }
+                write!(f, "{reason}\nThis line comes from {origin}.")?;
                 if let Some(suggestion) = suggestion {
-                    write!(f, "\nDid you mean '{suggestion}'?")?;
+                    write!(f, " Did you mean '{suggestion}'?")?;
                 }
                 Ok(())
             }
@@ -162,7 +185,7 @@ impl std::error::Error for ConfigError {
 /// The configuration that the command line asks for: the file, then standard input, then the
 /// options.
 pub fn load(line: &CommandLine) -> Result<Config, ConfigError> {
-    let mut loader = Loader::default();
+    let mut loader = Loader::new();
     if let Some(path) = &line.file {
         loader.read_file(path)?;
         loader.config.config_file = std::path::absolute(path).ok();
@@ -171,23 +194,22 @@ pub fn load(line: &CommandLine) -> Result<Config, ConfigError> {
         let mut text = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut text);
         read.map_err(|error| ConfigError::Unreadable { path: "-".into(), error })?;
-        loader.read_text(&text, None)?;
+        loader.read_text(&text, &Origin::Stdin)?;
     }
-    loader.read_text(&line.options, None)?;
+    loader.read_text(&line.options, &Origin::CommandLine)?;
     Ok(loader.finish())
 }
 
 impl Config {
     /// The configuration that the lines of `text` describe.
     pub fn from_text(text: &[u8]) -> Result<Config, ConfigError> {
-        let mut loader = Loader::default();
-        loader.read_text(text, None)?;
+        let mut loader = Loader::new();
+        loader.read_text(text, &Origin::CommandLine)?;
         Ok(loader.finish())
     }
 }
 
 /// A configuration in the making.
-#[derive(Default)]
 struct Loader {
     config: Config,
     /// Directives that some line has set.
@@ -212,6 +234,12 @@ impl From<&str> for LineError {
 const BAD_DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 
 impl Loader {
+    fn new() -> Loader {
+        // Not `Config::default()`: relative paths must mean the same whenever the file is read
+        // again, even after the process has changed to `dir`.
+        Loader { config: defaults().clone(), seen: Vec::new(), include_depth: 0 }
+    }
+
     fn finish(mut self) -> Config {
         // As Redis: a server in the background always has a pid file.
         if self.config.daemonize && self.config.pidfile.is_none() {
@@ -222,10 +250,10 @@ impl Loader {
 
     fn read_file(&mut self, path: &Path) -> Result<(), ConfigError> {
         let text = fs::read(path).map_err(|error| ConfigError::Unreadable { path: path.into(), error })?;
-        self.read_text(&text, Some(path))
+        self.read_text(&text, &Origin::File(path.into()))
     }
 
-    fn read_text(&mut self, text: &[u8], path: Option<&Path>) -> Result<(), ConfigError> {
+    fn read_text(&mut self, text: &[u8], origin: &Origin) -> Result<(), ConfigError> {
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             self.read_line(line).map_err(|error| {
@@ -234,13 +262,7 @@ impl Loader {
                     LineError::Reason(reason) => (reason, None),
                     LineError::UnknownName(name) => (BAD_DIRECTIVE.into(), nearest_name(&name)),
                 };
-                ConfigError::Line {
-                    path: path.map(Path::to_path_buf),
-                    number: index + 1,
-                    text: line.to_vec(),
-                    reason,
-                    suggestion,
-                }
+                ConfigError::Line { origin: origin.clone(), number: index + 1, text: line.to_vec(), reason, suggestion }
             })?;
         }
         Ok(())

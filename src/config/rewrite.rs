@@ -31,6 +31,13 @@ pub fn rewrite_all(config: &Config) -> io::Result<()> {
     write_to_file(config, Extent::All)
 }
 
+impl Config {
+    /// A file that says everything: `Config::from_text` makes an equal configuration of it.
+    pub fn to_text(&self) -> Vec<u8> {
+        render(b"", Some(defaults()), self, Extent::All)
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     Changed,
@@ -175,4 +182,72 @@ fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
         let _ = fs::remove_file(&name);
     }
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Source;
+
+    /// Lines that a file may have and values that CONFIG SET may bring, of all kinds.
+    const LINES: [&str; 24] = [
+        "# a comment",
+        "",
+        "port 7000",
+        "PORT 7001",
+        "timeout 0",
+        "timeout 5",
+        "requirepass \"a b\\x00\\\"\"",
+        "requirepass ''",
+        "save 900 1",
+        "save 300 10 60 5",
+        "save ''",
+        "client-output-buffer-limit normal 1mb 0 0",
+        "client-output-buffer-limit replica 3 2 1 pubsub 0 0 0",
+        "bind 127.0.0.1 -::1",
+        "bind ''",
+        "slave-priority 5",
+        "replicaof localhost 6380",
+        "replicaof no one",
+        "maxmemory-clients 5%",
+        "notify-keyspace-events AnK",
+        "notify-keyspace-events ''",
+        "shutdown-on-sigint nosave now",
+        "latency-tracking-info-percentiles 0.1 99.99",
+        "user foo on \"#hash with blank\"",
+    ];
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        let lines = prop::collection::vec(prop::sample::select(LINES.as_slice()), 0..12);
+        lines.prop_map(|lines| lines.join("\n").into_bytes())
+    }
+
+    fn assert_same(left: &Config, right: &Config) {
+        for subject in Subject::all() {
+            assert!(subject.same(left, right), "{}", subject.name());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_rewritten_file_gives_the_values_in_use(old in text(), set in text(), all: bool) {
+            let in_file = Config::from_text(&old).unwrap();
+            // Set as if by commands: on top of what the file says.
+            let mut config = in_file.clone();
+            for line in set.split(|&byte| byte == b'\n') {
+                let words = split_words(line).unwrap();
+                if let Some(directive) = words.first().and_then(|name| lookup(name)) {
+                    config.set(directive, &words[1..], Source::Command).unwrap();
+                }
+            }
+            let extent = if all { Extent::All } else { Extent::Changed };
+            let new = render(&old, Some(&in_file), &config, extent);
+            let reloaded = Config::from_text(&new).unwrap();
+            assert_same(&reloaded, &config);
+            prop_assert_eq!(&render(&new, Some(&reloaded), &config, extent), &new);
+            assert_same(&Config::from_text(&render(&old, None, &config, extent)).unwrap(), &config);
+        }
+    }
 }
