@@ -1,16 +1,30 @@
-//! The commands, a family a file. A spec and its handler stand side by side; to add a command, write
-//! both in the family's file and add the spec to the family's list. Nothing else lists commands.
-//! See docs/adding-a-command.md.
+//! The commands, a family a file or folder. A spec and its handler stand side by side; to add a
+//! command, write both in the family's file and add the spec to the family's list. Nothing else
+//! lists commands. See docs/adding-a-command.md.
 
+pub mod bitmap;
 pub mod connection;
+pub mod expire;
+pub mod generic;
+pub mod hash;
+pub mod server;
 pub mod string;
 
 use crate::server::Command;
 
 /// The families, each a list of its commands.
-pub const FAMILIES: &[&[&Command]] = &[connection::COMMANDS, string::COMMANDS];
+pub const FAMILIES: &[&[&Command]] = &[
+    bitmap::COMMANDS,
+    connection::COMMANDS,
+    expire::COMMANDS,
+    generic::COMMANDS,
+    hash::COMMANDS,
+    server::COMMANDS,
+    string::COMMANDS,
+];
 
 /// What a family's file imports.
+#[allow(unused_imports)]
 mod prelude {
     pub use crate::keyspace::EventClass;
     pub use crate::resp::{Args, CommandError, CommandResult};

@@ -1,0 +1,5 @@
+//! bitmap
+
+use super::prelude::*;
+
+pub const COMMANDS: &[&Command] = &[];

@@ -1,0 +1,5 @@
+//! expire
+
+use super::prelude::*;
+
+pub const COMMANDS: &[&Command] = &[];

@@ -1,0 +1,5 @@
+//! generic
+
+use super::prelude::*;
+
+pub const COMMANDS: &[&Command] = &[];

@@ -1,0 +1,5 @@
+//! hash
+
+use super::prelude::*;
+
+pub const COMMANDS: &[&Command] = &[];

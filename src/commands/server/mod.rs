@@ -1,0 +1,5 @@
+//! Commands about the server.
+
+use super::prelude::*;
+
+pub const COMMANDS: &[&Command] = &[];

@@ -1,0 +1,215 @@
+//! Starts servers and talks to them, to the byte.
+#![allow(dead_code)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test fails: generous, for machines are busy.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A server in a folder of its own, listening on a unix socket there. Both go when it is dropped.
+pub struct Server {
+    child: Child,
+    pub dir: PathBuf,
+    keep_dir: bool,
+}
+
+impl Server {
+    /// Starts a server with these further arguments.
+    pub fn start(arguments: &[&str]) -> Server {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let dir = std::env::temp_dir().join(format!("rondo-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
+        std::fs::create_dir_all(&dir).unwrap();
+        Server::start_in(dir, arguments)
+    }
+
+    /// Starts a server in an existing folder.
+    pub fn start_in(dir: PathBuf, arguments: &[&str]) -> Server {
+        let child = Command::new(env!("CARGO_BIN_EXE_rondo"))
+            .args(["--port", "0", "--unixsocket", "sock", "--logfile", "log", "--enable-debug-command", "yes", "--dir"])
+            .arg(&dir)
+            .args(arguments)
+            .current_dir(&dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts");
+        let server = Server { child, dir, keep_dir: false };
+        wait_until("the server answers", || {
+            let Ok(mut client) = server.try_connect() else { return false };
+            client.send(b"PING\r\n");
+            !client.line().starts_with("-LOADING")
+        });
+        server
+    }
+
+    fn try_connect(&self) -> std::io::Result<Client> {
+        Ok(Client::new(UnixStream::connect(self.dir.join("sock"))?))
+    }
+
+    pub fn connect(&self) -> Client {
+        self.try_connect().expect("the server accepts connections")
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Kills it at once and gives its folder.
+    pub fn kill(mut self) -> PathBuf {
+        self.keep_dir = true;
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.dir.clone()
+    }
+
+    /// Asks it to end with SIGTERM, waits until it has, and gives its folder.
+    pub fn terminate(mut self) -> PathBuf {
+        self.keep_dir = true;
+        let _ = Command::new("kill").arg(self.pid().to_string()).status();
+        wait_until("the server ends", || matches!(self.child.try_wait(), Ok(Some(_))));
+        self.dir.clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if !self.keep_dir {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+/// Waits for a condition; fails after the deadline.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < end, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A raw connection.
+pub struct Client {
+    stream: UnixStream,
+    reader: BufReader<UnixStream>,
+}
+
+impl Client {
+    fn new(stream: UnixStream) -> Client {
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Client { reader: BufReader::new(stream.try_clone().unwrap()), stream }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    /// One line without its end.
+    pub fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        self.reader.read_until(b'\n', &mut line).unwrap();
+        String::from_utf8_lossy(line.strip_suffix(b"\r\n").unwrap_or(&line)).into_owned()
+    }
+
+    /// Sends a command, words separated by spaces, and gives its reply as it came over the wire.
+    pub fn ask(&mut self, command: &str) -> String {
+        self.ask_args(&command.split(' ').map(str::as_bytes).collect::<Vec<_>>())
+    }
+
+    pub fn ask_args(&mut self, arguments: &[&[u8]]) -> String {
+        self.send(&encode(arguments));
+        self.reply()
+    }
+
+    /// The next reply, whole, as it came over the wire.
+    pub fn reply(&mut self) -> String {
+        String::from_utf8_lossy(&self.reply_bytes()).into_owned()
+    }
+
+    pub fn reply_bytes(&mut self) -> Vec<u8> {
+        let mut reply = Vec::new();
+        self.read_reply(&mut reply);
+        reply
+    }
+
+    fn read_reply(&mut self, reply: &mut Vec<u8>) {
+        let start = reply.len();
+        self.reader.read_until(b'\n', reply).unwrap();
+        let line = String::from_utf8_lossy(&reply[start..]).into_owned();
+        assert!(line.ends_with("\r\n"), "the connection was closed after {line:?}");
+        let number = || line[1..line.len() - 2].parse::<i64>().unwrap();
+        match line.as_bytes()[0] {
+            b'$' | b'=' | b'!' if number() >= 0 => {
+                let at = reply.len();
+                reply.resize(at + number() as usize + 2, 0);
+                self.reader.read_exact(&mut reply[at..]).unwrap();
+            }
+            b'*' | b'~' | b'>' => (0..number()).for_each(|_| self.read_reply(reply)),
+            b'%' => (0..2 * number()).for_each(|_| self.read_reply(reply)),
+            _ => (),
+        }
+    }
+
+    /// Sends bytes as they are and gives all that comes back until the server closes.
+    pub fn until_closed(&mut self, bytes: &[u8]) -> String {
+        self.send(bytes);
+        let mut all = Vec::new();
+        let _ = self.reader.read_to_end(&mut all);
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Runs a script of lines `command` and `=> reply` pairs; see [`check`].
+    pub fn check(&mut self, script: &str) {
+        check(self, script);
+    }
+}
+
+pub fn encode(arguments: &[&[u8]]) -> Vec<u8> {
+    let mut request = format!("*{}\r\n", arguments.len()).into_bytes();
+    for argument in arguments {
+        request.extend(format!("${}\r\n", argument.len()).bytes());
+        request.extend_from_slice(argument);
+        request.extend(b"\r\n");
+    }
+    request
+}
+
+/// Runs a script: each line is a command, then `=>`, then its reply byte for byte, where a blank
+/// stands for `\r\n` and `_` within it for a blank. `SET k v => +OK`, `GET k => $1 v`,
+/// `GET missing => $-1`. A line without `=>` is a command whose reply does not matter.
+pub fn check(client: &mut Client, script: &str) {
+    for line in script.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        match line.split_once("=>") {
+            None => drop(client.ask(line)),
+            Some((command, expected)) => {
+                let reply = client.ask(command.trim_end());
+                let shown = reply.strip_suffix("\r\n").unwrap_or(&reply).replace(' ', "_").replace("\r\n", " ");
+                assert_eq!(shown, expected.trim(), "reply to {command}");
+            }
+        }
+    }
+}
+
+/// A running server and a connection to it, for a test that needs no more.
+pub fn server_and_client() -> (Server, Client) {
+    let server = Server::start(&[]);
+    let client = server.connect();
+    (server, client)
+}
+
+pub fn files_below(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir).map_or(Vec::new(), |entries| {
+        entries.flatten().flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] }).collect()
+    })
+}

@@ -1,0 +1,12 @@
+//! What a user can see, tested through the wire: one module a family.
+
+mod bitmap;
+mod connection;
+mod expire;
+mod generic;
+mod hash;
+mod harness;
+mod keyspace;
+mod protocol;
+mod server;
+mod string;
