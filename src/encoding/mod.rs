@@ -1,5 +1,6 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
+pub mod due_index;
 pub mod glob;
 pub mod listpack;
 pub mod number;
