@@ -343,17 +343,15 @@ impl DueIndex {
             let upper_begin = upper.map_or(u64::MAX, |(level, number)| first_tick(number, level));
             let reached = next_item.min(upper_begin).min(ticks_over);
             self.tick = self.tick.max(reached);
-            match upper {
-                Some((level, number)) if upper_begin <= self.tick => {
-                    if !self.move_down(level, number, &mut budget) {
-                        return None;
-                    }
-                }
-                _ if self.tick >= ticks_over => {
-                    self.move_down_early(budget);
+            if let Some((level, number)) = upper
+                && upper_begin <= self.tick
+            {
+                if !self.move_down(level, number, &mut budget) {
                     return None;
                 }
-                _ => {}
+            } else if self.tick >= ticks_over {
+                self.move_down_early(budget);
+                return None;
             }
         }
     }
