@@ -477,6 +477,12 @@ impl Listpack {
 
     /// Removes the elements in `range`.
     pub fn remove_range(&mut self, range: Range<usize>) {
+        assert!(
+            range.end <= self.len(),
+            "end {} of {}",
+            range.end,
+            self.len()
+        );
         let at = self.position(range.start);
         let end = self.offset_after(at.offset, range.start, range.end);
         self.splice(at, range.len(), end - at.offset, &[]);

@@ -619,7 +619,10 @@ mod tests {
 
         /// These sums are exact at either precision and have at most ten decimals.
         #[test]
-        fn long_doubles_agree_with_exact_sums(a in -1i64 << 40..1 << 40, b in -1i64 << 40..1 << 40) {
+        fn long_doubles_agree_with_exact_sums(
+            a in -1i64 << 40..1 << 40,
+            b in -1i64 << 40..1 << 40,
+        ) {
             let (x, y) = (a as f64 / 1024.0, b as f64 / 1024.0);
             let value = |v: f64| LongDouble::parse(format!("{v:.10}").as_bytes()).unwrap();
             let exact = format!("{:.10}", x + y + 0.0);

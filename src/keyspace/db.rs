@@ -108,16 +108,17 @@ impl Db {
         }
     }
 
-    /// The key of an entry that is due at `now_ms`, if there is one. Looks at up to `budget` items of
-    /// the index in passing.
-    pub(super) fn pop_due(&mut self, now_ms: i64, budget: usize) -> Option<Vec<u8>> {
-        let index = self.due.as_mut()?;
-        while let Some((at, hash48)) = index.pop_due(due(now_ms), budget) {
-            if let Some(entry) = self.table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at)) {
-                return Some(entry.key().to_vec());
-            }
-        }
-        None
+    /// The next item of the index that is due at `now_ms`: its time and what the index keeps of the
+    /// key's hash. It may be stale, and it may stand for several keys; see [`Self::key_due_at`]. None
+    /// if there are no more or `budget` was used up.
+    pub(super) fn pop_due(&mut self, now_ms: i64, budget: usize) -> Option<(u64, u64)> {
+        self.due.as_mut()?.pop_due(due(now_ms), budget)
+    }
+
+    /// A key that such an item stands for.
+    pub(super) fn key_due_at(&self, (at, hash48): (u64, u64)) -> Option<Vec<u8>> {
+        let entry = self.table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at))?;
+        Some(entry.key().to_vec())
     }
 
     /// When to look for due keys again.

@@ -40,23 +40,21 @@ impl Keyspace {
         self.effects.notify(EventClass::EXPIRED, "expired", selected, key);
     }
 
-    /// Deletes up to `count` due keys of one database; true if there may be more.
-    pub fn expire_due(&mut self, db: usize, count: usize) -> bool {
+    /// Deletes due keys of one database, looking at up to `count` items of its index. Where more are
+    /// due, [`Self::next_due_ms`] is not after now.
+    pub fn expire_due(&mut self, db: usize, count: usize) {
         if self.expiry_mode != ExpiryMode::Delete {
-            return false;
+            return;
         }
         let selected = std::mem::replace(&mut self.selected, db);
-        let mut done = 0;
-        // Due means before now, as for lookups: a key lives through its last millisecond.
-        while done < count
-            && let Some(key) = self.dbs[db].pop_due(self.now_ms - 1, count)
-        {
-            let hash = crate::encoding::hash::hash(&key);
-            self.expire(hash, &key);
-            done += 1;
+        for _ in 0..count {
+            // Due means before now, as for lookups: a key lives through its last millisecond.
+            let Some(item) = self.dbs[db].pop_due(self.now_ms - 1, count) else { break };
+            while let Some(key) = self.dbs[db].key_due_at(item) {
+                self.expire(crate::encoding::hash::hash(&key), &key);
+            }
         }
         self.selected = selected;
-        done == count
     }
 
     /// When [`Self::expire_due`] has work again, in milliseconds of the Unix epoch.
