@@ -39,7 +39,16 @@ fn flags(layout: &Layout) -> c_int {
 #[inline]
 fn class(layout: &Layout) -> isize {
     // Aligned requests come from the class of the size rounded up to the alignment.
-    size_class(if layout.align() <= 8 { layout.size() } else { layout.size().next_multiple_of(layout.align()) }) as isize
+    let size = if layout.align() <= 8 { layout.size() } else { layout.size().next_multiple_of(layout.align()) };
+    rounded(size) as isize
+}
+
+/// What jemalloc sets aside for `size` bytes: a size class, or whole pages if it is large.
+#[inline]
+fn rounded(size: usize) -> usize {
+    const SMALL_MAX: usize = 32 * 1024;
+    const PAGE: usize = 4096;
+    if size <= SMALL_MAX { size_class(size) } else { size.next_multiple_of(PAGE) }
 }
 
 // SAFETY: jemalloc's sized interface is used with the same size and alignment for an allocation
@@ -146,9 +155,9 @@ mod tests {
 
     #[test]
     fn size_classes_are_jemallocs() {
-        for size in (1..5000).chain([1 << 16, (1 << 16) + 1, 1 << 20, 3_000_000]) {
+        for size in (1..200_000).chain([1 << 20, (1 << 20) + 1, 3_000_000, (40 << 20) + 1]) {
             // SAFETY: nallocx only computes.
-            assert_eq!(size_class(size), unsafe { jemalloc::nallocx(size, 0) }, "size {size}");
+            assert_eq!(rounded(size), unsafe { jemalloc::nallocx(size, 0) }, "size {size}");
         }
     }
 }
