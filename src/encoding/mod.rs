@@ -4,6 +4,7 @@ pub mod due_index;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod lcs;
 pub mod listpack;
 pub mod number;
 pub mod size_class;
