@@ -548,7 +548,7 @@ fn getrange(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let DataContext { keyspace, reply, .. } = ctx;
     keyspace.read_string(&args[1], |string| {
         let Some(string) = string else { return reply.bulk(b"") };
-        let range = index_range(start, end, string.len());
+        let range = ordered_index_range(start, end, string.len());
         match string {
             StringRef::Large(large) if range.len() >= BY_REFERENCE_MIN => reply.bulk_bytes(large.share(range)),
             _ => reply.bulk(&string.bytes(&mut itoa::Buffer::new())[range]),
@@ -560,14 +560,17 @@ fn getrange(ctx: &mut DataContext, args: &Args) -> CommandResult {
 /// The range of indices from `start` to `end`, the last one included, of `len` places; negative ones
 /// count from the end.
 pub(super) fn index_range(start: i64, end: i64, len: usize) -> Range<usize> {
-    // COMPAT: of two that lie before the beginning, the second may be the lower one only if it is
-    // written so: GETRANGE k -10 -8 gives the first byte, GETRANGE k -8 -10 nothing.
-    if start < 0 && end < 0 && start > end {
-        return 0..0;
-    }
     let place = |index: i64| if index < 0 { (index + len as i64).max(0) } else { index };
     let end = (place(end).min(len as i64 - 1) + 1) as usize;
     (place(start) as usize).min(end)..end
+}
+
+/// As [`index_range`] for GETRANGE and BITCOUNT.
+///
+/// COMPAT: of a string of five bytes, `-10 -8` is the first byte, for both become 0. The same two
+/// the other way round are nothing here, but the first byte to BITPOS.
+pub(super) fn ordered_index_range(start: i64, end: i64, len: usize) -> Range<usize> {
+    if start < 0 && end < 0 && start > end { 0..0 } else { index_range(start, end, len) }
 }
 
 pub const SUBSTR: Command = Command {

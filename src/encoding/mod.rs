@@ -1,5 +1,6 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
+pub mod bits;
 pub mod due_index;
 pub mod glob;
 pub mod hash;
