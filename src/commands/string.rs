@@ -35,7 +35,8 @@ pub const SET: Command = Command {
     arity: -3,
     flags: WRITE | DENYOOM,
     categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE | VARIABLE_FLAGS).notes("RW and ACCESS due to the optional `GET` argument")],
+    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE | VARIABLE_FLAGS)
+        .notes("RW and ACCESS due to the optional `GET` argument")],
     args: "key:key#0 value condition(nx=NX | xx=XX)?^2.6.12 get=GET?^6.2.0 expiration(seconds:int=EX^2.6.12 | milliseconds:int=PX^2.6.12 | unix-time-seconds:unix-time=EXAT^6.2.0 | unix-time-milliseconds:unix-time=PXAT^6.2.0 | keepttl=KEEPTTL^6.0.0)?",
     handler: Handler::Data(set),
     ..Command::DEFAULT

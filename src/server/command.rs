@@ -260,9 +260,17 @@ pub enum Begin {
 pub enum Find {
     /// Up to the last one (counted from the first if not negative, else from the end), each step;
     /// limit divides what follows (2: half of it).
-    Range { last: i32, step: i32, limit: i32 },
+    Range {
+        last: i32,
+        step: i32,
+        limit: i32,
+    },
     /// Their number is an argument itself; all three count from the beginning of the search.
-    KeyNum { number: i32, first: i32, step: i32 },
+    KeyNum {
+        number: i32,
+        first: i32,
+        step: i32,
+    },
     Unknown,
 }
 

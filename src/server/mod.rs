@@ -8,6 +8,9 @@
 //! * `clock`         time
 //! * `background`    helper threads
 //! * `allocator`     memory, counted
+//! * `listeners`     TCP and unix sockets
+//! * `logging`       the log
+//! * `process`       the process as the system sees it
 
 pub mod allocator;
 pub mod background;
@@ -15,9 +18,12 @@ pub mod clients;
 pub mod clock;
 pub mod command;
 pub mod command_table;
+pub mod listeners;
+pub mod logging;
+pub mod process;
 pub mod stats;
 
-use crate::config::Config;
+use crate::config::{Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
 use crate::keyspace::{ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
@@ -27,6 +33,8 @@ pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
 use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
+use listeners::Listener;
+use mio::Registry;
 use stats::{CommandStats, Stats};
 use std::collections::VecDeque;
 
@@ -80,10 +88,9 @@ pub struct Server {
     pub run_id: String,
     pub started_unix_s: i64,
     pub executable: String,
-    /// The port that is listened on; differs from the configured one if that is 0.
-    pub port: u16,
-    /// `INFO`'s listenerN lines: kind, addresses, port.
-    pub listeners: Vec<String>,
+    pub listeners: Vec<Listener>,
+    /// The poll that listeners and clients register with.
+    pub registry: Registry,
 
     /// Clients with replies to be sent before the loop sleeps.
     pub pending_writes: Vec<ClientId>,
@@ -93,6 +100,8 @@ pub struct Server {
     pub pending_closes: Vec<ClientId>,
     /// Listeners that may have more connections than were accepted.
     pub accept_again: Vec<usize>,
+    /// The timer for the next fsync of the append-only file.
+    pub aof_sync_timer: Option<TimerId>,
     /// The timer for the next due key, and when it fires.
     pub expire_timer: Option<(TimerId, u64)>,
     /// Output buffers that no client uses; the one used last is still in the cache.
@@ -100,15 +109,13 @@ pub struct Server {
 
     pub pause: Option<(Pause, u64)>,
     pub loading: bool,
-    /// Asked to end; the loop does.
-    pub shutdown: Option<ShutdownOptions>,
-    /// The loop listens anew: `bind` or `port` were changed.
-    pub relisten: bool,
+    /// All is prepared for the end: the loop ends with this turn.
+    pub shutdown: bool,
     pub active_expire: bool,
 }
 
 impl Server {
-    pub fn new(config: Config, commands: CommandTable, background: Background) -> Server {
+    pub fn new(config: Config, commands: CommandTable, background: Background, registry: Registry) -> Server {
         let clock = Clock::default();
         let mut id = [0; 20];
         getrandom::fill(&mut id).expect("the operating system gives random bytes");
@@ -128,18 +135,18 @@ impl Server {
             run_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
             started_unix_s: clock.unix_s(),
             executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
-            port: config.port,
             listeners: Vec::new(),
+            registry,
             pending_writes: Vec::new(),
             pending_reads: VecDeque::new(),
             pending_closes: Vec::new(),
             accept_again: Vec::new(),
+            aof_sync_timer: None,
             expire_timer: None,
             spare_outputs: Vec::new(),
             pause: None,
             loading: false,
-            shutdown: None,
-            relisten: false,
+            shutdown: false,
             active_expire: true,
             clock,
             config,
@@ -169,7 +176,8 @@ impl Server {
 
     /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<CommandError> {
-        None
+        let error = self.aof.as_ref()?.error.as_ref()?;
+        Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 
     /// The clock that entries are stamped with: seconds, in 24 bits.
@@ -248,7 +256,11 @@ impl Server {
             client.soft_limit_since_ms = None;
         }
         if over_hard || over_soft {
-            log::warn!("Client id={} addr={} closed for overcoming of output buffer limits.", client.number, client.addr);
+            log::warn!(
+                "Client id={} addr={} closed for overcoming of output buffer limits.",
+                client.number,
+                client.addr
+            );
             self.stats.output_limit_disconnections += 1;
             self.close_client(id);
         }

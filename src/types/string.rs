@@ -39,7 +39,11 @@ impl<'a> NewString<'a> {
 
     /// As [`NewString::new`], for a value that came in a buffer of its own: kept without a copy.
     pub fn from_bytes(value: &'a Bytes) -> Self {
-        if value.len() <= INLINE_MAX { Self::new(value) } else { NewString::Large(Box::new(LargeString::from(value.clone()))) }
+        if value.len() <= INLINE_MAX {
+            Self::new(value)
+        } else {
+            NewString::Large(Box::new(LargeString::from(value.clone())))
+        }
     }
 
     /// The encoding of a value that came about by modification (APPEND, SETRANGE, SETBIT).
