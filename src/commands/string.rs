@@ -1,7 +1,7 @@
 //! Strings.
 
 use super::prelude::*;
-use crate::types::string::{NewString, StringRef};
+use crate::types::string::NewString;
 
 pub const COMMANDS: &[&Command] = &[&GET, &SET];
 
@@ -20,11 +20,7 @@ pub const GET: Command = Command {
 
 fn get(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let DataContext { keyspace, reply, .. } = ctx;
-    keyspace.read_string(&args[1], |string| match string {
-        None => reply.null(),
-        Some(StringRef::Large(large)) => reply.bulk_bytes(large.share()),
-        Some(string) => reply.bulk(string.bytes(&mut itoa::Buffer::new())),
-    })?;
+    keyspace.read_string(&args[1], |string| reply.string(string))?;
     Ok(())
 }
 
@@ -48,7 +44,7 @@ fn set(ctx: &mut DataContext, args: &Args) -> CommandResult {
         Some(bytes) => NewString::from_bytes(bytes),
         None => NewString::new(&args[2]),
     };
-    ctx.keyspace.set_string(key, value, false);
+    ctx.keyspace.set_string(key, value, crate::keyspace::NewExpiry::None);
     ctx.keyspace.changed(EventClass::STRING, "set", key);
     ctx.reply.ok();
     Ok(())
