@@ -1,6 +1,7 @@
 //! What happens when a timer is due, or a helper thread has answered.
 
 use super::call::drain_effects;
+use crate::keyspace::ExpiryMode;
 use crate::server::stats::Totals;
 use crate::server::{ClientId, Server, Timer};
 
@@ -16,7 +17,7 @@ pub fn fire(server: &mut Server, timer: Timer) {
         }
         Timer::AofSync => (),
         Timer::ClientIdle(id) => client_idle(server, id),
-        Timer::PauseEnd => (),
+        Timer::PauseEnd => server.unpause(),
     }
 }
 
@@ -39,6 +40,9 @@ fn client_idle(_server: &mut Server, _id: ClientId) {}
 
 /// Makes sure that the loop wakes when the next key is due.
 pub fn schedule_expiry(server: &mut Server) {
+    if !server.active_expire || server.expiry_mode() != ExpiryMode::Delete {
+        return;
+    }
     let Some(due) = server.keyspace.next_due_ms() else { return };
     // A key lives through the millisecond it is due in.
     let wait = (due as i64 + 1 - server.clock.unix_ms()).max(0) as u64;
