@@ -5,7 +5,7 @@ use rondo::config::{self, CommandLine, Config};
 use rondo::engine::load::load_append_only_file;
 use rondo::net::event_loop::EventLoop;
 use rondo::server::command_table::CommandTable;
-use rondo::server::{logging, process};
+use rondo::server::{logging, system};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -76,12 +76,12 @@ fn instead_of_a_server(arguments: &[OsString]) -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-fn serve(config: Config) -> Result<(), String> {
+fn serve(mut config: Config) -> Result<(), String> {
     std::env::set_current_dir(&config.dir)
         .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir.display()))?;
     logging::start(&config).map_err(|error| format!("Can't open the log file: {error}"))?;
     if config.daemonize {
-        process::daemonize().map_err(|error| format!("Can't daemonize: {error}"))?;
+        system::daemonize().map_err(|error| format!("Can't daemonize: {error}"))?;
     }
     log::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
     let (version, redis, pid) = (env!("CARGO_PKG_VERSION"), config::REDIS_VERSION, std::process::id());
@@ -95,7 +95,7 @@ fn serve(config: Config) -> Result<(), String> {
         ),
     }
     config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
-    process::raise_file_limit(config.maxclients);
+    make_room_for_clients(&mut config);
     if let Some(pidfile) = &config.pidfile
         && let Err(error) = std::fs::write(pidfile, format!("{pid}\n"))
     {
@@ -109,4 +109,16 @@ fn serve(config: Config) -> Result<(), String> {
         load_append_only_file(&mut event_loop.server).map_err(|error| error.0)?;
     }
     event_loop.run().map_err(|error| error.to_string())
+}
+
+/// Lowers `maxclients` to what the limit of open files is enough for.
+fn make_room_for_clients(config: &mut Config) {
+    let wanted = config.maxclients + system::RESERVED_FILES;
+    if let Ok(files) = system::raise_open_files(wanted)
+        && files < wanted
+    {
+        let possible = files.saturating_sub(system::RESERVED_FILES).max(1);
+        log::warn!("The system allows {files} open files: maxclients is {possible}, not {}", config.maxclients);
+        config.maxclients = possible;
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::call::drain_effects;
 use crate::config::AppendFsync;
+use crate::keyspace::ExpiryMode;
 use crate::server::stats::Totals;
 use crate::server::{ClientId, Server, Timer};
 
@@ -19,7 +20,7 @@ pub fn fire(server: &mut Server, timer: Timer) {
         }
         Timer::AofSync => aof_sync(server),
         Timer::ClientIdle(id) => client_idle(server, id),
-        Timer::PauseEnd => (),
+        Timer::PauseEnd => server.unpause(),
     }
 }
 
@@ -53,6 +54,9 @@ fn client_idle(server: &mut Server, id: ClientId) {
 
 /// Makes sure that the loop wakes when the next key is due.
 pub fn schedule_expiry(server: &mut Server) {
+    if !server.active_expire || server.expiry_mode() != ExpiryMode::Delete {
+        return;
+    }
     let Some(due) = server.keyspace.next_due_ms() else { return };
     // A key lives through the millisecond it is due in.
     let wait = (due as i64 + 1 - server.clock.unix_ms()).max(0) as u64;

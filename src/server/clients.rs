@@ -174,6 +174,17 @@ impl Client {
         self.input.capacity() + self.parser.allocated()
     }
 
+    /// All bytes it costs, with its place among the clients.
+    pub fn memory_usage(&self) -> usize {
+        let texts = [&self.name, &self.lib_name, &self.lib_ver];
+        size_of::<Client>()
+            + self.addr.capacity()
+            + self.laddr.capacity()
+            + texts.iter().map(|text| text.capacity()).sum::<usize>()
+            + self.input_memory()
+            + self.output_memory()
+    }
+
     pub fn output_memory(&self) -> usize {
         self.output.bytes.capacity() + (self.output.len() - self.output.bytes.len())
     }

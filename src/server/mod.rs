@@ -10,9 +10,12 @@
 //! * `allocator`     memory, counted
 //! * `listeners`     TCP and unix sockets
 //! * `logging`       the log
-//! * `process`       the process as the system sees it
+//! * `apply_config`  what follows from a changed configuration
+//! * `pause`         CLIENT PAUSE
+//! * `system`        what the operating system knows of the process
 
 pub mod allocator;
+mod apply_config;
 pub mod background;
 pub mod clients;
 pub mod clock;
@@ -20,8 +23,9 @@ pub mod command;
 pub mod command_table;
 pub mod listeners;
 pub mod logging;
-pub mod process;
+mod pause;
 pub mod stats;
+pub mod system;
 
 use crate::config::{Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
@@ -86,6 +90,10 @@ pub struct Server {
 
     /// 40 hexadecimal digits that no other run has.
     pub run_id: String,
+    /// 40 hexadecimal digits that name the history of the data set.
+    pub replication_id: String,
+    /// Bytes allocated when the server had started, before it had any data.
+    pub startup_memory: usize,
     pub started_unix_s: i64,
     pub executable: String,
     pub listeners: Vec<Listener>,
@@ -107,7 +115,9 @@ pub struct Server {
     /// Output buffers that no client uses; the one used last is still in the cache.
     spare_outputs: Vec<Vec<u8>>,
 
+    /// Until when, on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
+    pause_timer: Option<TimerId>,
     pub loading: bool,
     /// All is prepared for the end: the loop ends with this turn.
     pub shutdown: bool,
@@ -117,9 +127,9 @@ pub struct Server {
 impl Server {
     pub fn new(config: Config, commands: CommandTable, background: Background, registry: Registry) -> Server {
         let clock = Clock::default();
-        let mut id = [0; 20];
-        getrandom::fill(&mut id).expect("the operating system gives random bytes");
-        let seed = u64::from_ne_bytes(id[..8].try_into().expect("eight bytes"));
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).expect("the operating system gives random bytes");
+        let seed = u64::from_ne_bytes(seed);
         let mut stats = Stats::default();
         stats.commands.resize_with(commands.rows().len(), CommandStats::default);
         let mut server = Server {
@@ -132,7 +142,9 @@ impl Server {
             aof: None,
             command_started: clock.stamp(),
             access_clock: 0,
-            run_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            run_id: random_id(),
+            replication_id: random_id(),
+            startup_memory: 0,
             started_unix_s: clock.unix_s(),
             executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
             listeners: Vec::new(),
@@ -145,6 +157,7 @@ impl Server {
             expire_timer: None,
             spare_outputs: Vec::new(),
             pause: None,
+            pause_timer: None,
             loading: false,
             shutdown: false,
             active_expire: true,
@@ -153,6 +166,7 @@ impl Server {
         };
         server.apply_keyspace_options();
         server.refresh_time();
+        server.startup_memory = allocator::used_memory();
         server
     }
 
@@ -287,4 +301,11 @@ impl Server {
             self.pending_closes.push(id);
         }
     }
+}
+
+/// 40 random hexadecimal digits.
+fn random_id() -> String {
+    let mut id = [0; 20];
+    getrandom::fill(&mut id).expect("the operating system gives random bytes");
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
