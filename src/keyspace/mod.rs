@@ -234,7 +234,11 @@ impl Keyspace {
 
     /// The collection at `key`, to be read: `f` gets None if there is no such key.
     #[inline]
-    pub fn read_collection<C: Collection, R>(&mut self, key: &[u8], f: impl FnOnce(Option<&C>) -> R) -> Result<R, WrongType> {
+    pub fn read_collection<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(Option<&C>) -> R,
+    ) -> Result<R, WrongType> {
         match self.read(key) {
             None => Ok(f(None)),
             Some(entry) => Ok(f(Some(&*entry.collection::<C>().ok_or(WrongType)?))),
@@ -269,7 +273,11 @@ impl Keyspace {
     }
 
     /// As [`Self::write_collection`]; a missing key gets the value `new` first.
-    pub fn write_collection_or<C: Collection>(&mut self, key: &[u8], new: impl FnOnce() -> C) -> Result<CollectionMut<'_, C>, WrongType> {
+    pub fn write_collection_or<C: Collection>(
+        &mut self,
+        key: &[u8],
+        new: impl FnOnce() -> C,
+    ) -> Result<CollectionMut<'_, C>, WrongType> {
         let slot = match self.find_live(key) {
             Some((_, slot)) => slot,
             None => {

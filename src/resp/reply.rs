@@ -175,7 +175,9 @@ impl<'a> Reply<'a> {
     pub fn string(&mut self, string: Option<StringRef>) {
         match string {
             None => self.null(),
-            Some(StringRef::Large(large)) if large.len() >= BY_REFERENCE_MIN => self.bulk_bytes(large.share(0..large.len())),
+            Some(StringRef::Large(large)) if large.len() >= BY_REFERENCE_MIN => {
+                self.bulk_bytes(large.share(0..large.len()))
+            }
             Some(string) => self.bulk(string.bytes(&mut itoa::Buffer::new())),
         }
     }
