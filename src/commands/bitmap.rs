@@ -1,7 +1,7 @@
 //! Strings as bitmaps.
 
 use super::prelude::*;
-use super::string::{index_range, ordered_index_range};
+use super::string::{index_range, is_reversed};
 use crate::config::Config;
 use crate::encoding::bits::{self, FieldType, Operation, Overflow};
 use crate::encoding::number;
@@ -112,8 +112,12 @@ fn bitcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
             2 => 0..bytes.len() * 8,
             4 | 5 => {
                 let (start, end) = (args.int(2)?, args.int(3)?);
+                // COMPAT: nor is the unit then.
+                if is_reversed(start, end) {
+                    return Ok(0);
+                }
                 let unit = unit(args, 4)?;
-                in_bits(ordered_index_range(start, end, bytes.len() * 8 / unit), unit)
+                in_bits(index_range(start, end, bytes.len() * 8 / unit), unit)
             }
             _ => return Err(CommandError::SYNTAX),
         };

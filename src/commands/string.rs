@@ -548,7 +548,7 @@ fn getrange(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let DataContext { keyspace, reply, .. } = ctx;
     keyspace.read_string(&args[1], |string| {
         let Some(string) = string else { return reply.bulk(b"") };
-        let range = ordered_index_range(start, end, string.len());
+        let range = if is_reversed(start, end) { 0..0 } else { index_range(start, end, string.len()) };
         match string {
             StringRef::Large(large) if range.len() >= BY_REFERENCE_MIN => reply.bulk_bytes(large.share(range)),
             _ => reply.bulk(&string.bytes(&mut itoa::Buffer::new())[range]),
@@ -565,12 +565,12 @@ pub(super) fn index_range(start: i64, end: i64, len: usize) -> Range<usize> {
     (place(start) as usize).min(end)..end
 }
 
-/// As [`index_range`] for GETRANGE and BITCOUNT.
+/// Whether a range is empty to GETRANGE and BITCOUNT, however long the string is.
 ///
-/// COMPAT: of a string of five bytes, `-10 -8` is the first byte, for both become 0. The same two
-/// the other way round are nothing here, but the first byte to BITPOS.
-pub(super) fn ordered_index_range(start: i64, end: i64, len: usize) -> Range<usize> {
-    if start < 0 && end < 0 && start > end { 0..0 } else { index_range(start, end, len) }
+/// COMPAT: of a string of five bytes, `-10 -8` is the first byte, for both become 0. `-8 -10` is the
+/// same to BITPOS, but nothing here.
+pub(super) fn is_reversed(start: i64, end: i64) -> bool {
+    start < 0 && end < 0 && start > end
 }
 
 pub const SUBSTR: Command = Command {
