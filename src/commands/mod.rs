@@ -33,9 +33,9 @@ pub const FAMILIES: &[&[&Command]] = &[
 #[allow(unused_imports)]
 mod prelude {
     pub use crate::keyspace::EventClass;
-    pub use crate::resp::{Args, CommandError, CommandResult};
+    pub use crate::resp::{Args, CommandError, CommandResult, Reply};
     pub use crate::server::command::flag::*;
     pub use crate::server::command::key_flag::*;
-    pub use crate::server::command::{Begin, Command, DataContext, Find, Group, Handler, KeySpec, category};
-    pub use crate::server::{ClientId, Server};
+    pub use crate::server::command::{Begin, Command, DataContext, Find, FoundKey, Group, Handler, KeySpec, category};
+    pub use crate::server::{ClientFlags, ClientId, Server};
 }

@@ -1,9 +1,9 @@
 //! The clients: each one's connection, state and buffers.
 
 use super::command_table::CommandIndex;
-use crate::resp::{Output, OwnedRequest};
-use crate::resp::request::RequestParser;
 use crate::encoding::timer_wheel::TimerId;
+use crate::resp::request::RequestParser;
+use crate::resp::{Output, OwnedRequest};
 use bitflags::bitflags;
 use mio::net::{TcpStream, UnixStream};
 use slab::Slab;
@@ -172,6 +172,17 @@ impl Client {
     /// Bytes it holds for input that was not run yet.
     pub fn input_memory(&self) -> usize {
         self.input.capacity() + self.parser.allocated()
+    }
+
+    /// All bytes it costs, with its place among the clients.
+    pub fn memory_usage(&self) -> usize {
+        let texts = [&self.name, &self.lib_name, &self.lib_ver];
+        size_of::<Client>()
+            + self.addr.capacity()
+            + self.laddr.capacity()
+            + texts.iter().map(|text| text.capacity()).sum::<usize>()
+            + self.input_memory()
+            + self.output_memory()
     }
 
     pub fn output_memory(&self) -> usize {

@@ -22,6 +22,8 @@ pub struct Command {
     /// See [`category`]; those that follow from flags and group are added by [`Self::categories`].
     pub categories: u32,
     pub keys: &'static [KeySpec],
+    /// Finds the keys where `keys` cannot tell them all, or what happens to them.
+    pub key_finder: Option<fn(&Args) -> Option<Vec<FoundKey>>>,
     pub tips: &'static [&'static str],
     /// The arguments, in the notation of `commands/server/docs.rs`.
     pub args: &'static str,
@@ -61,6 +63,7 @@ impl Command {
         flags: 0,
         categories: 0,
         keys: &[],
+        key_finder: None,
         tips: &[],
         args: "",
         deprecated: None,
@@ -102,6 +105,42 @@ impl Command {
             all |= category::SLOW;
         }
         all
+    }
+
+    /// The keys among the arguments; None if these do not fit the command.
+    pub fn find_keys(&self, args: &Args) -> Option<Vec<FoundKey>> {
+        if let Some(find) = self.key_finder {
+            return find(args);
+        }
+        let mut found = Vec::new();
+        for spec in self.keys.iter().filter(|spec| spec.flags & key_flag::NOT_KEY == 0) {
+            found.extend(spec.find(args)?.map(|index| FoundKey { index, flags: spec.flags }));
+        }
+        Some(found)
+    }
+
+    /// The first key, the last (negative: counted from the end) and the step between them, as far as
+    /// these three tell: COMMAND INFO shows them for old clients.
+    pub fn key_range(&self) -> (i32, i32, i32) {
+        let ranges = self.keys.iter().filter_map(|spec| match (spec.begin, spec.find) {
+            (Begin::Index(first), Find::Range { last, step, .. }) => {
+                Some((first, if last >= 0 { first + last } else { last }, step))
+            }
+            _ => None,
+        });
+        if let [_] = self.keys {
+            return ranges.last().unwrap_or((0, 0, 0));
+        }
+        // Of several, those count that follow each other without a gap.
+        let mut range: Option<(i32, i32, i32)> = None;
+        for (first, last, step) in ranges.filter(|&(_, _, step)| step == 1) {
+            range = match range {
+                None => Some((first, last, step)),
+                Some((start, end, _)) if end == first - 1 => Some((start, last, step)),
+                range => range,
+            };
+        }
+        range.unwrap_or((0, 0, 0))
     }
 
     /// Whether keys can be named in places that first, last and step do not tell.
@@ -237,6 +276,14 @@ pub mod key_flag {
     }
 }
 
+/// A key among the arguments of a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FoundKey {
+    pub index: usize,
+    /// See [`key_flag`].
+    pub flags: u32,
+}
+
 /// Where keys are among the arguments, and what happens to them.
 pub struct KeySpec {
     pub begin: Begin,
@@ -260,9 +307,17 @@ pub enum Begin {
 pub enum Find {
     /// Up to the last one (counted from the first if not negative, else from the end), each step;
     /// limit divides what follows (2: half of it).
-    Range { last: i32, step: i32, limit: i32 },
+    Range {
+        last: i32,
+        step: i32,
+        limit: i32,
+    },
     /// Their number is an argument itself; all three count from the beginning of the search.
-    KeyNum { number: i32, first: i32, step: i32 },
+    KeyNum {
+        number: i32,
+        first: i32,
+        step: i32,
+    },
     Unknown,
 }
 

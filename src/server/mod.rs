@@ -8,16 +8,26 @@
 //! * `clock`         time
 //! * `background`    helper threads
 //! * `allocator`     memory, counted
+//! * `listeners`     TCP and unix sockets
+//! * `logging`       the log
+//! * `apply_config`  what follows from a changed configuration
+//! * `pause`         CLIENT PAUSE
+//! * `system`        what the operating system knows of the process
 
 pub mod allocator;
+mod apply_config;
 pub mod background;
 pub mod clients;
 pub mod clock;
 pub mod command;
 pub mod command_table;
+pub mod listeners;
+pub mod logging;
+mod pause;
 pub mod stats;
+pub mod system;
 
-use crate::config::Config;
+use crate::config::{Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
 use crate::keyspace::{ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
@@ -27,6 +37,8 @@ pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
 use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
+use listeners::Listener;
+use mio::Registry;
 use stats::{CommandStats, Stats};
 use std::collections::VecDeque;
 
@@ -78,12 +90,15 @@ pub struct Server {
 
     /// 40 hexadecimal digits that no other run has.
     pub run_id: String,
+    /// 40 hexadecimal digits that name the history of the data set.
+    pub replication_id: String,
+    /// Bytes allocated when the server had started, before it had any data.
+    pub startup_memory: usize,
     pub started_unix_s: i64,
     pub executable: String,
-    /// The port that is listened on; differs from the configured one if that is 0.
-    pub port: u16,
-    /// `INFO`'s listenerN lines: kind, addresses, port.
-    pub listeners: Vec<String>,
+    pub listeners: Vec<Listener>,
+    /// The poll that listeners and clients register with.
+    pub registry: Registry,
 
     /// Clients with replies to be sent before the loop sleeps.
     pub pending_writes: Vec<ClientId>,
@@ -93,26 +108,28 @@ pub struct Server {
     pub pending_closes: Vec<ClientId>,
     /// Listeners that may have more connections than were accepted.
     pub accept_again: Vec<usize>,
+    /// The timer for the next fsync of the append-only file.
+    pub aof_sync_timer: Option<TimerId>,
     /// The timer for the next due key, and when it fires.
     pub expire_timer: Option<(TimerId, u64)>,
     /// Output buffers that no client uses; the one used last is still in the cache.
     spare_outputs: Vec<Vec<u8>>,
 
+    /// Until when, on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
+    pause_timer: Option<TimerId>,
     pub loading: bool,
-    /// Asked to end; the loop does.
-    pub shutdown: Option<ShutdownOptions>,
-    /// The loop listens anew: `bind` or `port` were changed.
-    pub relisten: bool,
+    /// All is prepared for the end: the loop ends with this turn.
+    pub shutdown: bool,
     pub active_expire: bool,
 }
 
 impl Server {
-    pub fn new(config: Config, commands: CommandTable, background: Background) -> Server {
+    pub fn new(config: Config, commands: CommandTable, background: Background, registry: Registry) -> Server {
         let clock = Clock::default();
-        let mut id = [0; 20];
-        getrandom::fill(&mut id).expect("the operating system gives random bytes");
-        let seed = u64::from_ne_bytes(id[..8].try_into().expect("eight bytes"));
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).expect("the operating system gives random bytes");
+        let seed = u64::from_ne_bytes(seed);
         let mut stats = Stats::default();
         stats.commands.resize_with(commands.rows().len(), CommandStats::default);
         let mut server = Server {
@@ -125,27 +142,31 @@ impl Server {
             aof: None,
             command_started: clock.stamp(),
             access_clock: 0,
-            run_id: id.iter().map(|byte| format!("{byte:02x}")).collect(),
+            run_id: random_id(),
+            replication_id: random_id(),
+            startup_memory: 0,
             started_unix_s: clock.unix_s(),
             executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
-            port: config.port,
             listeners: Vec::new(),
+            registry,
             pending_writes: Vec::new(),
             pending_reads: VecDeque::new(),
             pending_closes: Vec::new(),
             accept_again: Vec::new(),
+            aof_sync_timer: None,
             expire_timer: None,
             spare_outputs: Vec::new(),
             pause: None,
+            pause_timer: None,
             loading: false,
-            shutdown: None,
-            relisten: false,
+            shutdown: false,
             active_expire: true,
             clock,
             config,
         };
         server.apply_keyspace_options();
         server.refresh_time();
+        server.startup_memory = allocator::used_memory();
         server
     }
 
@@ -169,7 +190,8 @@ impl Server {
 
     /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<CommandError> {
-        None
+        let error = self.aof.as_ref()?.error.as_ref()?;
+        Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 
     /// The clock that entries are stamped with: seconds, in 24 bits.
@@ -248,7 +270,11 @@ impl Server {
             client.soft_limit_since_ms = None;
         }
         if over_hard || over_soft {
-            log::warn!("Client id={} addr={} closed for overcoming of output buffer limits.", client.number, client.addr);
+            log::warn!(
+                "Client id={} addr={} closed for overcoming of output buffer limits.",
+                client.number,
+                client.addr
+            );
             self.stats.output_limit_disconnections += 1;
             self.close_client(id);
         }
@@ -275,4 +301,11 @@ impl Server {
             self.pending_closes.push(id);
         }
     }
+}
+
+/// 40 random hexadecimal digits.
+fn random_id() -> String {
+    let mut id = [0; 20];
+    getrandom::fill(&mut id).expect("the operating system gives random bytes");
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,8 +1,19 @@
 //! Commands about the connection itself.
+//!
+//! * `auth`        AUTH and HELLO
+//! * `client`      CLIENT
+//! * `client_list` how CLIENT LIST describes a client
+//! * `client_kill` CLIENT KILL
+
+mod auth;
+mod client;
+mod client_kill;
+mod client_list;
 
 use super::prelude::*;
+use crate::server::ReplyMode;
 
-pub const COMMANDS: &[&Command] = &[&PING];
+pub const COMMANDS: &[&Command] = &[&auth::AUTH, &client::CLIENT, &ECHO, &auth::HELLO, &PING, &QUIT, &RESET, &SELECT];
 
 pub const PING: Command = Command {
     name: "ping",
@@ -23,5 +34,84 @@ fn ping(ctx: &mut DataContext, args: &Args) -> CommandResult {
         2 => ctx.reply.bulk(&args[1]),
         _ => return Err(CommandError::wrong_arity("ping")),
     }
+    Ok(())
+}
+
+pub const ECHO: Command = Command {
+    name: "echo",
+    summary: "Gives the message back",
+    group: Group::Connection,
+    arity: 2,
+    flags: LOADING | STALE | FAST,
+    categories: category::CONNECTION,
+    args: "message",
+    handler: Handler::Data(echo),
+    ..Command::DEFAULT
+};
+
+fn echo(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    ctx.reply.bulk(&args[1]);
+    Ok(())
+}
+
+pub const SELECT: Command = Command {
+    name: "select",
+    summary: "Chooses the database that later commands work on",
+    group: Group::Connection,
+    arity: 2,
+    flags: LOADING | STALE | FAST,
+    categories: category::CONNECTION,
+    args: "index:int",
+    handler: Handler::Server(select),
+    ..Command::DEFAULT
+};
+
+fn select(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let index = args.int_in(1, i32::MIN as i64..=i32::MAX as i64)?;
+    let db = usize::try_from(index).ok().filter(|&db| db < server.keyspace.databases());
+    server.clients[id].db = db.ok_or(CommandError::DB_INDEX)?;
+    server.reply(id).ok();
+    Ok(())
+}
+
+pub const QUIT: Command = Command {
+    name: "quit",
+    summary: "Closes the connection after the replies under way",
+    group: Group::Connection,
+    arity: -1,
+    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    categories: category::CONNECTION,
+    deprecated: Some(("7.2.0", "just closing the connection")),
+    handler: Handler::Server(quit),
+    ..Command::DEFAULT
+};
+
+fn quit(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.reply(id).ok();
+    server.clients[id].flags |= ClientFlags::CLOSE_AFTER_REPLY;
+    Ok(())
+}
+
+pub const RESET: Command = Command {
+    name: "reset",
+    summary: "Makes the connection as good as new",
+    since: "6.2.0",
+    group: Group::Connection,
+    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    categories: category::CONNECTION,
+    handler: Handler::Server(reset),
+    ..Command::DEFAULT
+};
+
+fn reset(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    let authenticated = server.config.requirepass.is_empty();
+    let client = &mut server.clients[id];
+    client.db = 0;
+    client.resp3 = false;
+    client.name.clear();
+    client.authenticated = authenticated;
+    client.reply_mode = ReplyMode::On;
+    client.flags -= ClientFlags::NO_EVICT | ClientFlags::NO_TOUCH;
+    server.reply(id).simple("RESET");
     Ok(())
 }

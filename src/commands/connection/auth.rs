@@ -1,0 +1,125 @@
+//! Who a client is, and which version of the protocol it speaks.
+
+use super::client::check_name;
+use crate::commands::prelude::*;
+use crate::config::REDIS_VERSION;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+/// The only user there is.
+pub const DEFAULT_USER: &str = "default";
+
+pub const AUTH: Command = Command {
+    name: "auth",
+    summary: "Identifies the client by a password",
+    group: Group::Connection,
+    arity: -2,
+    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    categories: category::CONNECTION,
+    args: "username?^6.0.0 password",
+    handler: Handler::Server(auth),
+    ..Command::DEFAULT
+};
+
+fn auth(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    match args.len() {
+        2 if server.config.requirepass.is_empty() => return Err(NO_PASSWORD),
+        2 => authenticate(server, id, DEFAULT_USER.as_bytes(), &args[1])?,
+        3 => authenticate(server, id, &args[1], &args[2])?,
+        _ => return Err(CommandError::SYNTAX),
+    }
+    server.reply(id).ok();
+    Ok(())
+}
+
+const NO_PASSWORD: CommandError = CommandError::new(
+    "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
+);
+
+fn authenticate(server: &mut Server, id: ClientId, user: &[u8], password: &[u8]) -> CommandResult {
+    let expected = &server.config.requirepass;
+    // Of equal length, so that the time tells nothing of the password, not even how long it is.
+    let right: bool = Sha256::digest(password).ct_eq(&Sha256::digest(expected)).into();
+    // Without a password the default user is anybody's.
+    if user != DEFAULT_USER.as_bytes() || !(right || expected.is_empty()) {
+        server.stats.auth_failures += 1;
+        return Err(CommandError::WRONG_PASS);
+    }
+    server.clients[id].authenticated = true;
+    Ok(())
+}
+
+pub const HELLO: Command = Command {
+    name: "hello",
+    summary: "Chooses the protocol version and introduces the client",
+    since: "6.0.0",
+    group: Group::Connection,
+    arity: -1,
+    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    categories: category::CONNECTION,
+    args: "arguments{protover:int auth{username password}=AUTH? clientname:string=SETNAME?}?",
+    handler: Handler::Server(hello),
+    ..Command::DEFAULT
+};
+
+fn hello(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let resp3 = if args.len() > 1 { Some(protocol(args)?) } else { None };
+    let (mut credentials, mut name) = (None, None);
+    let mut at = 2;
+    while at < args.len() {
+        if args.is(at, "auth") && at + 2 < args.len() {
+            credentials = Some((args.get(at + 1), args.get(at + 2)));
+            at += 3;
+        } else if args.is(at, "setname") && at + 1 < args.len() {
+            check_name(args.get(at + 1))?;
+            name = Some(args.get(at + 1));
+            at += 2;
+        } else {
+            let option = String::from_utf8_lossy(args.get(at));
+            return Err(CommandError::err(format_args!("Syntax error in HELLO option '{option}'")));
+        }
+    }
+    if let Some((user, password)) = credentials {
+        authenticate(server, id, user, password)?;
+    }
+    if !server.clients[id].authenticated {
+        return Err(MUST_BE_AUTHENTICATED);
+    }
+    let client = &mut server.clients[id];
+    if let Some(name) = name {
+        client.name = name.to_vec();
+    }
+    client.resp3 = resp3.unwrap_or(client.resp3);
+    let (resp3, number) = (client.resp3, client.number);
+    let mut reply = server.reply(id);
+    reply.map(7);
+    for (field, value) in [("server", "redis"), ("version", REDIS_VERSION)] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"proto");
+    reply.integer(if resp3 { 3 } else { 2 });
+    reply.bulk(b"id");
+    reply.integer(number as i64);
+    for (field, value) in [("mode", "standalone"), ("role", "master")] {
+        reply.bulk(field.as_bytes());
+        reply.bulk(value.as_bytes());
+    }
+    reply.bulk(b"modules");
+    reply.array(0);
+    Ok(())
+}
+
+/// Whether the version asked for is the third.
+fn protocol(args: &Args) -> Result<bool, CommandError> {
+    const NOT_INTEGER: CommandError = CommandError::new("ERR Protocol version is not an integer or out of range");
+    match args.int(1).map_err(|_| NOT_INTEGER)? {
+        2 => Ok(false),
+        3 => Ok(true),
+        _ => Err(CommandError::new("NOPROTO unsupported protocol version")),
+    }
+}
+
+const MUST_BE_AUTHENTICATED: CommandError = CommandError::new(
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+);

@@ -1,0 +1,46 @@
+//! CLIENT PAUSE: all requests, or those that write, wait until a time.
+//!
+//! `engine::dispatch` holds a request back and marks its client `PAUSED`; the end of the pause, by
+//! its timer or by CLIENT UNPAUSE, gives every such client a turn.
+
+use super::{ClientFlags, ClientId, Pause, Server, Timer};
+
+impl Server {
+    /// Pauses until `until_ms` of the monotonic clock.
+    ///
+    /// COMPAT: over a pause under way the later end and the stricter kind hold.
+    pub fn set_pause(&mut self, pause: Pause, until_ms: u64) {
+        let (pause, until_ms) = match self.pause {
+            Some((before, before_ms)) => {
+                let all = before == Pause::All || pause == Pause::All;
+                (if all { Pause::All } else { Pause::Writes }, until_ms.max(before_ms))
+            }
+            None => (pause, until_ms),
+        };
+        self.pause = Some((pause, until_ms));
+        if let Some(timer) = self.pause_timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.pause_timer = Some(self.timers.insert(until_ms, Timer::PauseEnd));
+        self.keyspace.expiry_mode = self.expiry_mode();
+    }
+
+    /// Ends the pause, if there is one.
+    pub fn unpause(&mut self) {
+        self.pause = None;
+        if let Some(timer) = self.pause_timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.keyspace.expiry_mode = self.expiry_mode();
+        let paused: Vec<ClientId> = self
+            .clients
+            .iter()
+            .filter(|client| client.flags.contains(ClientFlags::PAUSED))
+            .map(|client| client.id)
+            .collect();
+        for id in paused {
+            self.clients[id].flags -= ClientFlags::PAUSED;
+            self.pending_read(id);
+        }
+    }
+}

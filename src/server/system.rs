@@ -1,0 +1,110 @@
+//! What the operating system is asked about this process.
+#![allow(unsafe_code)]
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+/// Descriptors kept free for listeners, files and the loop's own.
+pub const RESERVED_FILES: u64 = 32;
+
+/// Whose processor time [`cpu_times`] gives.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whose {
+    Process,
+    /// Children that have ended and were waited for.
+    Children,
+    /// The calling thread.
+    Thread,
+}
+
+/// Processor time used, in the kernel and in user mode.
+pub fn cpu_times(whose: Whose) -> (Duration, Duration) {
+    let who = match whose {
+        Whose::Process => libc::RUSAGE_SELF,
+        Whose::Children => libc::RUSAGE_CHILDREN,
+        Whose::Thread => libc::RUSAGE_THREAD,
+    };
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: getrusage fills in a rusage; all zeros is a valid one should it fail.
+    let usage = unsafe {
+        libc::getrusage(who, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let duration = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
+    (duration(usage.ru_stime), duration(usage.ru_utime))
+}
+
+/// Raises the limit of open files to `wanted`, as far as the system allows; gives what it is then.
+pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: getrlimit fills in an rlimit.
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // Root may raise the hard limit too; others get as much as that allows.
+    for ceiling in [wanted, limit.rlim_max] {
+        if limit.rlim_cur >= wanted {
+            break;
+        }
+        let raised = libc::rlimit { rlim_cur: wanted.min(ceiling), rlim_max: limit.rlim_max.max(ceiling) };
+        // SAFETY: setrlimit only reads.
+        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) } == 0 {
+            limit = raised;
+        }
+    }
+    Ok(limit.rlim_cur)
+}
+
+/// Bytes of memory that this process has resident.
+pub fn resident_memory() -> u64 {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    // SAFETY: sysconf only computes.
+    pages * unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64
+}
+
+/// Bytes of memory that this machine has.
+pub fn total_memory() -> u64 {
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    total.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// The system's name, release and architecture, such as `Linux 6.1.0 x86_64`.
+pub fn kernel() -> String {
+    let read =
+        |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default().trim().to_owned();
+    format!("{} {} {}", read("ostype"), read("osrelease"), std::env::consts::ARCH)
+}
+
+/// Ends the process with this signal as if another had sent it: for DEBUG SEGFAULT.
+pub fn die_of(signal: libc::c_int) -> ! {
+    // SAFETY: the default action of the signal is restored before it is raised.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+    std::process::abort()
+}
+
+/// Goes on in a child without a terminal; the parent ends. Call it while there is one thread.
+pub fn daemonize() -> io::Result<()> {
+    // SAFETY: no other thread exists that could hold a lock across the fork.
+    match unsafe { libc::fork() } {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => (),
+        _ => std::process::exit(0),
+    }
+    // SAFETY: plain system calls on descriptors that are open.
+    unsafe {
+        libc::setsid();
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        for standard in 0..3 {
+            libc::dup2(null.as_raw_fd(), standard);
+        }
+    }
+    Ok(())
+}
