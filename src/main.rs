@@ -1,22 +1,124 @@
-//! The command line.
+//! The command line: `rondo [FILE] [--directive value ...] [-]`.
 
 use rondo::commands::FAMILIES;
-use rondo::config::{self, CommandLine};
+use rondo::config::{self, CommandLine, Config};
+use rondo::engine::load::load_append_only_file;
 use rondo::net::event_loop::EventLoop;
 use rondo::server::command_table::CommandTable;
+use rondo::server::{logging, system};
+use std::ffi::OsString;
+use std::process::ExitCode;
 
-fn main() {
-    let line = CommandLine::parse(std::env::args_os().skip(1));
-    let config = match config::load(&line) {
-        Ok(config) => config,
+const USAGE: &str = "Usage: rondo [FILE] [OPTIONS] [-]
+
+  FILE                 read this configuration file; `-` reads one from standard input
+  --DIRECTIVE VALUE    set any directive of the configuration, as if it stood in the file
+
+Instead of starting a server:";
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some(exit) = instead_of_a_server(&arguments) {
+        return exit;
+    }
+    match config::load(&CommandLine::parse(arguments)) {
+        Ok(config) => match serve(config) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                log::error!("{reason}");
+                eprintln!("{reason}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            eprintln!("\n{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Options that are not directives.
+fn instead_of_a_server(arguments: &[OsString]) -> Option<ExitCode> {
+    let mut options = getopts::Options::new();
+    options.optflag("h", "help", "show this");
+    options.optflag("v", "version", "show the version");
+    options.optopt("", "check-config", "read this configuration, say what is wrong with it, and exit", "FILE");
+    let first = arguments.first()?;
+    if !["-h", "--help", "-v", "--version", "--check-config"].iter().any(|option| first == option) {
+        return None;
+    }
+    let matches = match options.parse(arguments) {
+        Ok(matches) => matches,
         Err(error) => {
             eprintln!("{error}");
-            std::process::exit(1);
+            return Some(ExitCode::FAILURE);
         }
     };
+    if matches.opt_present("help") {
+        print!("{}", options.usage(USAGE));
+    } else if matches.opt_present("version") {
+        // The first words are those that tools look for.
+        let (version, redis) = (env!("CARGO_PKG_VERSION"), config::REDIS_VERSION);
+        println!("Redis server v={redis} sha=00000000:0 malloc=jemalloc bits=64 build=rondo-{version}");
+    } else if let Some(file) = matches.opt_str("check-config") {
+        return Some(match config::load(&CommandLine::parse([OsString::from(&file)])) {
+            Ok(config) => {
+                config.warnings().iter().for_each(|warning| println!("{warning}"));
+                println!("{file} is valid");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                ExitCode::FAILURE
+            }
+        });
+    }
+    Some(ExitCode::SUCCESS)
+}
+
+fn serve(mut config: Config) -> Result<(), String> {
+    std::env::set_current_dir(&config.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir.display()))?;
+    logging::start(&config).map_err(|error| format!("Can't open the log file: {error}"))?;
+    if config.daemonize {
+        system::daemonize().map_err(|error| format!("Can't daemonize: {error}"))?;
+    }
+    log::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");
+    let (version, redis, pid) = (env!("CARGO_PKG_VERSION"), config::REDIS_VERSION, std::process::id());
+    log::info!(
+        "Redis version={redis}, bits=64, commit=00000000, modified=0, pid={pid}, just started (Rondo {version})"
+    );
+    match &config.config_file {
+        Some(_) => log::info!("Configuration loaded"),
+        None => log::warn!(
+            "Warning: no config file specified, using the default config. In order to specify a config file use rondo /path/to/redis.conf"
+        ),
+    }
+    config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+    make_room_for_clients(&mut config);
+    if let Some(pidfile) = &config.pidfile
+        && let Err(error) = std::fs::write(pidfile, format!("{pid}\n"))
+    {
+        log::warn!("Failed to write PID file: {error}");
+    }
+    let append_only = config.appendonly;
     let commands = CommandTable::new(FAMILIES, &config.renamed_commands);
-    if let Err(error) = EventLoop::new(config, commands).and_then(|mut event_loop| event_loop.run()) {
-        eprintln!("{error}");
-        std::process::exit(1);
+    let mut event_loop = EventLoop::new(config, commands).map_err(|error| error.to_string())?;
+    log::info!("Server initialized");
+    if append_only {
+        load_append_only_file(&mut event_loop.server).map_err(|error| error.0)?;
+    }
+    event_loop.run().map_err(|error| error.to_string())
+}
+
+/// Lowers `maxclients` to what the limit of open files is enough for.
+fn make_room_for_clients(config: &mut Config) {
+    let wanted = config.maxclients + system::RESERVED_FILES;
+    if let Ok(files) = system::raise_open_files(wanted)
+        && files < wanted
+    {
+        let possible = files.saturating_sub(system::RESERVED_FILES).max(1);
+        log::warn!("The system allows {files} open files: maxclients is {possible}, not {}", config.maxclients);
+        config.maxclients = possible;
     }
 }

@@ -1,7 +1,7 @@
 //! Strings.
 
 use super::prelude::*;
-use crate::types::string::{NewString, StringRef};
+use crate::types::string::NewString;
 
 pub const COMMANDS: &[&Command] = &[&GET, &SET];
 
@@ -20,11 +20,7 @@ pub const GET: Command = Command {
 
 fn get(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let DataContext { keyspace, reply, .. } = ctx;
-    keyspace.read_string(&args[1], |string| match string {
-        None => reply.null(),
-        Some(StringRef::Large(large)) => reply.bulk_bytes(large.share()),
-        Some(string) => reply.bulk(string.bytes(&mut itoa::Buffer::new())),
-    })?;
+    keyspace.read_string(&args[1], |string| reply.string(string))?;
     Ok(())
 }
 
@@ -35,7 +31,8 @@ pub const SET: Command = Command {
     arity: -3,
     flags: WRITE | DENYOOM,
     categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE | VARIABLE_FLAGS).notes("RW and ACCESS due to the optional `GET` argument")],
+    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE | VARIABLE_FLAGS)
+        .notes("RW and ACCESS due to the optional `GET` argument")],
     args: "key:key#0 value condition(nx=NX | xx=XX)?^2.6.12 get=GET?^6.2.0 expiration(seconds:int=EX^2.6.12 | milliseconds:int=PX^2.6.12 | unix-time-seconds:unix-time=EXAT^6.2.0 | unix-time-milliseconds:unix-time=PXAT^6.2.0 | keepttl=KEEPTTL^6.0.0)?",
     handler: Handler::Data(set),
     ..Command::DEFAULT
@@ -47,7 +44,7 @@ fn set(ctx: &mut DataContext, args: &Args) -> CommandResult {
         Some(bytes) => NewString::from_bytes(bytes),
         None => NewString::new(&args[2]),
     };
-    ctx.keyspace.set_string(key, value, false);
+    ctx.keyspace.set_string(key, value, crate::keyspace::NewExpiry::None);
     ctx.keyspace.changed(EventClass::STRING, "set", key);
     ctx.reply.ok();
     Ok(())

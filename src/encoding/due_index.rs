@@ -93,11 +93,7 @@ impl Slot {
     }
 
     fn push(&mut self, item: Item) {
-        if self
-            .chunks
-            .last()
-            .is_none_or(|last| last.len() == CHUNK_ITEMS)
-        {
+        if self.chunks.last().is_none_or(|last| last.len() == CHUNK_ITEMS) {
             self.chunks.push(Vec::new());
         }
         let last = self.chunks.last_mut().expect("one was just added");
@@ -189,10 +185,7 @@ struct Level {
 
 impl Level {
     fn new() -> Self {
-        Self {
-            slots: (0..SLOTS).map(|_| Slot::default()).collect(),
-            occupied: [0; SLOTS / 64],
-        }
+        Self { slots: (0..SLOTS).map(|_| Slot::default()).collect(), occupied: [0; SLOTS / 64] }
     }
 
     /// The first slot number from `from` on that has items; the level knows a turn of them.
@@ -266,12 +259,7 @@ fn first_tick(number: u64, level: usize) -> u64 {
 impl DueIndex {
     /// An empty index.
     pub fn new(now_ms: u64) -> Self {
-        Self {
-            levels: [const { None }; LEVELS],
-            tick: (now_ms + 1) >> TICK_BITS,
-            now_ms,
-            len: 0,
-        }
+        Self { levels: [const { None }; LEVELS], tick: (now_ms + 1) >> TICK_BITS, now_ms, len: 0 }
     }
 
     /// The number of items, stale ones included.
@@ -360,9 +348,7 @@ impl DueIndex {
     /// that cannot wait. `None` without items.
     pub fn next_due_ms(&self) -> Option<u64> {
         // A tick's items are popped in its last millisecond.
-        let mut next_ms = self
-            .first_occupied(0)
-            .map(|tick| ((tick + 1) << TICK_BITS) - 1);
+        let mut next_ms = self.first_occupied(0).map(|tick| ((tick + 1) << TICK_BITS) - 1);
         for level in 1..LEVELS {
             let Some(number) = self.first_occupied(level) else {
                 continue;
@@ -392,9 +378,7 @@ impl DueIndex {
 
     fn place(&mut self, item: Item) {
         let (level, number) = self.level_and_slot(item.due_ms());
-        self.levels[level]
-            .get_or_insert_with(Level::new)
-            .push(number, item);
+        self.levels[level].get_or_insert_with(Level::new).push(number, item);
     }
 
     /// The number of the first slot of a level that has items.
@@ -474,20 +458,14 @@ mod tests {
 
     impl Keys {
         fn new(now_ms: u64) -> Self {
-            Self {
-                now_ms,
-                index: DueIndex::new(now_ms),
-                due_by_hash: HashMap::new(),
-                by_due: BTreeSet::new(),
-            }
+            Self { now_ms, index: DueIndex::new(now_ms), due_by_hash: HashMap::new(), by_due: BTreeSet::new() }
         }
 
         fn persist(&mut self, hash: u64) {
             if let Some(due) = self.due_by_hash.remove(&hash) {
                 self.by_due.remove(&(due, hash));
                 let due_by_hash = &self.due_by_hash;
-                self.index
-                    .forget(due, |due, hash| due_by_hash.get(&hash) == Some(&due));
+                self.index.forget(due, |due, hash| due_by_hash.get(&hash) == Some(&due));
             }
         }
 
@@ -501,10 +479,7 @@ mod tests {
         /// Pops once; whether there may be more.
         fn pop(&mut self, budget: usize) -> bool {
             let Some((due, hash)) = self.index.pop_due(self.now_ms, budget) else {
-                return self
-                    .index
-                    .next_due_ms()
-                    .is_some_and(|next| next <= self.now_ms);
+                return self.index.next_due_ms().is_some_and(|next| next <= self.now_ms);
             };
             assert!(due <= self.now_ms);
             if self.due_by_hash.get(&hash) == Some(&due) {
@@ -519,10 +494,7 @@ mod tests {
         }
 
         fn check(&self) {
-            assert!(
-                self.first_due()
-                    .is_none_or(|due| due + TICK_MS > self.now_ms)
-            );
+            assert!(self.first_due().is_none_or(|due| due + TICK_MS > self.now_ms));
             assert!(self.index.len() >= self.by_due.len());
             if let Some(due) = self.first_due() {
                 let next = self.index.next_due_ms().unwrap();
@@ -584,10 +556,7 @@ mod tests {
             }
         }
         // Each moved 256 items, twice.
-        assert!(
-            calls_for_nothing < 2 * 100_000 / 256 + 10,
-            "{calls_for_nothing}"
-        );
+        assert!(calls_for_nothing < 2 * 100_000 / 256 + 10, "{calls_for_nothing}");
     }
 
     #[test]
@@ -625,10 +594,7 @@ mod tests {
         while index.next_due_ms().unwrap() < DUE_END_MS - 1 {
             index.pop_due(DUE_END_MS - 2, 9);
         }
-        assert_eq!(
-            index.pop_due(DUE_END_MS - 1, 9),
-            Some((DUE_END_MS - 1, (1 << 48) - 1))
-        );
+        assert_eq!(index.pop_due(DUE_END_MS - 1, 9), Some((DUE_END_MS - 1, (1 << 48) - 1)));
     }
 
     /// Prints bytes an item and nanoseconds an operation: `cargo test -- --ignored --nocapture`.
@@ -657,11 +623,7 @@ mod tests {
             assert_eq!(popped, ITEMS);
             let drained = started.elapsed();
             let each = |total: std::time::Duration| total / ITEMS as u32;
-            println!(
-                "within {span_ms} ms: {bytes:.2} B an item, insert {:?}, pop {:?}",
-                each(inserted),
-                each(drained)
-            );
+            println!("within {span_ms} ms: {bytes:.2} B an item, insert {:?}, pop {:?}", each(inserted), each(drained));
         }
     }
 }

@@ -71,11 +71,7 @@ fn match_one(pattern: &[u8], byte: u8, nocase: bool) -> (bool, usize) {
 /// [`match_one`] for a class.
 fn match_class(pattern: &[u8], byte: u8, nocase: bool) -> (bool, usize) {
     let fold = |byte: u8| {
-        if nocase {
-            byte.to_ascii_lowercase()
-        } else {
-            byte
-        }
+        if nocase { byte.to_ascii_lowercase() } else { byte }
     };
     let negated = pattern.get(1) == Some(&b'^');
     let mut at = 1 + usize::from(negated);

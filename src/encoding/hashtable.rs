@@ -360,7 +360,8 @@ impl<T: Element> HashTable<T> {
 
     /// Bytes of the arrays; without the elements and the overflow lines.
     pub fn array_bytes(&self) -> usize {
-        let buckets = self.array.as_ref().map_or(0, |a| a.len) + self.rehash.as_ref().map_or(0, |r| r.old.len - r.old.released);
+        let buckets =
+            self.array.as_ref().map_or(0, |a| a.len) + self.rehash.as_ref().map_or(0, |r| r.old.len - r.old.released);
         buckets * size_of::<Bucket>()
     }
 
@@ -571,7 +572,11 @@ impl<T: Element> HashTable<T> {
 
     fn shrink_if_sparse(&mut self) {
         let Some(array) = &self.array else { return };
-        if array.len > 1 && self.len * 100 < array.len * SPARSE_PER_BUCKET_X100 && self.rehash.is_none() && self.resize_allowed {
+        if array.len > 1
+            && self.len * 100 < array.len * SPARSE_PER_BUCKET_X100
+            && self.rehash.is_none()
+            && self.resize_allowed
+        {
             // Half full, so that neither growth nor another shrink is near.
             self.resize((self.len * 2).div_ceil(SLOTS).max(1));
         }

@@ -58,10 +58,7 @@ impl Header {
     fn new(data_len: usize, count: usize, capacity: usize) -> Self {
         debug_assert!(count < 1 << COUNT_BITS && data_len < CAPACITY_MAX);
         let class = u32::from(class_index(capacity));
-        Self {
-            data_len: data_len as u32,
-            count_and_class: class << COUNT_BITS | count as u32,
-        }
+        Self { data_len: data_len as u32, count_and_class: class << COUNT_BITS | count as u32 }
     }
 
     #[inline]
@@ -103,11 +100,7 @@ struct Position {
 /// The bytes an element of `len` bytes takes in the data, and its length byte.
 #[inline]
 fn stored(len: usize) -> (usize, u8) {
-    if len < usize::from(LONG) {
-        (len, len as u8)
-    } else {
-        (len + 2 * LONG_LEN, LONG)
-    }
+    if len < usize::from(LONG) { (len, len as u8) } else { (len + 2 * LONG_LEN, LONG) }
 }
 
 /// The length bytes of eight elements; the lowest index is in the highest byte.
@@ -168,12 +161,7 @@ impl<'a> Needle<'a> {
                 (u64::from_le_bytes(tail), mask)
             }
         };
-        Self {
-            bytes,
-            len_byte,
-            tail,
-            tail_mask,
-        }
+        Self { bytes, len_byte, tail, tail_mask }
     }
 
     /// Whether the element at `offset` of `front`, which has the needle's length byte, equals it.
@@ -224,9 +212,7 @@ impl Listpack {
         let layout = Self::layout(capacity);
         // SAFETY: the layout's size is not zero, as it holds the header.
         let block = unsafe { alloc::alloc(layout) };
-        let Some(block) = NonNull::new(block) else {
-            alloc::handle_alloc_error(layout)
-        };
+        let Some(block) = NonNull::new(block) else { alloc::handle_alloc_error(layout) };
         let mut listpack = Self(block);
         listpack.set_header(Header::new(0, 0, capacity));
         listpack
@@ -289,29 +275,20 @@ impl Listpack {
     pub fn fits(&self, elements: usize, bytes: usize) -> bool {
         let more = elements.saturating_mul(1 + 2 * LONG_LEN);
         let used = self.header().used().saturating_add(more);
-        used.saturating_add(bytes) <= CAPACITY_MAX
-            && elements < (1 << COUNT_BITS) - self.header().count()
+        used.saturating_add(bytes) <= CAPACITY_MAX && elements < (1 << COUNT_BITS) - self.header().count()
     }
 
     /// The element whose data is at `offset`, given its length byte.
     #[inline]
     fn element(&self, offset: usize, len_byte: u8) -> &[u8] {
         let front = self.front();
-        if len_byte == LONG {
-            long_element(front, offset)
-        } else {
-            &front[offset..offset + usize::from(len_byte)]
-        }
+        if len_byte == LONG { long_element(front, offset) } else { &front[offset..offset + usize::from(len_byte)] }
     }
 
     /// The bytes the element at `offset` takes in the data.
     #[inline]
     fn stored_at(&self, offset: usize, len_byte: u8) -> usize {
-        if len_byte == LONG {
-            long_len(self.front(), offset) + 2 * LONG_LEN
-        } else {
-            usize::from(len_byte)
-        }
+        if len_byte == LONG { long_len(self.front(), offset) + 2 * LONG_LEN } else { usize::from(len_byte) }
     }
 
     /// The offset of element `index`, or of the data's end for the index after the last.
@@ -359,11 +336,7 @@ impl Listpack {
     /// The bytes the element whose data ends at `end` takes.
     #[inline]
     fn stored_before(&self, end: usize, len_byte: u8) -> usize {
-        if len_byte == LONG {
-            long_len(self.front(), end - LONG_LEN) + 2 * LONG_LEN
-        } else {
-            usize::from(len_byte)
-        }
+        if len_byte == LONG { long_len(self.front(), end - LONG_LEN) + 2 * LONG_LEN } else { usize::from(len_byte) }
     }
 
     /// Element `index`.
@@ -477,12 +450,7 @@ impl Listpack {
 
     /// Removes the elements in `range`.
     pub fn remove_range(&mut self, range: Range<usize>) {
-        assert!(
-            range.end <= self.len(),
-            "end {} of {}",
-            range.end,
-            self.len()
-        );
+        assert!(range.end <= self.len(), "end {} of {}", range.end, self.len());
         let at = self.position(range.start);
         let end = self.offset_after(at.offset, range.start, range.end);
         self.splice(at, range.len(), end - at.offset, &[]);
@@ -490,19 +458,13 @@ impl Listpack {
 
     fn append(&mut self, elements: &[&[u8]]) {
         let header = self.header();
-        let at = Position {
-            index: header.count(),
-            offset: HEADER + header.data_len(),
-        };
+        let at = Position { index: header.count(), offset: HEADER + header.data_len() };
         self.splice(at, 0, 0, elements);
     }
 
     fn position(&self, index: usize) -> Position {
         assert!(index <= self.len(), "index {index} of {}", self.len());
-        Position {
-            index,
-            offset: self.offset_of(index),
-        }
+        Position { index, offset: self.offset_of(index) }
     }
 
     /// Puts `new` in the place of the `removed` elements from `at` on, whose data takes
@@ -534,11 +496,7 @@ impl Listpack {
             ptr::copy(gap.add(removed_bytes), gap.add(new_bytes), data_tail);
             let lens_end = block.add(capacity - at.index);
             let old_lens_tail = lens_end.sub(removed + lens_tail);
-            ptr::copy(
-                old_lens_tail,
-                lens_end.sub(new.len() + lens_tail),
-                lens_tail,
-            );
+            ptr::copy(old_lens_tail, lens_end.sub(new.len() + lens_tail), lens_tail);
 
             let (mut data, mut len_at) = (gap, lens_end);
             for bytes in new {
@@ -595,9 +553,7 @@ impl Listpack {
         // SAFETY: the block was allocated with this layout, and `to` is neither zero nor beyond
         // `isize::MAX`.
         let block = unsafe { alloc::realloc(self.0.as_ptr(), Self::layout(from), to) };
-        let Some(block) = NonNull::new(block) else {
-            alloc::handle_alloc_error(new)
-        };
+        let Some(block) = NonNull::new(block) else { alloc::handle_alloc_error(new) };
         self.0 = block;
     }
 
@@ -605,24 +561,14 @@ impl Listpack {
     pub fn iter(&self) -> Iter<'_> {
         Iter {
             listpack: self,
-            front: Position {
-                index: 0,
-                offset: HEADER,
-            },
-            back: Position {
-                index: self.len(),
-                offset: HEADER + self.header().data_len(),
-            },
+            front: Position { index: 0, offset: HEADER },
+            back: Position { index: self.len(), offset: HEADER + self.header().data_len() },
         }
     }
 
     /// The elements in `range` in order.
     pub fn range(&self, range: Range<usize>) -> Iter<'_> {
-        Iter {
-            listpack: self,
-            front: self.position(range.start),
-            back: self.position(range.end.max(range.start)),
-        }
+        Iter { listpack: self, front: self.position(range.start), back: self.position(range.end.max(range.start)) }
     }
 
     /// Gives the block away. Only [`from_raw`](Self::from_raw) frees it again.
@@ -847,9 +793,7 @@ mod tests {
         assert!(listpack.range(from..oracle.len()).eq(&oracle[from..]));
         for needle in oracle.iter().map(Vec::as_slice).chain([needle]) {
             for stride in 1..=3 {
-                let expected = (from..oracle.len())
-                    .step_by(stride)
-                    .find(|&index| oracle[index] == needle);
+                let expected = (from..oracle.len()).step_by(stride).find(|&index| oracle[index] == needle);
                 assert_eq!(listpack.find(needle, stride, from), expected);
             }
         }

@@ -101,16 +101,10 @@ fn literal(text: &[u8]) -> Option<Literal<'_>> {
         return Some(Literal::Infinite { negative });
     }
     let hexadecimal = matches!(unsigned, [b'0', b'x' | b'X', ..]);
-    let number = if hexadecimal {
-        &unsigned[2..]
-    } else {
-        unsigned
-    };
+    let number = if hexadecimal { &unsigned[2..] } else { unsigned };
 
     let exponent_mark = if hexadecimal { b'p' } else { b'e' };
-    let exponent_at = number
-        .iter()
-        .position(|byte| byte.to_ascii_lowercase() == exponent_mark);
+    let exponent_at = number.iter().position(|byte| byte.to_ascii_lowercase() == exponent_mark);
     let (significand, exponent) = match exponent_at {
         Some(at) => (&number[..at], Some(&number[at + 1..])),
         None => (number, None),
@@ -140,14 +134,8 @@ fn literal(text: &[u8]) -> Option<Literal<'_>> {
     let text = str::from_utf8(text).ok()?;
     Some(match (hexadecimal, exponent) {
         (false, _) => Literal::Decimal { text, zero },
-        (true, Some(_)) => Literal::Hexadecimal {
-            text: text.to_owned(),
-            zero,
-        },
-        (true, None) => Literal::Hexadecimal {
-            text: format!("{text}p0"),
-            zero,
-        },
+        (true, Some(_)) => Literal::Hexadecimal { text: text.to_owned(), zero },
+        (true, None) => Literal::Hexadecimal { text: format!("{text}p0"), zero },
     })
 }
 
@@ -157,11 +145,7 @@ fn literal(text: &[u8]) -> Option<Literal<'_>> {
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
     let (value, zero) = match literal(text)? {
         Literal::Infinite { negative } => {
-            return Some(if negative {
-                f64::NEG_INFINITY
-            } else {
-                f64::INFINITY
-            });
+            return Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
         }
         Literal::Decimal { text, zero } => (text.parse().ok()?, zero),
         Literal::Hexadecimal { text, zero } => {
@@ -270,10 +254,7 @@ impl LongDouble {
     }
 
     /// The sum, which may be infinite or NaN.
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "a method call shows this is not a plain +"
-    )]
+    #[expect(clippy::should_implement_trait, reason = "a method call shows this is not a plain +")]
     pub fn add(self, other: Self) -> Self {
         let StatusAnd { value, .. } = self.0 + other.0;
         Self(value)
@@ -394,13 +375,7 @@ mod tests {
 
     #[test]
     fn integers_have_one_spelling() {
-        for good in [
-            "0",
-            "7",
-            "-1",
-            "9223372036854775807",
-            "-9223372036854775808",
-        ] {
+        for good in ["0", "7", "-1", "9223372036854775807", "-9223372036854775808"] {
             assert_eq!(parse_i64(good.as_bytes()), good.parse().ok(), "{good}");
         }
         assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
@@ -565,17 +540,7 @@ mod tests {
 
     #[test]
     fn long_doubles_refuse_what_redis_refuses() {
-        for bad in [
-            "",
-            "nan",
-            "1e",
-            "1.2e4932",
-            "1e-4951",
-            "0x1p16384",
-            "0x1p-16446",
-            "1 ",
-            "0x",
-        ] {
+        for bad in ["", "nan", "1e", "1.2e4932", "1e-4951", "0x1p16384", "0x1p-16446", "1 ", "0x"] {
             assert_eq!(LongDouble::parse(bad.as_bytes()), None, "{bad}");
         }
         for good in ["3e-4951", "0x1p-16445", "0x1.8p-16446", "0x1p16383"] {

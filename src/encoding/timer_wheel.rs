@@ -61,10 +61,7 @@ struct List {
     last: u32,
 }
 
-const EMPTY: List = List {
-    first: NONE,
-    last: NONE,
-};
+const EMPTY: List = List { first: NONE, last: NONE };
 
 /// Timers that carry a `T` each. Times are milliseconds on any clock that does not go back.
 pub struct TimerWheel<T> {
@@ -79,13 +76,7 @@ pub struct TimerWheel<T> {
 impl<T> TimerWheel<T> {
     /// An empty wheel whose time is `now_ms`.
     pub fn new(now_ms: u64) -> Self {
-        Self {
-            timers: Slab::new(),
-            lists: Box::new([EMPTY; READY + 1]),
-            occupied: [0; LEVELS],
-            now_ms,
-            generation: 0,
-        }
+        Self { timers: Slab::new(), lists: Box::new([EMPTY; READY + 1]), occupied: [0; LEVELS], now_ms, generation: 0 }
     }
 
     /// The number of timers that have neither fired nor been cancelled.
@@ -103,14 +94,7 @@ impl<T> TimerWheel<T> {
     pub fn insert(&mut self, due_ms: u64, item: T) -> TimerId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
-        let index = self.timers.insert(Timer {
-            due_ms,
-            generation,
-            list: 0,
-            previous: NONE,
-            next: NONE,
-            item,
-        });
+        let index = self.timers.insert(Timer { due_ms, generation, list: 0, previous: NONE, next: NONE, item });
         let index = u32::try_from(index).expect("fewer than 2^32 timers");
         self.link(index);
         TimerId { index, generation }
@@ -215,12 +199,7 @@ impl<T> TimerWheel<T> {
     }
 
     fn unlink(&mut self, index: u32) {
-        let Timer {
-            list,
-            previous,
-            next,
-            ..
-        } = self.timers[index as usize];
+        let Timer { list, previous, next, .. } = self.timers[index as usize];
         let list = list as usize;
         match previous {
             NONE => self.lists[list].first = next,

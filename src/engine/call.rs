@@ -81,7 +81,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
         // What one command did is repeated as a whole or not at all.
         let transaction = count > 1;
         if transaction {
-            aof.append(db, [&b"MULTI"[..]].into_iter());
+            aof.append_marker(b"MULTI");
         }
         for (db, arguments) in effects.deleted.iter() {
             aof.append(db, arguments);
@@ -94,7 +94,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
             None => effects.rewritten.iter().for_each(|(db, arguments)| aof.append(db, arguments)),
         }
         if transaction {
-            aof.append(db, [&b"EXEC"[..]].into_iter());
+            aof.append_marker(b"EXEC");
         }
     }
     effects.deleted.clear();

@@ -2,8 +2,12 @@
 //!
 //! * `dispatch` a client's request through the gates
 //! * `call`     one command, its effects drained, its time counted
+//! * `load`     loading the append-only file
+//! * `shutdown` ending in order
 //! * `timers`   what happens when a timer is due
 
 pub mod call;
 pub mod dispatch;
+pub mod load;
+pub mod shutdown;
 pub mod timers;

@@ -1,10 +1,13 @@
 //! What happens when a timer is due, or a helper thread has answered.
 
 use super::call::drain_effects;
+use crate::config::AppendFsync;
 use crate::keyspace::ExpiryMode;
 use crate::server::stats::Totals;
 use crate::server::{ClientId, Server, Timer};
 
+/// `everysec`.
+const SYNC_INTERVAL_MS: u64 = 1000;
 /// Due keys deleted in one go; between two goes clients are served.
 const EXPIRE_KEYS: usize = 200;
 
@@ -15,7 +18,7 @@ pub fn fire(server: &mut Server, timer: Timer) {
             server.expire_timer = None;
             expire(server);
         }
-        Timer::AofSync => (),
+        Timer::AofSync => aof_sync(server),
         Timer::ClientIdle(id) => client_idle(server, id),
         Timer::PauseEnd => server.unpause(),
     }
@@ -36,7 +39,18 @@ fn cron(server: &mut Server) {
     }
 }
 
-fn client_idle(_server: &mut Server, _id: ClientId) {}
+/// Closes a client that was idle for `timeout` seconds, or looks again when it may have been.
+fn client_idle(server: &mut Server, id: ClientId) {
+    let timeout_ms = server.config.timeout as u64 * 1000;
+    let Some(client) = server.clients.get_mut(id) else { return };
+    client.idle_timer = None;
+    if timeout_ms > 0 && server.clock.now_ms.saturating_sub(client.active_ms) > timeout_ms {
+        log::debug!("Closing idle client");
+        server.close_client(id);
+    } else {
+        server.watch_idle(id);
+    }
+}
 
 /// Makes sure that the loop wakes when the next key is due.
 pub fn schedule_expiry(server: &mut Server) {
@@ -65,4 +79,57 @@ fn expire(server: &mut Server) {
 }
 
 /// A helper thread has answered.
-pub fn background_done(_server: &mut Server) {}
+pub fn background_done(server: &mut Server) {
+    for answer in server.background.take_synced() {
+        if let Err(error) = &answer.result {
+            log::warn!("Fail to fsync the AOF file: {error}");
+        }
+        if let Some(aof) = &mut server.aof {
+            aof.synced(answer.upto, answer.result);
+        }
+    }
+}
+
+/// Writes what the append-only file is still to hold, before any reply of this turn is sent.
+pub fn flush_append_only_file(server: &mut Server) {
+    let Some(aof) = &mut server.aof else { return };
+    let policy = server.config.appendfsync;
+    let had_failed = aof.error.is_some();
+    match aof.flush(policy) {
+        Ok(()) => {
+            if had_failed {
+                log::warn!("AOF write error looks solved, the server can write again.");
+            }
+            if policy == AppendFsync::Everysec && server.aof_sync_timer.is_none() && aof.is_behind() {
+                let at = server.clock.now_ms + SYNC_INTERVAL_MS;
+                server.aof_sync_timer = Some(server.timers.insert(at, Timer::AofSync));
+            }
+        }
+        Err(error) if policy == AppendFsync::Always => {
+            // What clients were promised cannot be kept.
+            log::error!("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting: {error}");
+            std::process::exit(1);
+        }
+        Err(error) => {
+            if !had_failed {
+                log::warn!("Error writing to the AOF file: {error}");
+            }
+        }
+    }
+}
+
+/// The once-per-second fsync, off the loop. The timer runs only while there is something to sync.
+fn aof_sync(server: &mut Server) {
+    server.aof_sync_timer = None;
+    let Some(aof) = &mut server.aof else { return };
+    if server.config.appendfsync != AppendFsync::Everysec {
+        return;
+    }
+    if let Some((file, upto)) = aof.begin_sync() {
+        server.background.sync(file, upto);
+    }
+    if aof.is_behind() {
+        let at = server.clock.now_ms + SYNC_INTERVAL_MS;
+        server.aof_sync_timer = Some(server.timers.insert(at, Timer::AofSync));
+    }
+}

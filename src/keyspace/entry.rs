@@ -74,7 +74,13 @@ impl Entry {
     }
 
     /// Allocates a block and fills in all but the value; gives the offset of the value.
-    fn allocate(key: &[u8], encoding: Encoding, value_size: usize, expire_at: Option<i64>, clock: u32) -> (Entry, usize) {
+    fn allocate(
+        key: &[u8],
+        encoding: Encoding,
+        value_size: usize,
+        expire_at: Option<i64>,
+        clock: u32,
+    ) -> (Entry, usize) {
         let long_key = key.len() > u8::MAX as usize;
         let mut at = HEADER;
         let size = at + if expire_at.is_some() { 8 } else { 0 } + if long_key { 4 } else { 1 } + key.len() + value_size;
@@ -341,13 +347,15 @@ impl Entry {
     /// Whether freeing the value may take long enough to be done off the loop.
     pub fn is_costly_to_free(&self) -> bool {
         // SAFETY: the entry's own value.
-        self.owned_block().is_some_and(|(encoding, pointer)| unsafe { free_effort(encoding, pointer) } > LAZY_FREE_EFFORT)
+        self.owned_block()
+            .is_some_and(|(encoding, pointer)| unsafe { free_effort(encoding, pointer) } > LAZY_FREE_EFFORT)
     }
 
     /// Allocated bytes of the whole entry.
     pub fn memory_usage(&self) -> usize {
         // SAFETY: the entry's own value.
-        self.allocated() + self.owned_block().map_or(0, |(encoding, pointer)| unsafe { memory_usage(encoding, pointer) })
+        self.allocated()
+            + self.owned_block().map_or(0, |(encoding, pointer)| unsafe { memory_usage(encoding, pointer) })
     }
 
     /// A copy under another key.

@@ -8,22 +8,26 @@
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
 //! * `db`      one database: the table and the index of due times
 //! * `expire`  deleting keys whose time has come
+//! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
 mod db;
 mod effects;
 mod entry;
 mod expire;
+mod string;
 
 pub use db::Db;
 pub use effects::{Commands, Effects, Event, EventClass, Propagate};
 pub use entry::{CollectionMut, CollectionRef, Entry};
 pub use expire::ExpiryMode;
+pub use string::StringMut;
 
 use crate::encoding::hash::hash;
 use crate::encoding::hashtable::{Element, Ref, RefMut, Slot};
 use crate::types::Collection;
-use crate::types::string::{LargeString, NewString, StringRef};
+use crate::types::string::{NewString, StringRef};
+use smallvec::SmallVec;
 
 /// The key holds a value of another type than the command is for.
 #[derive(Debug, PartialEq, Eq)]
@@ -44,6 +48,15 @@ pub struct KeyspaceOptions {
     pub lazy_server_del: bool,
     pub lazy_user_del: bool,
     pub lazy_user_flush: bool,
+}
+
+/// What becomes of a key's expiry when its value is replaced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NewExpiry {
+    None,
+    Keep,
+    /// In milliseconds of the Unix epoch.
+    At(i64),
 }
 
 pub struct Keyspace {
@@ -125,6 +138,33 @@ impl Keyspace {
         if std::ptr::eq(key.as_ptr(), self.hint.0) && key.len() == self.hint.1 { self.hint.2 } else { hash(key) }
     }
 
+    /// Calls `f` with each key and its index. The keys are brought towards the cache some ahead, so
+    /// that `f` finds them there, and are hashed only once.
+    pub fn for_each_key<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k [u8]>,
+        mut f: impl FnMut(&mut Keyspace, usize, &'k [u8]),
+    ) {
+        /// As many misses of the cache as a core can have under way, and some more.
+        const AHEAD: usize = 32;
+        let hint = self.hint;
+        let mut keys = keys.enumerate().fuse();
+        let mut ahead: SmallVec<[(usize, &[u8], u64); AHEAD]> = SmallVec::new();
+        loop {
+            ahead.extend(keys.by_ref().take(AHEAD).map(|(i, key)| (i, key, self.hash(key))));
+            if ahead.is_empty() {
+                break;
+            }
+            ahead.iter().for_each(|&(.., hash)| self.prefetch_bucket(self.selected, hash));
+            ahead.iter().for_each(|&(.., hash)| self.prefetch_entry(self.selected, hash));
+            for (i, key, hash) in ahead.drain(..) {
+                self.hint_hash(key, hash);
+                f(self, i, key);
+            }
+        }
+        self.hint = hint;
+    }
+
     // ---- looking up
 
     /// Finds a live key; one found expired is deleted on the way.
@@ -152,7 +192,7 @@ impl Keyspace {
             }
             None => {
                 self.stats.misses += 1;
-                self.effects.notify(EventClass::KEY_MISS, "keymiss", self.selected, key);
+                self.notify(EventClass::KEY_MISS, "keymiss", key);
                 None
             }
         }
@@ -194,11 +234,33 @@ impl Keyspace {
 
     /// The collection at `key`, to be read: `f` gets None if there is no such key.
     #[inline]
-    pub fn read_collection<C: Collection, R>(&mut self, key: &[u8], f: impl FnOnce(Option<&C>) -> R) -> Result<R, WrongType> {
+    pub fn read_collection<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(Option<&C>) -> R,
+    ) -> Result<R, WrongType> {
         match self.read(key) {
             None => Ok(f(None)),
             Some(entry) => Ok(f(Some(&*entry.collection::<C>().ok_or(WrongType)?))),
         }
+    }
+
+    /// The string at `key`, to be changed.
+    #[inline]
+    pub fn write_string(&mut self, key: &[u8]) -> Result<Option<StringMut<'_>>, WrongType> {
+        match self.write(key) {
+            None => Ok(None),
+            Some(entry) => StringMut::new(entry).ok_or(WrongType).map(Some),
+        }
+    }
+
+    /// As [`Self::write_string`]; a missing key gets an empty string first.
+    pub fn write_string_or_empty(&mut self, key: &[u8]) -> Result<StringMut<'_>, WrongType> {
+        if !self.exists(key) {
+            self.set_string(key, NewString::Raw(b""), NewExpiry::None);
+        }
+        let entry = self.write(key).expect("set above");
+        StringMut::new(entry).ok_or(WrongType)
     }
 
     /// The collection at `key`, to be changed. Delete the key if it ends up empty.
@@ -211,13 +273,18 @@ impl Keyspace {
     }
 
     /// As [`Self::write_collection`]; a missing key gets the value `new` first.
-    pub fn write_collection_or<C: Collection>(&mut self, key: &[u8], new: impl FnOnce() -> C) -> Result<CollectionMut<'_, C>, WrongType> {
+    pub fn write_collection_or<C: Collection>(
+        &mut self,
+        key: &[u8],
+        new: impl FnOnce() -> C,
+    ) -> Result<CollectionMut<'_, C>, WrongType> {
         let slot = match self.find_live(key) {
             Some((_, slot)) => slot,
             None => {
-                self.add(Entry::with_collection(key, new(), None, self.new_clock()));
-                self.effects.notify(EventClass::NEW, "new", self.selected, key);
-                self.db().table.find(self.hash(key), key).expect("just added")
+                let hash = self.hash(key);
+                self.add(hash, Entry::with_collection(key, new(), None, self.new_clock()));
+                self.notify(EventClass::NEW, "new", key);
+                self.db().table.find(hash, key).expect("just added")
             }
         };
         self.touch(slot);
@@ -230,6 +297,12 @@ impl Keyspace {
     #[inline]
     pub fn changed(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
         self.effects.dirty += 1;
+        self.notify(class, event, key);
+    }
+
+    /// Reports an event that is not a change of its own.
+    #[inline]
+    pub fn notify(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
         self.effects.notify(class, event, self.selected, key);
     }
 
@@ -239,52 +312,38 @@ impl Keyspace {
     }
 
     /// Adds an entry whose key is not there.
-    fn add(&mut self, entry: Entry) {
-        let (hash, now_ms) = (self.hash(entry.key()), self.now_ms);
+    fn add(&mut self, hash: u64, entry: Entry) {
+        let now_ms = self.now_ms;
         self.db_mut().insert_new(hash, entry, now_ms);
     }
 
-    /// Sets `key` to a string, whatever it was. Its expiry goes unless `keep_ttl`.
+    /// Sets `key` to a string, whatever it was.
     #[inline]
-    pub fn set_string(&mut self, key: &[u8], value: NewString, keep_ttl: bool) {
-        match self.find_live(key) {
-            Some((hash, slot)) => {
-                let clock = self.new_clock();
-                let lazy = self.options.lazy_server_del;
-                let mut entry = self.dbs[self.selected].table.at_mut(slot);
-                entry.set_clock(clock);
-                let expires = entry.expire_at().is_some();
-                if lazy && entry.is_costly_to_free() {
-                    drop(entry);
-                    let old = self.db_mut().take(hash, key).expect("just found");
-                    let expire_at = old.expire_at().filter(|_| keep_ttl);
-                    self.lazy_free.push(Garbage::Entry(old));
-                    self.add(Entry::with_string(key, value, expire_at, clock));
-                    return;
-                }
-                entry.set_string(value);
-                drop(entry);
-                if expires && !keep_ttl {
-                    self.db_mut().set_expire_at(hash, key, None, 0);
-                }
-            }
-            None => {
-                self.add(Entry::with_string(key, value, None, self.new_clock()));
-                self.effects.notify(EventClass::NEW, "new", self.selected, key);
-            }
+    pub fn set_string(&mut self, key: &[u8], value: NewString, expiry: NewExpiry) {
+        let clock = self.new_clock();
+        let Some((hash, slot)) = self.find_live(key) else {
+            let expire_at = expiry.after(None);
+            self.add(self.hash(key), Entry::with_string(key, value, expire_at, clock));
+            self.notify(EventClass::NEW, "new", key);
+            return;
+        };
+        let (lazy, now_ms) = (self.options.lazy_server_del, self.now_ms);
+        let mut entry = self.dbs[self.selected].table.at_mut(slot);
+        let before = entry.expire_at();
+        let after = expiry.after(before);
+        if lazy && entry.is_costly_to_free() {
+            drop(entry);
+            let old = self.db_mut().take(hash, key).expect("just found");
+            self.lazy_free.push(Garbage::Entry(old));
+            self.add(hash, Entry::with_string(key, value, after, clock));
+            return;
         }
-    }
-
-    /// The string at `key` in a form that grows in place; a missing key becomes an empty string.
-    pub fn string_mut(&mut self, key: &[u8]) -> Result<StringMut<'_>, WrongType> {
-        if !self.exists(key) {
-            self.set_string(key, NewString::Raw(b""), false);
+        entry.set_clock(clock);
+        entry.set_string(value);
+        drop(entry);
+        if before != after {
+            self.db_mut().set_expire_at(hash, key, after, now_ms);
         }
-        let entry = self.write(key).expect("set above");
-        if entry.string().is_none() {
-            return Err(WrongType);
-        }
-        Ok(StringMut(entry))
     }
 
     /// Deletes `key`; true if it was there. Reports nothing: see [`Self::changed`].
@@ -326,7 +385,7 @@ impl Keyspace {
     /// Puts an entry in, in the place of any that has its key.
     pub fn put(&mut self, entry: Entry) {
         self.remove(entry.key());
-        self.add(entry);
+        self.add(hash(entry.key()), entry);
     }
 
     /// Sets (in milliseconds of the Unix epoch) or removes the expiry; false if there is no such key.
@@ -422,6 +481,18 @@ impl Keyspace {
     }
 }
 
+impl NewExpiry {
+    /// The expiry of a key that has `before` so far.
+    #[inline]
+    fn after(self, before: Option<i64>) -> Option<i64> {
+        match self {
+            NewExpiry::None => None,
+            NewExpiry::Keep => before,
+            NewExpiry::At(at) => Some(at),
+        }
+    }
+}
+
 /// Values to be freed off the loop.
 pub enum Garbage {
     Entry(Entry),
@@ -435,31 +506,5 @@ impl Garbage {
             Garbage::Entry(_) => 1,
             Garbage::Db(db) => db.len(),
         }
-    }
-}
-
-/// A string in an entry, to be changed in place.
-pub struct StringMut<'a>(RefMut<'a, Entry>);
-
-impl StringMut<'_> {
-    pub fn get(&self) -> StringRef<'_> {
-        self.0.string().expect("checked when made")
-    }
-
-    /// The bytes, if they can be changed without changing their number and without a copy.
-    pub fn fixed(&mut self) -> Option<&mut [u8]> {
-        if self.0.short_string_mut().is_none() {
-            return None;
-        }
-        self.0.short_string_mut()
-    }
-
-    /// The string in a block of its own, which grows in place.
-    pub fn growing(&mut self) -> &mut LargeString {
-        self.0.string_mut().expect("checked when made")
-    }
-
-    pub fn set(&mut self, value: NewString) {
-        self.0.set_string(value);
     }
 }

@@ -1,14 +1,14 @@
 //! The loop: poll, read and run, expire, write the append-only file, then the replies.
 
 use super::input::Input;
-use super::listener::{Listener, listen};
 use super::output;
+use super::signals::Signals;
 use crate::config::Config;
 use crate::engine;
 use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
+use crate::server::listeners::{FIRST_TOKEN, Listener};
 use crate::server::{ClientFlags, ClientId, Server, Stream, Timer};
-use mio::event::Source;
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{SockRef, TcpKeepalive};
 use std::io::{self, ErrorKind, Write};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Tokens from here down are not clients; a client's generation would have to come to 2^32 - 1.
 const WAKER: Token = Token(usize::MAX);
-const LISTENERS: usize = usize::MAX - 1000;
+const SIGNALS: Token = Token(usize::MAX - 1);
 /// Connections accepted a turn and listener.
 const ACCEPTS_MAX: usize = 1000;
 
@@ -24,7 +24,7 @@ pub struct EventLoop {
     pub server: Server,
     poll: Poll,
     events: Events,
-    listeners: Vec<Listener>,
+    signals: Signals,
     input: Input,
 }
 
@@ -36,30 +36,23 @@ impl EventLoop {
             // A full pipe means that the loop will wake anyway.
             let _ = waker.wake();
         })?;
-        let server = Server::new(config, commands, background);
-        let mut event_loop = EventLoop { server, poll, events: Events::with_capacity(1024), listeners: Vec::new(), input: Input::default() };
-        event_loop.listen()?;
-        Ok(event_loop)
-    }
-
-    fn listen(&mut self) -> io::Result<()> {
-        let (listeners, port) = listen(&self.server.config)?;
-        self.listeners = listeners;
-        self.server.port = port;
-        for (i, listener) in self.listeners.iter_mut().enumerate() {
-            let source: &mut dyn Source = match listener {
-                Listener::Tcp(listener) => listener,
-                Listener::Unix(listener, _) => listener,
-            };
-            self.poll.registry().register(source, Token(LISTENERS + i), Interest::READABLE)?;
-        }
-        Ok(())
+        let mut server = Server::new(config, commands, background, poll.registry().try_clone()?);
+        let mut signals = Signals::new()?;
+        poll.registry().register(signals.source(), SIGNALS, Interest::READABLE)?;
+        server.listen()?;
+        Ok(EventLoop { server, poll, events: Events::with_capacity(1024), signals, input: Input::default() })
     }
 
     /// Runs until the server is told to shut down.
     pub fn run(&mut self) -> io::Result<()> {
+        for listener in &self.server.listeners {
+            match listener {
+                Listener::Tcp(_) => log::info!("Ready to accept connections tcp"),
+                Listener::Unix(..) => log::info!("Ready to accept connections unix"),
+            }
+        }
         self.server.timers.insert(self.server.clock.now_ms, Timer::Cron);
-        loop {
+        while !self.server.shutdown {
             self.before_sleep();
             let timeout = self.timeout();
             match self.poll.poll(&mut self.events, timeout) {
@@ -74,11 +67,15 @@ impl EventLoop {
                 engine::timers::fire(&mut self.server, timer);
             }
         }
+        // What was answered before the end is still sent.
+        self.before_sleep();
+        log::warn!("Redis is now ready to exit, bye bye...");
+        Ok(())
     }
 
     /// How long poll may sleep: until the next timer, or not at all if there is work.
     fn timeout(&self) -> Option<Duration> {
-        if !self.server.pending_reads.is_empty() {
+        if !self.server.pending_reads.is_empty() || !self.server.accept_again.is_empty() {
             return Some(Duration::ZERO);
         }
         let due = self.server.timers.next_due_ms()?;
@@ -90,7 +87,12 @@ impl EventLoop {
         for event in &events {
             match event.token() {
                 WAKER => engine::timers::background_done(&mut self.server),
-                Token(token) if token >= LISTENERS => self.accept(token - LISTENERS),
+                SIGNALS => {
+                    if let Some(signal) = self.signals.take() {
+                        engine::shutdown::on_signal(&mut self.server, signal);
+                    }
+                }
+                Token(token) if token >= FIRST_TOKEN => self.accept(token - FIRST_TOKEN),
                 Token(token) => {
                     let id = ClientId::from_bits(token);
                     let Some(client) = self.server.clients.get_mut(id) else { continue };
@@ -111,6 +113,9 @@ impl EventLoop {
 
     /// Clients that were cut short get one more turn each.
     fn pending_reads(&mut self) {
+        for index in std::mem::take(&mut self.server.accept_again) {
+            self.accept(index);
+        }
         for _ in 0..self.server.pending_reads.len() {
             if let Some(id) = self.server.pending_reads.pop_front() {
                 self.input.turn(&mut self.server, id);
@@ -121,6 +126,7 @@ impl EventLoop {
     fn before_sleep(&mut self) {
         let server = &mut self.server;
         engine::timers::schedule_expiry(server);
+        engine::timers::flush_append_only_file(server);
         let mut pending = std::mem::take(&mut server.pending_writes);
         for id in pending.drain(..) {
             output::flush(server, id);
@@ -139,7 +145,7 @@ impl EventLoop {
 
     fn accept(&mut self, index: usize) {
         for _ in 0..ACCEPTS_MAX {
-            let Some(listener) = self.listeners.get(index) else { return };
+            let Some(listener) = self.server.listeners.get(index) else { return };
             let accepted = match listener {
                 Listener::Tcp(listener) => listener.accept().map(|(stream, addr)| {
                     let laddr = stream.local_addr().map(|addr| addr.to_string()).unwrap_or_default();

@@ -4,8 +4,8 @@
 //! a client owns memory only for a request that is not complete. A long argument is read straight
 //! into the buffer that may become its value.
 
-use crate::engine::dispatch::{Outcome, dispatch, dispatch_found};
 use crate::encoding::hash::hash;
+use crate::engine::dispatch::{Outcome, dispatch, dispatch_found};
 use crate::resp::CommandError;
 use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
 use crate::server::command::{Begin, Handler};
@@ -145,7 +145,11 @@ impl Input {
             }
             let held = client.input.len() + client.parser.allocated();
             if held as u64 > server.config.client_query_buffer_limit {
-                log::warn!("Closing client that reached max query buffer length: id={} addr={}", client.number, client.addr);
+                log::warn!(
+                    "Closing client that reached max query buffer length: id={} addr={}",
+                    client.number,
+                    client.addr
+                );
                 server.stats.input_limit_disconnections += 1;
                 server.close_client(id);
             }
@@ -159,7 +163,8 @@ impl Input {
         loop {
             self.batch.clear();
             let client = &mut server.clients[id];
-            let limits = Limits { bulk_max: server.config.proto_max_bulk_len as usize, authenticated: client.authenticated };
+            let limits =
+                Limits { bulk_max: server.config.proto_max_bulk_len as usize, authenticated: client.authenticated };
             // Before authentication one request at a time, for it may lift the limits.
             let max = if client.authenticated { BATCH_MAX } else { 1 };
             let parsed = client.parser.parse(buffer, start, max, limits, &mut self.batch);
@@ -235,7 +240,8 @@ impl Input {
         for i in 0..self.batch.len() {
             let args = self.batch.args(i, buffer);
             let found = server.commands.find(args.get(0));
-            let hash = found.filter(|found| args.len() > 1 && first_key_is_argument_1(found)).map(|_| hash(args.get(1)));
+            let hash =
+                found.filter(|found| args.len() > 1 && first_key_is_argument_1(found)).map(|_| hash(args.get(1)));
             if prefetch && let Some(hash) = hash {
                 server.keyspace.prefetch_bucket(db, hash);
             }
@@ -273,7 +279,8 @@ impl Input {
 }
 
 fn first_key_is_argument_1(found: &Found) -> bool {
-    matches!(found.command.handler, Handler::Data(_)) && matches!(found.command.keys, [first, ..] if matches!(first.begin, Begin::Index(1)))
+    matches!(found.command.handler, Handler::Data(_))
+        && matches!(found.command.keys, [first, ..] if matches!(first.begin, Begin::Index(1)))
 }
 
 /// Answers a request that broke the protocol; the connection closes after the reply.

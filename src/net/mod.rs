@@ -1,11 +1,11 @@
 //! Sockets and the loop that waits for them. Knows no command.
 //!
-//! * `event_loop` one turn after another
-//! * `listener`   accepting connections
+//! * `event_loop` one turn after another, and accepting connections
 //! * `input`      reading and running requests
 //! * `output`     sending replies
+//! * `signals`    being told to end
 
 pub mod event_loop;
 pub mod input;
-pub mod listener;
 pub mod output;
+pub mod signals;

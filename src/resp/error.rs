@@ -14,8 +14,7 @@ pub struct CommandError(Cow<'static, str>);
 
 impl CommandError {
     pub const SYNTAX: CommandError = Self::new("ERR syntax error");
-    pub const WRONG_TYPE: CommandError =
-        Self::new("WRONGTYPE Operation against a key holding the wrong kind of value");
+    pub const WRONG_TYPE: CommandError = Self::new("WRONGTYPE Operation against a key holding the wrong kind of value");
     pub const NOT_INTEGER: CommandError = Self::new("ERR value is not an integer or out of range");
     pub const NOT_FLOAT: CommandError = Self::new("ERR value is not a valid float");
     pub const NO_SUCH_KEY: CommandError = Self::new("ERR no such key");
@@ -25,11 +24,9 @@ impl CommandError {
     pub const INVALID_CURSOR: CommandError = Self::new("ERR invalid cursor");
     pub const OVERFLOW: CommandError = Self::new("ERR increment or decrement would overflow");
     pub const NAN_OR_INFINITY: CommandError = Self::new("ERR increment would produce NaN or Infinity");
-    pub const STRING_TOO_LONG: CommandError =
-        Self::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    pub const STRING_TOO_LONG: CommandError = Self::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     pub const NO_AUTH: CommandError = Self::new("NOAUTH Authentication required.");
-    pub const WRONG_PASS: CommandError =
-        Self::new("WRONGPASS invalid username-password pair or user is disabled.");
+    pub const WRONG_PASS: CommandError = Self::new("WRONGPASS invalid username-password pair or user is disabled.");
     pub const LOADING: CommandError = Self::new("LOADING Redis is loading the dataset in memory");
 
     pub const fn new(text: &'static str) -> CommandError {

@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use crate::encoding::number;
+use crate::types::string::StringRef;
 use bytes::Bytes;
 
 /// From this length on a value is handed to the kernel where it is, not copied into the buffer.
@@ -167,6 +168,18 @@ impl<'a> Reply<'a> {
         self.header(b'$', value.len() as i64);
         self.out.push_large(value);
         self.raw(b"\r\n");
+    }
+
+    /// A stored string, by reference if it is large; null if there is none.
+    #[inline]
+    pub fn string(&mut self, string: Option<StringRef>) {
+        match string {
+            None => self.null(),
+            Some(StringRef::Large(large)) if large.len() >= BY_REFERENCE_MIN => {
+                self.bulk_bytes(large.share(0..large.len()))
+            }
+            Some(string) => self.bulk(string.bytes(&mut itoa::Buffer::new())),
+        }
     }
 
     pub fn bulk_int(&mut self, n: i64) {

@@ -156,7 +156,14 @@ impl RequestParser {
     /// An incomplete request left by the last call has to begin at `start`.
     ///
     /// An error comes after the requests before it were added.
-    pub fn parse(&mut self, buffer: &[u8], start: usize, max: usize, limits: Limits, batch: &mut Batch) -> Result<Parsed, ProtocolError> {
+    pub fn parse(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        max: usize,
+        limits: Limits,
+        batch: &mut Batch,
+    ) -> Result<Parsed, ProtocolError> {
         let mut start = start;
         let mut first_token = batch.tokens.len();
         batch.tokens.append(&mut self.tokens);
@@ -173,7 +180,13 @@ impl RequestParser {
                         let in_one_piece = self.bulks.is_empty();
                         let bulks = batch.bulks.len();
                         batch.bulks.append(&mut self.bulks);
-                        batch.requests.push(Span { start, end, tokens: first_token..batch.tokens.len(), bulks, in_one_piece });
+                        batch.requests.push(Span {
+                            start,
+                            end,
+                            tokens: first_token..batch.tokens.len(),
+                            bulks,
+                            in_one_piece,
+                        });
                         first_token = batch.tokens.len();
                     }
                     start = end;
@@ -196,7 +209,9 @@ impl RequestParser {
                 Some(b'*') => {
                     let Some((count, next)) = header(buffer, 0, "mbulk")? else { return Ok(Step::Incomplete) };
                     match count {
-                        Some(count) if count > ARGUMENTS_MAX => return Err(ProtocolError::new("invalid multibulk length")),
+                        Some(count) if count > ARGUMENTS_MAX => {
+                            return Err(ProtocolError::new("invalid multibulk length"));
+                        }
                         None => return Err(ProtocolError::new("invalid multibulk length")),
                         Some(count) if count > UNAUTHENTICATED_ARGUMENTS_MAX && !limits.authenticated => {
                             return Err(ProtocolError::new("unauthenticated multibulk length"));
@@ -331,7 +346,12 @@ mod tests {
     const LIMITS: Limits = Limits { bulk_max: 512 << 20, authenticated: true };
 
     /// Feeds `input` in pieces, as the loop does, and gives the requests.
-    fn feed(input: &[u8], pieces: &[usize], max: usize, limits: Limits) -> Result<Vec<Vec<Vec<u8>>>, (Vec<Vec<Vec<u8>>>, String)> {
+    fn feed(
+        input: &[u8],
+        pieces: &[usize],
+        max: usize,
+        limits: Limits,
+    ) -> Result<Vec<Vec<Vec<u8>>>, (Vec<Vec<Vec<u8>>>, String)> {
         let mut parser = RequestParser::default();
         let mut batch = Batch::default();
         let mut requests = Vec::new();

@@ -118,7 +118,11 @@ pub fn jemalloc_stats() -> JemallocStats {
         let failed = unsafe { jemalloc::mallctl(name.as_ptr(), (&raw mut value).cast(), &raw mut size, null_mut(), 0) };
         if failed == 0 { value } else { used_memory() }
     };
-    JemallocStats { allocated: read(c"stats.allocated"), active: read(c"stats.active"), resident: read(c"stats.resident") }
+    JemallocStats {
+        allocated: read(c"stats.allocated"),
+        active: read(c"stats.active"),
+        resident: read(c"stats.resident"),
+    }
 }
 
 /// Gives memory that is not in use back to the system (MEMORY PURGE).

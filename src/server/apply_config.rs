@@ -1,10 +1,7 @@
 //! What follows from a changed configuration, beyond its values being read from now on.
 
-use super::{Server, system};
+use super::{Server, logging, system};
 use crate::config::{Config, Directive, SetError, os_reason};
-
-/// Descriptors kept free for listeners, files and the loop's own.
-const RESERVED_FILES: u64 = 32;
 
 impl Server {
     /// Brings into effect what `changed` says has changed since `before`. If something cannot be,
@@ -13,8 +10,8 @@ impl Server {
         for (done, directive) in changed.iter().enumerate() {
             if let Err(reason) = self.apply_directive(directive) {
                 self.config = before;
-                // What could be applied a moment ago can be again.
-                changed[..done].iter().for_each(|directive| drop(self.apply_directive(directive)));
+                // What held a moment ago can be brought about again.
+                changed[..=done].iter().for_each(|directive| drop(self.apply_directive(directive)));
                 return Err(SetError::refused(directive.name, reason));
             }
         }
@@ -23,8 +20,11 @@ impl Server {
 
     fn apply_directive(&mut self, directive: &Directive) -> Result<(), String> {
         match directive.name {
-            "bind" | "port" => self.relisten = true,
+            "bind" | "port" => {
+                self.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?
+            }
             "dir" => std::env::set_current_dir(&self.config.dir).map_err(|error| os_reason(&error))?,
+            "loglevel" => logging::set_level(self.config.loglevel),
             "maxclients" => self.make_room_for_clients()?,
             "timeout" => self.clients.ids_by_age().into_iter().for_each(|id| self.watch_idle(id)),
             name if name.starts_with("lazyfree-lazy-") => self.apply_keyspace_options(),
@@ -35,10 +35,10 @@ impl Server {
     }
 
     fn make_room_for_clients(&self) -> Result<(), String> {
-        let wanted = self.config.maxclients + RESERVED_FILES;
+        let wanted = self.config.maxclients + system::RESERVED_FILES;
         let files = system::raise_open_files(wanted).map_err(|error| os_reason(&error))?;
         if files < wanted {
-            let possible = files.saturating_sub(RESERVED_FILES);
+            let possible = files.saturating_sub(system::RESERVED_FILES);
             return Err(format!(
                 "The operating system is not able to handle the specified number of clients, try with {possible}"
             ));

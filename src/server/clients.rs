@@ -1,9 +1,9 @@
 //! The clients: each one's connection, state and buffers.
 
 use super::command_table::CommandIndex;
-use crate::resp::{Output, OwnedRequest};
-use crate::resp::request::RequestParser;
 use crate::encoding::timer_wheel::TimerId;
+use crate::resp::request::RequestParser;
+use crate::resp::{Output, OwnedRequest};
 use bitflags::bitflags;
 use mio::net::{TcpStream, UnixStream};
 use slab::Slab;

@@ -123,7 +123,9 @@ impl Command {
     /// these three tell: COMMAND INFO shows them for old clients.
     pub fn key_range(&self) -> (i32, i32, i32) {
         let ranges = self.keys.iter().filter_map(|spec| match (spec.begin, spec.find) {
-            (Begin::Index(first), Find::Range { last, step, .. }) => Some((first, if last >= 0 { first + last } else { last }, step)),
+            (Begin::Index(first), Find::Range { last, step, .. }) => {
+                Some((first, if last >= 0 { first + last } else { last }, step))
+            }
             _ => None,
         });
         if let [_] = self.keys {
@@ -305,9 +307,17 @@ pub enum Begin {
 pub enum Find {
     /// Up to the last one (counted from the first if not negative, else from the end), each step;
     /// limit divides what follows (2: half of it).
-    Range { last: i32, step: i32, limit: i32 },
+    Range {
+        last: i32,
+        step: i32,
+        limit: i32,
+    },
     /// Their number is an argument itself; all three count from the beginning of the search.
-    KeyNum { number: i32, first: i32, step: i32 },
+    KeyNum {
+        number: i32,
+        first: i32,
+        step: i32,
+    },
     Unknown,
 }
 

@@ -43,7 +43,8 @@ fn spread(name: &[u8]) -> usize {
 
 impl CommandTable {
     pub fn new(families: &[&[&'static Command]], renamed: &[(Vec<u8>, Vec<u8>)]) -> CommandTable {
-        let mut table = CommandTable { rows: Vec::new(), slots: vec![0; SLOTS], names: Vec::new(), subcommands: HashMap::new() };
+        let mut table =
+            CommandTable { rows: Vec::new(), slots: vec![0; SLOTS], names: Vec::new(), subcommands: HashMap::new() };
         for &command in families.iter().copied().flatten() {
             let mut name = command.name.as_bytes().to_vec();
             for (_, to) in renamed.iter().filter(|(from, _)| from.eq_ignore_ascii_case(command.name.as_bytes())) {
@@ -54,7 +55,9 @@ impl CommandTable {
             table.names.push(name.clone().into());
             for subcommand in command.subcommands {
                 let row = table.rows.len() as u16;
-                table.rows.push(Row { command: subcommand, full_name: format!("{}|{}", command.name, subcommand.name) });
+                table
+                    .rows
+                    .push(Row { command: subcommand, full_name: format!("{}|{}", command.name, subcommand.name) });
                 table.names.push(subcommand.name.as_bytes().into());
                 table.subcommands.insert((container, subcommand.name.as_bytes().to_vec()), row);
             }

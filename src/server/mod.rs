@@ -8,6 +8,8 @@
 //! * `clock`         time
 //! * `background`    helper threads
 //! * `allocator`     memory, counted
+//! * `listeners`     TCP and unix sockets
+//! * `logging`       the log
 //! * `apply_config`  what follows from a changed configuration
 //! * `pause`         CLIENT PAUSE
 //! * `system`        what the operating system knows of the process
@@ -19,11 +21,13 @@ pub mod clients;
 pub mod clock;
 pub mod command;
 pub mod command_table;
+pub mod listeners;
+pub mod logging;
 mod pause;
 pub mod stats;
 pub mod system;
 
-use crate::config::Config;
+use crate::config::{Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
 use crate::keyspace::{ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
@@ -33,6 +37,8 @@ pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
 use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
+use listeners::Listener;
+use mio::Registry;
 use stats::{CommandStats, Stats};
 use std::collections::VecDeque;
 
@@ -90,10 +96,9 @@ pub struct Server {
     pub startup_memory: usize,
     pub started_unix_s: i64,
     pub executable: String,
-    /// The port that is listened on; differs from the configured one if that is 0.
-    pub port: u16,
-    /// `INFO`'s listenerN lines: kind, addresses, port.
-    pub listeners: Vec<String>,
+    pub listeners: Vec<Listener>,
+    /// The poll that listeners and clients register with.
+    pub registry: Registry,
 
     /// Clients with replies to be sent before the loop sleeps.
     pub pending_writes: Vec<ClientId>,
@@ -103,6 +108,8 @@ pub struct Server {
     pub pending_closes: Vec<ClientId>,
     /// Listeners that may have more connections than were accepted.
     pub accept_again: Vec<usize>,
+    /// The timer for the next fsync of the append-only file.
+    pub aof_sync_timer: Option<TimerId>,
     /// The timer for the next due key, and when it fires.
     pub expire_timer: Option<(TimerId, u64)>,
     /// Output buffers that no client uses; the one used last is still in the cache.
@@ -112,15 +119,13 @@ pub struct Server {
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
     pub loading: bool,
-    /// Asked to end; the loop does.
-    pub shutdown: Option<ShutdownOptions>,
-    /// The loop listens anew: `bind` or `port` were changed.
-    pub relisten: bool,
+    /// All is prepared for the end: the loop ends with this turn.
+    pub shutdown: bool,
     pub active_expire: bool,
 }
 
 impl Server {
-    pub fn new(config: Config, commands: CommandTable, background: Background) -> Server {
+    pub fn new(config: Config, commands: CommandTable, background: Background, registry: Registry) -> Server {
         let clock = Clock::default();
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).expect("the operating system gives random bytes");
@@ -142,19 +147,19 @@ impl Server {
             startup_memory: 0,
             started_unix_s: clock.unix_s(),
             executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
-            port: config.port,
             listeners: Vec::new(),
+            registry,
             pending_writes: Vec::new(),
             pending_reads: VecDeque::new(),
             pending_closes: Vec::new(),
             accept_again: Vec::new(),
+            aof_sync_timer: None,
             expire_timer: None,
             spare_outputs: Vec::new(),
             pause: None,
             pause_timer: None,
             loading: false,
-            shutdown: None,
-            relisten: false,
+            shutdown: false,
             active_expire: true,
             clock,
             config,
@@ -185,7 +190,8 @@ impl Server {
 
     /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<CommandError> {
-        None
+        let error = self.aof.as_ref()?.error.as_ref()?;
+        Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 
     /// The clock that entries are stamped with: seconds, in 24 bits.
@@ -264,7 +270,11 @@ impl Server {
             client.soft_limit_since_ms = None;
         }
         if over_hard || over_soft {
-            log::warn!("Client id={} addr={} closed for overcoming of output buffer limits.", client.number, client.addr);
+            log::warn!(
+                "Client id={} addr={} closed for overcoming of output buffer limits.",
+                client.number,
+                client.addr
+            );
             self.stats.output_limit_disconnections += 1;
             self.close_client(id);
         }

@@ -1,10 +1,14 @@
 //! What the operating system is asked about this process.
 #![allow(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
+
+/// Descriptors kept free for listeners, files and the loop's own.
+pub const RESERVED_FILES: u64 = 32;
 
 /// Whose processor time [`cpu_times`] gives.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,4 +88,23 @@ pub fn die_of(signal: libc::c_int) -> ! {
         libc::raise(signal);
     }
     std::process::abort()
+}
+
+/// Goes on in a child without a terminal; the parent ends. Call it while there is one thread.
+pub fn daemonize() -> io::Result<()> {
+    // SAFETY: no other thread exists that could hold a lock across the fork.
+    match unsafe { libc::fork() } {
+        -1 => return Err(io::Error::last_os_error()),
+        0 => (),
+        _ => std::process::exit(0),
+    }
+    // SAFETY: plain system calls on descriptors that are open.
+    unsafe {
+        libc::setsid();
+        let null = OpenOptions::new().read(true).write(true).open("/dev/null")?;
+        for standard in 0..3 {
+            libc::dup2(null.as_raw_fd(), standard);
+        }
+    }
+    Ok(())
 }

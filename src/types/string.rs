@@ -2,8 +2,9 @@
 #![allow(unsafe_code)]
 
 use super::{Collection, Encoding, Type};
-use crate::encoding::number::parse_i64;
+use crate::encoding::number::{i64_text_len, parse_i64};
 use bytes::{Bytes, BytesMut};
+use std::ops::Range;
 use std::ptr::NonNull;
 
 /// Redis calls a string up to this long that was set in one piece `embstr`, a longer one `raw`.
@@ -34,21 +35,30 @@ impl<'a> NewString<'a> {
             }
             return NewString::Embstr(value);
         }
-        Self::raw(value)
+        Self::copied(value)
     }
 
     /// As [`NewString::new`], for a value that came in a buffer of its own: kept without a copy.
     pub fn from_bytes(value: &'a Bytes) -> Self {
-        if value.len() <= INLINE_MAX { Self::new(value) } else { NewString::Large(Box::new(LargeString::from(value.clone()))) }
+        if value.len() <= INLINE_MAX { Self::new(value) } else { Self::large(value.clone()) }
     }
 
-    /// The encoding of a value that came about by modification (APPEND, SETRANGE, SETBIT).
-    pub fn raw(value: &'a [u8]) -> Self {
-        if value.len() <= INLINE_MAX {
-            NewString::Raw(value)
-        } else {
-            NewString::Large(Box::new(LargeString::from(Bytes::copy_from_slice(value))))
-        }
+    /// The encoding of a text that was computed, not to be stored as an integer (INCRBYFLOAT).
+    pub fn text(value: &'a [u8]) -> Self {
+        if value.len() <= EMBSTR_MAX { NewString::Embstr(value) } else { Self::copied(value) }
+    }
+
+    /// The encoding of bytes that were put together (BITOP): never an integer, kept without a copy.
+    pub fn raw(value: &'a Bytes) -> Self {
+        if value.len() <= INLINE_MAX { NewString::Raw(value) } else { Self::large(value.clone()) }
+    }
+
+    fn copied(value: &'a [u8]) -> Self {
+        if value.len() <= INLINE_MAX { NewString::Raw(value) } else { Self::large(Bytes::copy_from_slice(value)) }
+    }
+
+    fn large(value: Bytes) -> Self {
+        NewString::Large(Box::new(LargeString::from(value)))
     }
 
     pub fn encoding(&self) -> Encoding {
@@ -84,7 +94,11 @@ impl<'a> StringRef<'a> {
     }
 
     pub fn len(self) -> usize {
-        self.bytes(&mut itoa::Buffer::new()).len()
+        match self {
+            StringRef::Int(n) => i64_text_len(n),
+            StringRef::Short(bytes) => bytes.len(),
+            StringRef::Large(large) => large.len(),
+        }
     }
 
     pub fn is_empty(self) -> bool {
@@ -151,12 +165,22 @@ impl LargeString {
             }
     }
 
-    /// The content for a reply that outlives this borrow: no copy where it was set whole.
-    pub fn share(&self) -> Bytes {
+    /// The content, or a part of it, for a reply that outlives this borrow: no copy where the
+    /// string was set whole.
+    pub fn share(&self, range: Range<usize>) -> Bytes {
         match &self.0 {
-            Block::Shared(bytes) => bytes.clone(),
-            Block::Growing(bytes) => Bytes::copy_from_slice(bytes),
+            Block::Shared(bytes) => bytes.slice(range),
+            Block::Growing(bytes) => Bytes::copy_from_slice(&bytes[range]),
         }
+    }
+
+    /// Appends zeros until there are `len` bytes, and gives all to be modified.
+    pub fn grow(&mut self, len: usize) -> &mut [u8] {
+        let bytes = self.make_mut();
+        if bytes.len() < len {
+            bytes.resize(len, 0);
+        }
+        bytes
     }
 
     /// The bytes to modify, after copying them if a reply still refers to them.

@@ -22,7 +22,8 @@ impl Server {
     /// Starts a server with these further arguments.
     pub fn start(arguments: &[&str]) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let dir = std::env::temp_dir().join(format!("rondo-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
+        let dir =
+            std::env::temp_dir().join(format!("rondo-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
         std::fs::create_dir_all(&dir).unwrap();
         Server::start_in(dir, arguments)
     }
@@ -210,6 +211,9 @@ pub fn server_and_client() -> (Server, Client) {
 
 pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(dir).map_or(Vec::new(), |entries| {
-        entries.flatten().flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] }).collect()
+        entries
+            .flatten()
+            .flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] })
+            .collect()
     })
 }

@@ -1,7 +1,10 @@
 //! Listening on TCP and unix sockets.
 
+use super::Server;
 use crate::config::Config;
+use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
+use mio::{Interest, Token};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -22,23 +25,53 @@ impl Drop for Listener {
     }
 }
 
-/// Listens on all that the configuration asks for; gives the port besides, which the system chose
-/// if the configured one is 0 and no other listener is there.
-pub fn listen(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
-    let (mut listeners, port) = listen_tcp(config)?;
-    if let Some(path) = &config.unixsocket {
-        listeners.push(listen_unix(path, config).map_err(|error| {
-            io::Error::new(error.kind(), format!("Failed opening Unix socket: bind: {error}"))
-        })?);
+/// The poll's tokens of listeners begin here; a client's would need a generation of 2^32 - 1.
+pub const FIRST_TOKEN: usize = usize::MAX - 1000;
+
+impl Server {
+    /// Listens on all that the configuration asks for, in the place of what was listened on before.
+    pub fn listen(&mut self) -> io::Result<()> {
+        self.listeners.clear();
+        let mut listeners = listen_tcp(&self.config)?;
+        if let Some(path) = &self.config.unixsocket {
+            listeners.push(listen_unix(path, &self.config)?);
+        }
+        for (i, listener) in listeners.iter_mut().enumerate() {
+            let source: &mut dyn Source = match listener {
+                Listener::Tcp(listener) => listener,
+                Listener::Unix(listener, _) => listener,
+            };
+            self.registry.register(source, Token(FIRST_TOKEN + i), Interest::READABLE)?;
+        }
+        self.listeners = listeners;
+        Ok(())
     }
-    Ok((listeners, port))
+
+    /// INFO's lines about what is listened on.
+    pub fn describe_listeners(&self) -> Vec<String> {
+        let mut tcp: Vec<SocketAddr> = Vec::new();
+        let mut lines = Vec::new();
+        let mut unix = None;
+        for listener in &self.listeners {
+            match listener {
+                Listener::Tcp(listener) => tcp.extend(listener.local_addr()),
+                Listener::Unix(_, path) => unix = Some(path),
+            }
+        }
+        if let Some(first) = tcp.first() {
+            let addresses: String = tcp.iter().map(|addr| format!(",bind={}", addr.ip())).collect();
+            lines.push(format!("name=tcp{addresses},port={}", first.port()));
+        }
+        lines.extend(unix.map(|path| format!("name=unix,bind={}", path.display())));
+        lines
+    }
 }
 
 /// Listens on every `bind` address. One that begins with `-` may be missing on this machine.
-pub fn listen_tcp(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
+fn listen_tcp(config: &Config) -> io::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
     if config.port == 0 {
-        return Ok((listeners, 0));
+        return Ok(listeners);
     }
     for address in &config.bind {
         let (name, optional) = match address.strip_prefix('-') {
@@ -49,14 +82,17 @@ pub fn listen_tcp(config: &Config) -> io::Result<(Vec<Listener>, u16)> {
             Ok(listener) => listeners.push(listener),
             Err(error) => {
                 log::warn!("Warning: Could not create server TCP listening socket {name}:{}: {error}", config.port);
-                let missing = matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT));
+                let missing = matches!(
+                    error.raw_os_error(),
+                    Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT)
+                );
                 if !(optional && missing) {
                     return Err(error);
                 }
             }
         }
     }
-    Ok((listeners, config.port))
+    Ok(listeners)
 }
 
 fn listen_on(name: &str, config: &Config) -> io::Result<Listener> {

@@ -1,0 +1,213 @@
+//! Loading the append-only file at start: its commands are run by a client without a connection.
+
+use super::call::call;
+use super::dispatch::resolve;
+use crate::persist::aof::{Aof, Manifest, Paths};
+use crate::resp::request::{Batch, Limits, Parsed, RequestParser};
+use crate::resp::{Args, OwnedRequest};
+use crate::server::{ClientId, Server, Stream};
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::path::Path;
+
+/// Bytes read at a time.
+const CHUNK: usize = 1 << 20;
+const BATCH_MAX: usize = 256;
+
+/// Why the data set could not be loaded, in words for the log.
+#[derive(Debug)]
+pub struct LoadError(pub String);
+
+/// Loads what the append-only file holds, and opens it to go on with. Without one, starts one.
+pub fn load_append_only_file(server: &mut Server) -> Result<(), LoadError> {
+    let paths = Paths::new(&server.config);
+    let manifest = Manifest::load(&paths.manifest())
+        .map_err(|error| LoadError(format!("{}: {error}", paths.manifest().display())))?;
+    let opened = match manifest {
+        None => Aof::create(&paths, |_| Ok(())),
+        Some(manifest) => {
+            load_parts(server, &paths, &manifest)?;
+            Aof::open(&paths, &manifest)
+        }
+    };
+    let aof = opened.map_err(|error| {
+        LoadError(format!("Can't open the append-only file in {}: {error}", paths.folder.display()))
+    })?;
+    server.aof = Some(aof);
+    Ok(())
+}
+
+fn load_parts(server: &mut Server, paths: &Paths, manifest: &Manifest) -> Result<(), LoadError> {
+    let started = server.clock.stamp();
+    server.loading = true;
+    server.keyspace.expiry_mode = server.expiry_mode();
+    let id = server.clients.add(Stream::None, String::new(), String::new(), true, server.clock.now_ms);
+    let mut parts = manifest.base().into_iter().chain(manifest.increments()).peekable();
+    let mut result = Ok(());
+    while let Some(part) = parts.next() {
+        let part_started = server.clock.stamp();
+        let is_last = parts.peek().is_none();
+        server.clients[id].db = 0;
+        result = load_file(server, id, &paths.part(part), is_last);
+        if result.is_err() {
+            break;
+        }
+        let what = if Some(part) == manifest.base() { "base" } else { "incr" };
+        log::info!(
+            "DB loaded from {what} file {}: {:.3} seconds",
+            part.name.to_string_lossy(),
+            seconds_since(server, part_started)
+        );
+    }
+    server.clients.remove(id);
+    server.loading = false;
+    server.keyspace.expiry_mode = server.expiry_mode();
+    result?;
+    log::info!("DB loaded from append only file: {:.3} seconds", seconds_since(server, started));
+    Ok(())
+}
+
+fn seconds_since(server: &Server, stamp: u64) -> f64 {
+    server.clock.nanos_between(stamp, server.clock.stamp()) as f64 / 1e9
+}
+
+/// What is known while a file is read.
+struct Progress {
+    /// The file is good up to here: commands, and whole transactions.
+    valid_up_to: u64,
+    /// The commands since MULTI.
+    transaction: Option<Vec<OwnedRequest>>,
+}
+
+fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> Result<(), LoadError> {
+    let failed =
+        |error: std::io::Error| LoadError(format!("Error reading the append only file {}: {error}", path.display()));
+    let mut file = File::open(path).map_err(failed)?;
+    let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true };
+    let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
+    let mut progress = Progress { valid_up_to: 0, transaction: None };
+    let mut buffer: Vec<u8> = Vec::new();
+    // Bytes read so far: the offset in the file that the buffer's end stands for.
+    let mut position = 0u64;
+    loop {
+        let kept = buffer.len();
+        let count = match parser.long_argument() {
+            Some(long) => {
+                let count = file.read(long).map_err(failed)?;
+                parser.long_argument_filled(count);
+                count
+            }
+            None => {
+                buffer.resize(kept + CHUNK, 0);
+                let count = file.read(&mut buffer[kept..]).map_err(failed)?;
+                buffer.truncate(kept + count);
+                count
+            }
+        };
+        if count == 0 {
+            break;
+        }
+        position += count as u64;
+        let mut start = 0;
+        loop {
+            batch.clear();
+            let parsed = parser.parse(&buffer, start, BATCH_MAX, limits, &mut batch);
+            for i in 0..batch.len() {
+                run(server, id, &batch.args(i, &buffer), &mut progress)
+                    .map_err(|what| LoadError(format!("{what} reading the append only file {}", path.display())))?;
+            }
+            match parsed {
+                Ok(Parsed::Full(next)) => {
+                    start = next;
+                    progress.good_up_to(position - (buffer.len() - next) as u64);
+                }
+                Ok(Parsed::Incomplete(left)) => {
+                    // Otherwise the request of before is still incomplete.
+                    if left.start > 0 || parser.is_idle() {
+                        progress.good_up_to(position - (buffer.len() - left.start) as u64);
+                    }
+                    buffer.truncate(left.end);
+                    buffer.drain(..left.start);
+                    break;
+                }
+                Err(error) => {
+                    return Err(LoadError(format!(
+                        "Bad file format reading the append only file {}: {} after offset {}. Make a backup of the file, then remove what does not belong there",
+                        path.display(),
+                        error.0,
+                        progress.valid_up_to
+                    )));
+                }
+            }
+        }
+    }
+    if progress.valid_up_to == position {
+        return Ok(());
+    }
+    truncated(server, path, is_last, progress.valid_up_to, position)
+}
+
+impl Progress {
+    fn good_up_to(&mut self, offset: u64) {
+        if self.transaction.is_none() {
+            self.valid_up_to = offset;
+        }
+    }
+}
+
+/// The file ends within a command or a transaction.
+fn truncated(server: &Server, path: &Path, is_last: bool, valid_up_to: u64, size: u64) -> Result<(), LoadError> {
+    if !is_last || !server.config.aof_load_truncated {
+        return Err(LoadError(format!(
+            "Unexpected end of file reading the append only file {}. It is whole up to offset {valid_up_to} of {size}. Make a backup, then set aof-load-truncated to yes to go on with what is whole",
+            path.display()
+        )));
+    }
+    log::warn!("!!! Warning: short read while loading the AOF file {}!!!", path.display());
+    log::warn!("AOF loaded anyway because aof-load-truncated is enabled");
+    log::warn!(
+        "Truncating the AOF {} at offset {valid_up_to}: the {} bytes after it are no whole command",
+        path.display(),
+        size - valid_up_to
+    );
+    let cut = OpenOptions::new().write(true).open(path).and_then(|file| {
+        file.set_len(valid_up_to)?;
+        file.sync_all()
+    });
+    cut.map_err(|error| LoadError(format!("Error truncating the AOF file {}: {error}", path.display())))
+}
+
+/// Runs one command of the file; commands between MULTI and EXEC once EXEC is there.
+fn run(server: &mut Server, id: ClientId, args: &Args, progress: &mut Progress) -> Result<(), String> {
+    let name = args.get(0);
+    // Annotations, such as time stamps, are lines of their own.
+    if name.starts_with(b"#") {
+        return Ok(());
+    }
+    if name.eq_ignore_ascii_case(b"MULTI") {
+        if progress.transaction.replace(Vec::new()).is_some() {
+            return Err("MULTI within MULTI".into());
+        }
+        return Ok(());
+    }
+    if name.eq_ignore_ascii_case(b"EXEC") {
+        let Some(requests) = progress.transaction.take() else { return Err("EXEC without MULTI".into()) };
+        return requests.iter().try_for_each(|request| run_one(server, id, &request.args()));
+    }
+    match &mut progress.transaction {
+        Some(requests) => {
+            requests.push(args.to_owned());
+            Ok(())
+        }
+        None => run_one(server, id, args),
+    }
+}
+
+fn run_one(server: &mut Server, id: ClientId, args: &Args) -> Result<(), String> {
+    let found = server.commands.find(args.get(0));
+    let found = found.ok_or_else(|| format!("Unknown command '{}'", String::from_utf8_lossy(args.get(0))))?;
+    let found = resolve(server, found, args).map_err(|error| error.text().to_owned())?;
+    call(server, id, found, args);
+    server.clients[id].output.clear();
+    Ok(())
+}

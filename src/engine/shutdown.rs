@@ -1,0 +1,49 @@
+//! Ending in order: what must be on disk is, and files that stand for a running server go.
+
+use crate::config::ShutdownFlags;
+use crate::server::{Server, ShutdownOptions};
+
+/// SIGTERM or SIGINT arrived.
+pub fn on_signal(server: &mut Server, signal: i32) {
+    let (name, flags) = match signal {
+        signal_hook::consts::SIGINT => ("SIGINT", server.config.shutdown_on_sigint),
+        _ => ("SIGTERM", server.config.shutdown_on_sigterm),
+    };
+    log::warn!("Received {name} scheduling shutdown...");
+    let options = ShutdownOptions {
+        save: if flags.contains(ShutdownFlags::SAVE) {
+            Some(true)
+        } else {
+            flags.contains(ShutdownFlags::NOSAVE).then_some(false)
+        },
+        now: flags.contains(ShutdownFlags::NOW),
+        force: flags.contains(ShutdownFlags::FORCE),
+    };
+    shut_down(server, options);
+}
+
+/// Ends the server once this turn of the loop is over; false if something that should be on disk is
+/// not, and the server goes on.
+pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> bool {
+    log::warn!("User requested shutdown...");
+    if let Some(aof) = &mut server.aof {
+        log::info!("Calling fsync() on the AOF file.");
+        server.background.wait_for_disk();
+        if let Err(error) = aof.finish() {
+            log::warn!("Error writing the append only file: {error}");
+            if !options.force {
+                log::warn!("Error trying to save the DB, can't exit.");
+                return false;
+            }
+        }
+    }
+    if let Some(pidfile) = &server.config.pidfile {
+        log::info!("Removing the pid file.");
+        let _ = std::fs::remove_file(pidfile);
+    }
+    if server.config.unixsocket.is_some() {
+        log::info!("Removing the unix socket file.");
+    }
+    server.shutdown = true;
+    true
+}

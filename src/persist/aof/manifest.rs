@@ -1,0 +1,193 @@
+//! The manifest: which files together are the append-only file.
+//!
+//! One line a file, pairs of a key and a value in any order:
+//!
+//! ```text
+//! file appendonly.aof.2.base.aof seq 2 type b
+//! file appendonly.aof.2.incr.aof seq 2 type i
+//! ```
+//!
+//! `b` is the base (at most one), `i` an increment (in order of their numbers), `h` history: files
+//! that a rewrite replaced and that are to be removed.
+
+use crate::encoding::words::{quote_if_needed, split_words};
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// What a file is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Base,
+    Increment,
+    History,
+}
+
+impl Kind {
+    fn letter(self) -> char {
+        match self {
+            Kind::Base => 'b',
+            Kind::Increment => 'i',
+            Kind::History => 'h',
+        }
+    }
+
+    fn from_letter(letter: &[u8]) -> Option<Kind> {
+        [Kind::Base, Kind::Increment, Kind::History].into_iter().find(|kind| letter == [kind.letter() as u8])
+    }
+}
+
+/// One line of the manifest.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// Without a folder.
+    pub name: OsString,
+    pub seq: u64,
+    pub kind: Kind,
+}
+
+/// See the module's description.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Manifest {
+    pub parts: Vec<Part>,
+}
+
+/// A manifest that cannot be read, in words that name the line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ManifestError(pub String);
+
+impl Manifest {
+    pub fn parse(text: &[u8]) -> Result<Manifest, ManifestError> {
+        let mut manifest = Manifest::default();
+        for (i, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            let line = line.trim_ascii();
+            if line.is_empty() || line[0] == b'#' {
+                continue;
+            }
+            let part = parse_line(line).ok_or_else(|| {
+                ManifestError(format!(
+                    "Invalid AOF manifest file format at line {}: {}",
+                    i + 1,
+                    String::from_utf8_lossy(line)
+                ))
+            })?;
+            manifest.parts.push(part);
+        }
+        let increments: Vec<u64> = manifest.increments().map(|part| part.seq).collect();
+        if manifest.parts.iter().filter(|part| part.kind == Kind::Base).count() > 1 {
+            return Err(ManifestError("Found duplicate base file information".into()));
+        }
+        if !increments.is_sorted_by(|a, b| a < b) {
+            return Err(ManifestError("Found a non-monotonic sequence number".into()));
+        }
+        if manifest.parts.is_empty() {
+            return Err(ManifestError("Found an empty AOF manifest".into()));
+        }
+        Ok(manifest)
+    }
+
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        for part in &self.parts {
+            text.extend_from_slice(b"file ");
+            text.extend_from_slice(&quote_if_needed(part.name.as_bytes()));
+            text.extend_from_slice(format!(" seq {} type {}\n", part.seq, part.kind.letter()).as_bytes());
+        }
+        text
+    }
+
+    pub fn base(&self) -> Option<&Part> {
+        self.parts.iter().find(|part| part.kind == Kind::Base)
+    }
+
+    pub fn increments(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|part| part.kind == Kind::Increment)
+    }
+
+    /// Reads the manifest at `path`; None if there is none.
+    pub fn load(path: &Path) -> io::Result<Option<Manifest>> {
+        match fs::read(path) {
+            Ok(text) => {
+                Manifest::parse(&text).map(Some).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.0))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Puts the manifest in the place of the old one in one step that survives a crash.
+    pub fn store(&self, path: &Path) -> io::Result<()> {
+        let mut temporary = path.file_name().unwrap_or_default().to_owned();
+        temporary.push(".tmp");
+        let mut named = OsString::from("temp-");
+        named.push(temporary);
+        let temporary = path.with_file_name(named);
+        let mut file = File::create(&temporary)?;
+        file.write_all(&self.to_text())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_folder_of(path)
+    }
+}
+
+/// Makes creations and renames in the folder of `path` durable.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn parse_line(line: &[u8]) -> Option<Part> {
+    let words = split_words(line)?;
+    let (mut name, mut seq, mut kind) = (None, None, None);
+    for pair in words.chunks(2) {
+        let [key, value] = pair else { return None };
+        match &key[..] {
+            b"file" => name = Some(OsString::from_vec(value.clone())).filter(|name| !name.as_bytes().contains(&b'/')),
+            b"seq" => seq = crate::encoding::number::parse_u64(value),
+            b"type" => kind = Kind::from_letter(value),
+            // Later versions may tell more about a file.
+            _ => (),
+        }
+    }
+    Some(Part { name: name?, seq: seq?, kind: kind? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn grammar() {
+        let text = b"# comment\n\nseq 2 type b file a.2.base.rdb\nfile \"a b.1\" seq 1 type i future x\nfile a.2 seq 2 type i\nfile old seq 1 type h\n";
+        let manifest = Manifest::parse(text).unwrap();
+        assert_eq!(manifest.base().unwrap().name, "a.2.base.rdb");
+        assert_eq!(manifest.increments().map(|p| p.name.to_str().unwrap()).collect::<Vec<_>>(), ["a b.1", "a.2"]);
+        for bad in [
+            &b""[..],
+            b"file x seq 1",
+            b"file x seq y type i",
+            b"file x seq 1 type z",
+            b"file ../x seq 1 type i",
+            b"file a seq 1 type b\nfile b seq 2 type b",
+            b"file a seq 2 type i\nfile b seq 1 type i",
+        ] {
+            assert!(Manifest::parse(bad).is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(names in prop::collection::vec("[ -.0-~]{1,20}", 1..5)) {
+            let parts = names.into_iter().zip(1..).map(|(name, seq)| Part { name: name.into(), seq, kind: Kind::Increment });
+            let manifest = Manifest { parts: parts.collect() };
+            prop_assert_eq!(Manifest::parse(&manifest.to_text()), Ok(manifest));
+        }
+
+        #[test]
+        fn garbage_is_harmless(text in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Manifest::parse(&text);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The log, line by line as Redis writes it: `pid:role day month year time.ms level text`.
+//!
+//! The levels of the `log` crate stand for Redis's: trace is debug (`.`), debug is verbose (`-`),
+//! info is notice (`*`), warn and error are warning (`#`).
+
+use crate::config::{Config, LogLevel};
+use env_logger::{Builder, Target};
+use log::{Level, LevelFilter};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Starts logging as the configuration says; relative file names count from the working directory.
+pub fn start(config: &Config) -> io::Result<()> {
+    let target = match &config.logfile {
+        None => Target::Stdout,
+        Some(path) => Target::Pipe(Box::new(LogFile::open(path.clone())?)),
+    };
+    Builder::new().target(target).filter_level(LevelFilter::Trace).format(line).init();
+    set_level(config.loglevel);
+    Ok(())
+}
+
+/// For CONFIG SET loglevel.
+pub fn set_level(level: LogLevel) {
+    log::set_max_level(match level {
+        LogLevel::Debug => LevelFilter::Trace,
+        LogLevel::Verbose => LevelFilter::Debug,
+        LogLevel::Notice => LevelFilter::Info,
+        LogLevel::Warning => LevelFilter::Warn,
+        LogLevel::Nothing => LevelFilter::Off,
+    });
+}
+
+fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record) -> io::Result<()> {
+    let level = match record.level() {
+        Level::Trace => '.',
+        Level::Debug => '-',
+        Level::Info => '*',
+        Level::Warn | Level::Error => '#',
+    };
+    let now = jiff::Zoned::now();
+    writeln!(out, "{}:M {} {level} {}", std::process::id(), now.strftime("%d %b %Y %H:%M:%S%.3f"), record.args())
+}
+
+/// Opened for each line, so that a file that was moved away by log rotation is made anew.
+struct LogFile(PathBuf);
+
+impl LogFile {
+    fn open(path: PathBuf) -> io::Result<LogFile> {
+        let file = LogFile(std::path::absolute(path)?);
+        file.append()?;
+        Ok(file)
+    }
+
+    fn append(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).open(&self.0)
+    }
+}
+
+impl Write for LogFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A log that cannot be written must not stop the server.
+        let _ = self.append().and_then(|mut file| file.write_all(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
