@@ -6,7 +6,7 @@ use crate::config::CommandAccess;
 use crate::resp::{Args, CommandError};
 use crate::server::command::flag;
 use crate::server::command_table::Found;
-use crate::server::{ClientFlags, ClientId, Handler, Pause, Server};
+use crate::server::{ClientFlags, ClientId, Pause, Server};
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,7 +50,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 #[inline]
 pub fn resolve(server: &Server, found: Found, args: &Args) -> Result<Found, CommandError> {
     let mut found = found;
-    if matches!(found.command.handler, Handler::Container) && args.len() > 1 {
+    if !found.command.subcommands.is_empty() && args.len() > 1 {
         found = server
             .commands
             .find_subcommand(found, args.get(1))
