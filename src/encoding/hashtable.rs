@@ -365,6 +365,18 @@ impl<T: Element> HashTable<T> {
         buckets * size_of::<Bucket>()
     }
 
+    /// Allocated bytes, given those of one element. Of many elements only the first ones are asked:
+    /// as elements are in hash order, these are a random sample.
+    pub fn memory_usage(&self, element_bytes: impl Fn(&T) -> usize) -> usize {
+        const SAMPLE: usize = 1000;
+        let sampled: usize = self.iter().take(SAMPLE).map(|element| element_bytes(&element)).sum();
+        let elements = match self.len {
+            0..=SAMPLE => sampled,
+            len => (sampled as u128 * len as u128 / SAMPLE as u128) as usize,
+        };
+        self.array_bytes() + elements
+    }
+
     /// Slots of the arrays: of the current one and, while rehashing, of the old one.
     pub fn slots(&self) -> (usize, Option<usize>) {
         (self.array.as_ref().map_or(0, |a| a.len * SLOTS), self.rehash.as_ref().map(|r| r.old.len * SLOTS))
@@ -654,6 +666,23 @@ impl<T: Element> HashTable<T> {
         if next >> POSITION_BITS != 0 { 0 } else { next }
     }
 
+    /// [`Self::scan`] over several buckets, until at least `count` elements were visited.
+    pub fn scan_at_least(&self, cursor: u64, count: usize, mut visit: impl FnMut(&T)) -> u64 {
+        // Empty buckets count too, so that a sparse table cannot hold the caller up.
+        let mut buckets = count.saturating_mul(10);
+        let (mut cursor, mut visited) = (cursor, 0);
+        loop {
+            cursor = self.scan(cursor, |element| {
+                visited += 1;
+                visit(element);
+            });
+            buckets = buckets.saturating_sub(1);
+            if cursor == 0 || visited >= count || buckets == 0 {
+                return cursor;
+            }
+        }
+    }
+
     /// A random element, each with the same probability; `random` gives 64 random bits.
     pub fn random(&self, mut random: impl FnMut() -> u64) -> Option<Ref<'_, T>> {
         if self.len == 0 {
@@ -713,6 +742,14 @@ impl<T: Element> HashTable<T> {
                 }
             }
         }
+    }
+}
+
+impl<T: Element + Clone> Clone for HashTable<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::with_capacity(self.len);
+        self.iter().for_each(|element| copy.insert_new(T::clone(&element)));
+        copy
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use crate::encoding::due_index::DueIndex;
-use crate::encoding::hashtable::{Element, HashTable};
+use crate::encoding::hashtable::HashTable;
 
 /// The keys are in `table`; every key with an expiry is also in `due`, by its hash. Only this file
 /// changes an expiry or takes an entry out of the table, so the two agree.
@@ -45,6 +45,11 @@ impl Db {
             0 => 0,
             n => ((self.expiry_sum / n as i128) as i64 - now_ms).max(0),
         }
+    }
+
+    /// Bytes of the index of those keys.
+    pub fn volatile_bytes(&self) -> usize {
+        self.due.as_ref().map_or(0, |index| index.bytes())
     }
 
     pub fn table(&self) -> &HashTable<Entry> {
