@@ -36,6 +36,8 @@ mod prelude {
     pub use crate::resp::{Args, CommandError, CommandResult, Reply};
     pub use crate::server::command::flag::*;
     pub use crate::server::command::key_flag::*;
-    pub use crate::server::command::{Begin, Command, DataContext, Find, FoundKey, Group, Handler, KeySpec, category};
+    pub use crate::server::command::{
+        Begin, Command, DataContext, Find, FoundKey, Group, Handler, KeySpec, category, flag, key_flag,
+    };
     pub use crate::server::{ClientFlags, ClientId, Server};
 }

@@ -6,7 +6,7 @@ use crate::config::CommandAccess;
 use crate::resp::{Args, CommandError};
 use crate::server::command::flag;
 use crate::server::command_table::Found;
-use crate::server::{ClientFlags, ClientId, Handler, Pause, Server};
+use crate::server::{ClientFlags, ClientId, Pause, Server};
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,11 +46,17 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
     Outcome::Done
 }
 
+/// Whether the client's data commands need not be held against the gates one by one.
+pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
+    let open = !server.loading && server.pause.is_none() && server.write_error().is_none();
+    open && server.clients.get(id).is_some_and(|client| client.authenticated)
+}
+
 /// Finds the subcommand where there is one, and checks the number of arguments.
 #[inline]
 pub fn resolve(server: &Server, found: Found, args: &Args) -> Result<Found, CommandError> {
     let mut found = found;
-    if matches!(found.command.handler, Handler::Container) && args.len() > 1 {
+    if !found.command.subcommands.is_empty() && args.len() > 1 {
         found = server
             .commands
             .find_subcommand(found, args.get(1))

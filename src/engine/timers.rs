@@ -3,7 +3,7 @@
 use super::call::drain_effects;
 use crate::config::AppendFsync;
 use crate::keyspace::ExpiryMode;
-use crate::server::stats::Totals;
+use crate::server::allocator::used_memory;
 use crate::server::{ClientId, Server, Timer};
 
 /// `everysec`.
@@ -25,18 +25,19 @@ pub fn fire(server: &mut Server, timer: Timer) {
 }
 
 fn cron(server: &mut Server) {
+    let began = server.clock.stamp();
     let interval = 1000 / server.config.hz as u64;
     server.timers.insert(server.clock.now_ms + interval, Timer::Cron);
-    let totals = Totals {
-        commands: server.stats.commands_processed,
-        net_input: server.stats.net_input,
-        net_output: server.stats.net_output,
-        loop_cycles: server.stats.loop_cycles,
-    };
+    if server.cron_paused {
+        return;
+    }
+    let totals = server.stats.totals();
     server.stats.rates.sample(totals, server.clock.now_ms);
+    server.stats.memory_peak = server.stats.memory_peak.max(used_memory());
     if server.config.activerehashing {
         server.keyspace.step_rehash(100);
     }
+    server.stats.cron_nanos += server.clock.nanos_between(began, server.clock.stamp());
 }
 
 /// Closes a client that was idle for `timeout` seconds, or looks again when it may have been.
@@ -95,7 +96,10 @@ pub fn flush_append_only_file(server: &mut Server) {
     let Some(aof) = &mut server.aof else { return };
     let policy = server.config.appendfsync;
     let had_failed = aof.error.is_some();
-    match aof.flush(policy) {
+    let began = server.clock.stamp();
+    let flushed = aof.flush(policy);
+    server.stats.aof_nanos += server.clock.nanos_between(began, server.clock.stamp());
+    match flushed {
         Ok(()) => {
             if had_failed {
                 log::warn!("AOF write error looks solved, the server can write again.");

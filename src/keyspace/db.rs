@@ -47,6 +47,11 @@ impl Db {
         }
     }
 
+    /// Bytes of the index of those keys.
+    pub fn volatile_bytes(&self) -> usize {
+        self.due.as_ref().map_or(0, |index| index.bytes())
+    }
+
     pub fn table(&self) -> &HashTable<Entry> {
         &self.table
     }

@@ -103,6 +103,7 @@ impl Keyspace {
         self.selected
     }
 
+    #[inline]
     pub fn select(&mut self, db: usize) {
         assert!(db < self.dbs.len());
         self.selected = db;

@@ -52,15 +52,18 @@ impl EventLoop {
             }
         }
         self.server.timers.insert(self.server.clock.now_ms, Timer::Cron);
+        let mut woken = self.server.clock.stamp();
         while !self.server.shutdown {
             self.before_sleep();
+            let nanos = self.server.clock.nanos_between(woken, self.server.clock.stamp());
+            self.server.stats.end_turn(nanos);
             let timeout = self.timeout();
             match self.poll.poll(&mut self.events, timeout) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
                 result => result?,
             }
+            woken = self.server.clock.stamp();
             self.server.refresh_time();
-            self.server.stats.loop_cycles += 1;
             self.handle_events();
             self.pending_reads();
             while let Some(timer) = self.server.timers.pop_due(self.server.clock.now_ms) {

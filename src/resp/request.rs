@@ -308,26 +308,18 @@ impl RequestParser {
 /// no number if what stands there is none. None if the line is not complete.
 #[inline]
 fn header(buffer: &[u8], at: usize, what: &str) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
-    let mut value = 0i64;
-    let mut digits = 0;
-    for &byte in buffer.get(at + 1..).unwrap_or_default() {
-        match byte {
-            b'0'..=b'9' if digits < 9 && (digits == 0 || value != 0) => {
-                value = value * 10 + (byte - b'0') as i64;
-                digits += 1;
-            }
-            b'\r' if digits > 0 => {
-                let next = at + digits + 3;
-                return Ok((next <= buffer.len()).then_some((Some(value), next)));
-            }
-            _ => return unusual_header(buffer, at, what),
+    let digit = |byte: u8| byte.wrapping_sub(b'0');
+    match *buffer.get(at..).unwrap_or_default() {
+        // Nearly all headers have one digit or two.
+        [_, a, b'\r', _, ..] if digit(a) < 10 => Ok(Some((Some(digit(a) as i64), at + 4))),
+        [_, a, b, b'\r', _, ..] if digit(a).wrapping_sub(1) < 9 && digit(b) < 10 => {
+            Ok(Some((Some(digit(a) as i64 * 10 + digit(b) as i64), at + 5)))
         }
+        _ => unusual_header(buffer, at, what),
     }
-    Ok(None)
 }
 
 /// As [`header`], for whatever is not a small number in its usual form.
-#[cold]
 fn unusual_header(buffer: &[u8], at: usize, what: &str) -> Result<Option<(Option<i64>, usize)>, ProtocolError> {
     let line = &buffer[at..];
     match memchr::memchr(b'\r', line) {

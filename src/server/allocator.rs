@@ -125,6 +125,33 @@ pub fn jemalloc_stats() -> JemallocStats {
     }
 }
 
+/// Its name and version, as INFO gives them.
+pub fn name() -> String {
+    let mut version: *const libc::c_char = std::ptr::null();
+    let mut size = size_of::<*const libc::c_char>();
+    // SAFETY: the control gives a static C string.
+    let version = unsafe {
+        let control = c"version".as_ptr();
+        let failed = jemalloc::mallctl(control, (&raw mut version).cast(), &raw mut size, null_mut(), 0);
+        if failed == 0 { std::ffi::CStr::from_ptr(version).to_string_lossy() } else { Default::default() }
+    };
+    // Without the commit it was built from.
+    format!("jemalloc-{}", version.split('-').next().unwrap_or_default())
+}
+
+/// jemalloc's own report, for people (MEMORY MALLOC-STATS).
+pub fn report() -> Vec<u8> {
+    unsafe extern "C" fn append(report: *mut libc::c_void, text: *const libc::c_char) {
+        // SAFETY: the vector given below, and a C string.
+        let (report, text) = unsafe { (&mut *report.cast::<Vec<u8>>(), std::ffi::CStr::from_ptr(text)) };
+        report.extend_from_slice(text.to_bytes());
+    }
+    let mut report = Vec::new();
+    // SAFETY: the callback is called with the vector, which outlives the call.
+    unsafe { jemalloc::malloc_stats_print(Some(append), (&raw mut report).cast(), std::ptr::null()) };
+    report
+}
+
 /// Gives memory that is not in use back to the system (MEMORY PURGE).
 pub fn purge() {
     // MALLCTL_ARENAS_ALL is 4096.

@@ -121,7 +121,10 @@ pub struct Server {
     pub loading: bool,
     /// All is prepared for the end: the loop ends with this turn.
     pub shutdown: bool,
+    /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
+    /// DEBUG PAUSE-CRON.
+    pub cron_paused: bool,
 }
 
 impl Server {
@@ -161,6 +164,7 @@ impl Server {
             loading: false,
             shutdown: false,
             active_expire: true,
+            cron_paused: false,
             clock,
             config,
         };

@@ -48,7 +48,15 @@ pub struct Stats {
     pub reads: u64,
     pub writes: u64,
     pub loop_cycles: u64,
+    /// Time spent in turns of the loop, without the sleep between them.
     pub loop_nanos: u64,
+    /// The longest turn, and the most commands run in one.
+    pub loop_nanos_max: u64,
+    pub loop_commands_max: u64,
+    /// Commands processed when this turn began.
+    commands_before_turn: u64,
+    pub cron_nanos: u64,
+    pub aof_nanos: u64,
     pub loop_command_nanos: u64,
     pub lazy_freed: u64,
     pub auth_failures: u64,
@@ -65,6 +73,14 @@ impl Stats {
         &mut self.commands[command.0 as usize]
     }
 
+    /// Counts a command that ran.
+    #[inline]
+    pub fn ran(&mut self, command: CommandIndex, nanos: u64, track_latency: bool) {
+        self.commands_processed += 1;
+        self.loop_command_nanos += nanos;
+        self.of(command).record(nanos, track_latency);
+    }
+
     pub fn count_error(&mut self, code: &str) {
         /// Beyond so many codes somebody makes them up.
         const CODES_MAX: usize = 128;
@@ -73,6 +89,26 @@ impl Stats {
             *count += 1;
         } else if self.errors.len() < CODES_MAX {
             self.errors.insert(code.to_owned(), 1);
+        }
+    }
+
+    /// Counts a turn of the loop that took so long.
+    pub fn end_turn(&mut self, nanos: u64) {
+        self.loop_cycles += 1;
+        self.loop_nanos += nanos;
+        self.loop_nanos_max = self.loop_nanos_max.max(nanos);
+        self.loop_commands_max = self.loop_commands_max.max(self.commands_processed - self.commands_before_turn);
+        self.commands_before_turn = self.commands_processed;
+    }
+
+    /// What rates are taken of, as of now.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            commands: self.commands_processed,
+            net_input: self.net_input,
+            net_output: self.net_output,
+            loop_cycles: self.loop_cycles,
+            loop_nanos: self.loop_nanos,
         }
     }
 
@@ -107,6 +143,7 @@ pub struct Totals {
     pub net_input: u64,
     pub net_output: u64,
     pub loop_cycles: u64,
+    pub loop_nanos: u64,
 }
 
 impl Rates {
@@ -118,16 +155,25 @@ impl Rates {
             net_input: since(totals.net_input, self.last.net_input),
             net_output: since(totals.net_output, self.last.net_output),
             loop_cycles: since(totals.loop_cycles, self.last.loop_cycles),
+            loop_nanos: since(totals.loop_nanos, self.last.loop_nanos),
         };
         self.samples[self.next] = Sample { change, ms: since(now_ms, self.last_ms) };
         self.next = (self.next + 1) % self.samples.len();
         (self.last, self.last_ms) = (totals, now_ms);
     }
 
+    fn sum(&self, of: impl Fn(&Totals) -> u64) -> u64 {
+        self.samples.iter().map(|sample| of(&sample.change)).sum()
+    }
+
     /// A second's worth of what `of` picks.
     pub fn per_second(&self, of: impl Fn(&Totals) -> u64) -> u64 {
-        let ms: u64 = self.samples.iter().map(|s| s.ms).sum();
-        let change: u64 = self.samples.iter().map(|s| of(&s.change)).sum();
-        (change * 1000).checked_div(ms).unwrap_or(0)
+        let ms: u64 = self.samples.iter().map(|sample| sample.ms).sum();
+        (self.sum(of) * 1000).checked_div(ms).unwrap_or(0)
+    }
+
+    /// The mean time of a turn of the loop.
+    pub fn loop_nanos(&self) -> u64 {
+        self.sum(|totals| totals.loop_nanos).checked_div(self.sum(|totals| totals.loop_cycles)).unwrap_or(0)
     }
 }

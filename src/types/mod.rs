@@ -46,14 +46,8 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 6] = [
-        Encoding::Int,
-        Encoding::Embstr,
-        Encoding::Raw,
-        Encoding::Large,
-        Encoding::HashListpack,
-        Encoding::HashTable,
-    ];
+    pub const ALL: [Encoding; 6] =
+        [Encoding::Int, Encoding::Embstr, Encoding::Raw, Encoding::Large, Encoding::HashListpack, Encoding::HashTable];
 
     pub fn type_(self) -> Type {
         match self {

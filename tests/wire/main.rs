@@ -1,6 +1,7 @@
 //! What a user can see, tested through the wire: one module a family.
 
 mod bitmap;
+mod command_facts;
 mod connection;
 mod expire;
 mod generic;
