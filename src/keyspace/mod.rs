@@ -408,7 +408,7 @@ impl Keyspace {
     /// Puts an entry in, in the place of any that has its key.
     pub fn put(&mut self, entry: Entry) {
         self.remove(entry.key());
-        self.effects.notify(EventClass::NEW, "new", self.selected, entry.key());
+        self.notify(EventClass::NEW, "new", entry.key());
         self.add(hash(entry.key()), entry);
     }
 
