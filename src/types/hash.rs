@@ -80,7 +80,7 @@ impl Hash {
         }
         let table = self.table_mut(0);
         let hash = hash(name);
-        let found = table.find(hash, name);
+        let found = table.find(hash, name).map(|(slot, _)| slot);
         match found {
             Some(slot) => table.at_mut(slot).set_value(value),
             None => table.insert_new_hashed(hash, Field::new(name, value)),
