@@ -261,16 +261,11 @@ fn bitfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
                 reply.null();
                 continue;
             };
-            let (counts, shown) = match kind {
-                FieldOperationKind::Get => (false, before),
-                FieldOperationKind::Set(_) => (grown || before != after, before),
-                FieldOperationKind::Increment(_) => (true, after),
-            };
             if kind != FieldOperationKind::Get {
                 field.set(bytes, offset, after);
+                changes += (grown || before != after) as u64;
             }
-            changes += counts as u64;
-            reply.integer(shown);
+            reply.integer(if matches!(kind, FieldOperationKind::Increment(_)) { after } else { before });
         }
     }
     if changes > 0 {

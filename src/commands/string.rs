@@ -92,20 +92,14 @@ fn set(ctx: &mut DataContext, args: &Args) -> CommandResult {
     }
     keyspace.set_string(key, given(args, 2), expiry);
     keyspace.changed(EventClass::STRING, "set", key);
-    match (expiry, options.expiry) {
-        (NewExpiry::At(at), given) => {
-            keyspace.notify(EventClass::GENERIC, "expire", key);
-            if !given.is_absolute_ms() {
-                propagate_set_at(keyspace, key, &args[2], at);
-            }
-        }
+    if let NewExpiry::At(at) = expiry {
+        keyspace.notify(EventClass::GENERIC, "expire", key);
+        propagate_set_at(keyspace, key, &args[2], at);
+    } else if options.get {
         // COMPAT: replicas and the append-only file do not see GET.
-        _ if options.get => {
-            let without_get: SmallVec<[&[u8]; 8]> =
-                args.iter().enumerate().filter(|&(i, _)| i < 3 || !args.is(i, "GET")).map(|(_, arg)| arg).collect();
-            keyspace.effects.propagate_instead(keyspace.selected(), &without_get);
-        }
-        _ => (),
+        let without_get: SmallVec<[&[u8]; 8]> =
+            args.iter().enumerate().filter(|&(i, _)| i < 3 || !args.is(i, "GET")).map(|(_, arg)| arg).collect();
+        keyspace.effects.propagate_instead(keyspace.selected(), &without_get);
     }
     if !options.get {
         reply.ok();
@@ -207,10 +201,6 @@ impl Expiry<'_> {
         let from = if absolute { 0 } else { now_ms };
         let at = time.checked_mul(unit_ms).and_then(|ms| ms.checked_add(from));
         at.filter(|_| time > 0).map(NewExpiry::At).ok_or_else(|| CommandError::invalid_expire(command))
-    }
-
-    fn is_absolute_ms(self) -> bool {
-        matches!(self, Expiry::Time { unit_ms: 1, absolute: true, .. })
     }
 }
 

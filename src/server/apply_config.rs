@@ -20,9 +20,8 @@ impl Server {
 
     fn apply_directive(&mut self, directive: &Directive) -> Result<(), String> {
         match directive.name {
-            "bind" | "port" => {
-                self.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?
-            }
+            "bind" => self.listen().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
+            "port" => self.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
             "dir" => std::env::set_current_dir(&self.config.dir).map_err(|error| os_reason(&error))?,
             "loglevel" => logging::set_level(self.config.loglevel),
             "maxclients" => self.make_room_for_clients()?,
