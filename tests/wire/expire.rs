@@ -93,7 +93,7 @@ fn propagated_with_absolute_times() {
         "SET k v
          EXPIRE k 1000 => :1
          EXPIRE k 500 LT => :1
-         EXPIRE k 500 GT => :0
+         EXPIRE k 400 GT => :0
          PEXPIREAT k 9000000000000 => :1
          PERSIST k => :1
          EXPIRE k -1 => :1

@@ -76,7 +76,7 @@ fn increments() {
          HINCRBY h n x => -ERR_value_is_not_an_integer_or_out_of_range
          HINCRBYFLOAT h f 0.1 => $3 0.1
          HINCRBYFLOAT h f 0.2 => $3 0.3
-         HINCRBYFLOAT h f 5e3 => $6 5000.3
+         HINCRBYFLOAT h f 5e3 => $22 5000.29999999999999982
          HINCRBYFLOAT h text 1 => -ERR_hash_value_is_not_a_float
          HINCRBYFLOAT h f x => -ERR_value_is_not_a_valid_float
          HINCRBYFLOAT h f inf => -ERR_value_is_NaN_or_Infinity

@@ -118,13 +118,13 @@ fn several_databases() {
 fn moved_keys_expire() {
     let (_server, mut client) = server_and_client();
     client.check(
-        "SET a 1 PX 50
+        "SET a 1 PX 500
          MOVE a 1 => :1
-         SET b 1 PX 50
+         SET b 1 PX 500
          RENAME b c => +OK
-         SET d 1 PX 50
+         SET d 1 PX 500
          COPY d e DB 1 => :1
-         SET stays 1 PX 50
+         SET stays 1 PX 500
          COPY stays kept => :1
          PERSIST kept => :1
          SWAPDB 0 1 => +OK",
