@@ -34,26 +34,18 @@ pub const SWAPDB: Command = Command {
 };
 
 fn swapdb(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let index = |i: usize, invalid: &'static str| {
-        args.int(i).ok().and_then(|n| i32::try_from(n).ok()).ok_or(CommandError::new(invalid))
+    let databases = ctx.keyspace.databases();
+    // COMPAT: both have to be numbers before either has to be a database.
+    let index = |i, invalid| match args.db(i, databases) {
+        Err(error) if error != CommandError::DB_INDEX => Err(CommandError::new(invalid)),
+        db => Ok(db),
     };
     let first = index(1, "ERR invalid first DB index")?;
     let second = index(2, "ERR invalid second DB index")?;
-    let (first, second) = (db_index(ctx, first)?, db_index(ctx, second)?);
-    ctx.keyspace.swap_databases(first, second);
+    ctx.keyspace.swap_databases(first?, second?);
     ctx.keyspace.effects.dirty += 1;
     ctx.reply.ok();
     Ok(())
-}
-
-/// The database that argument `index` names.
-pub fn db_argument(ctx: &DataContext, args: &Args, index: usize) -> Result<usize, CommandError> {
-    let db = args.int_in(index, i32::MIN as i64..=i32::MAX as i64)?;
-    db_index(ctx, db as i32)
-}
-
-fn db_index(ctx: &DataContext, db: i32) -> Result<usize, CommandError> {
-    usize::try_from(db).ok().filter(|&db| db < ctx.keyspace.databases()).ok_or(CommandError::DB_INDEX)
 }
 
 pub const FLUSHDB: Command = Command {

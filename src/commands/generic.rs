@@ -1,6 +1,5 @@
 //! Keys, whatever they hold. See `scan` for finding them, `expire` for their time to live.
 
-use super::database::db_argument;
 use super::prelude::*;
 use crate::keyspace::Keyspace;
 
@@ -43,12 +42,12 @@ fn unlink(ctx: &mut DataContext, args: &Args) -> CommandResult {
 
 fn delete_keys(ctx: &mut DataContext, args: &Args, delete: fn(&mut Keyspace, &[u8]) -> bool) -> CommandResult {
     let mut deleted = 0;
-    for key in args.from(1).iter() {
-        if delete(ctx.keyspace, key) {
-            ctx.keyspace.changed(EventClass::GENERIC, "del", key);
+    ctx.keyspace.for_each_key(args.from(1).iter(), |keyspace, _, key| {
+        if delete(keyspace, key) {
+            keyspace.changed(EventClass::GENERIC, "del", key);
             deleted += 1;
         }
-    }
+    });
     ctx.reply.integer(deleted);
     Ok(())
 }
@@ -67,8 +66,9 @@ pub const EXISTS: Command = Command {
 };
 
 fn exists(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let found = args.from(1).iter().filter(|key| ctx.keyspace.inspect(key).is_some()).count();
-    ctx.reply.integer(found as i64);
+    let mut found = 0;
+    ctx.keyspace.for_each_key(args.from(1).iter(), |keyspace, _, key| found += keyspace.inspect(key).is_some() as i64);
+    ctx.reply.integer(found);
     Ok(())
 }
 
@@ -87,8 +87,9 @@ pub const TOUCH: Command = Command {
 };
 
 fn touch(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let found = args.from(1).iter().filter(|key| ctx.keyspace.read(key).is_some()).count();
-    ctx.reply.integer(found as i64);
+    let mut found = 0;
+    ctx.keyspace.for_each_key(args.from(1).iter(), |keyspace, _, key| found += keyspace.read(key).is_some() as i64);
+    ctx.reply.integer(found);
     Ok(())
 }
 
@@ -158,7 +159,7 @@ fn rename_key(keyspace: &mut Keyspace, from: &[u8], to: &[u8], replace: bool) ->
     let expire_at = entry.expire_at();
     keyspace.put(entry.renamed(to, expire_at));
     keyspace.changed(EventClass::GENERIC, "rename_from", from);
-    keyspace.effects.notify(EventClass::GENERIC, "rename_to", keyspace.selected(), to);
+    keyspace.notify(EventClass::GENERIC, "rename_to", to);
     Ok(true)
 }
 
@@ -185,7 +186,7 @@ fn copy(ctx: &mut DataContext, args: &Args) -> CommandResult {
             replace = true;
         } else if args.is(i, "db") && i + 1 < args.len() {
             i += 1;
-            db = db_argument(ctx, args, i)?;
+            db = args.db(i, ctx.keyspace.databases())?;
         } else {
             return Err(CommandError::SYNTAX);
         }
@@ -223,7 +224,7 @@ pub const MOVE: Command = Command {
 
 fn move_(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let key = &args[1];
-    let db = db_argument(ctx, args, 2)?;
+    let db = args.db(2, ctx.keyspace.databases())?;
     if db == ctx.keyspace.selected() {
         return Err(CommandError::SAME_OBJECT);
     }

@@ -339,7 +339,7 @@ fn hdel(ctx: &mut DataContext, args: &Args) -> CommandResult {
     }
     if is_empty {
         keyspace.remove(key);
-        keyspace.effects.notify(EventClass::GENERIC, "del", keyspace.selected(), key);
+        keyspace.notify(EventClass::GENERIC, "del", key);
     }
     ctx.reply.integer(deleted as i64);
     Ok(())

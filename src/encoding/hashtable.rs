@@ -147,6 +147,7 @@ impl Bucket {
         taken
     }
 
+    #[inline]
     fn line_mut(&mut self, line: usize) -> Option<&mut Bucket> {
         let mut bucket = self;
         for _ in 0..line {
@@ -457,13 +458,13 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get`] for a caller that has the hash already.
     #[inline]
     pub fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<Ref<'_, T>> {
-        self.find(hash, key).map(|slot| self.at(slot))
+        self.find(hash, key).map(|(_, element)| element)
     }
 
-    /// Where the element is, for a caller that has to look at it before it can say how it wants to
-    /// borrow it. Good until the table changes.
+    /// The element and where it is, for a caller that has to look at it before it can say how it wants
+    /// to borrow it. The place is good until the table changes.
     #[inline]
-    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Slot, Ref<'_, T>)> {
         let home = self.home(position(hash))?;
         let mut bucket = self.bucket(home);
         let mut line = 0;
@@ -472,8 +473,9 @@ impl<T: Element> HashTable<T> {
             while found != 0 {
                 let slot = found.trailing_zeros() as usize / 8;
                 // SAFETY: a tagged slot holds an element of this table.
-                if unsafe { Self::peek(bucket.pointer(slot)) }.key() == key {
-                    return Some(Slot { home, line, slot });
+                let element = unsafe { Self::peek(bucket.pointer(slot)) };
+                if element.key() == key {
+                    return Some((Slot { home, line, slot }, Ref { element, _table: PhantomData }));
                 }
                 found &= found - 1;
             }
@@ -513,7 +515,7 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get_mut`] for a caller that has the hash already.
     #[inline]
     pub fn get_mut_hashed(&mut self, hash: u64, key: &[u8]) -> Option<RefMut<'_, T>> {
-        self.find(hash, key).map(|slot| self.at_mut(slot))
+        self.find(hash, key).map(|(slot, _)| slot).map(|slot| self.at_mut(slot))
     }
 
     /// The element with this hash prefix (its top 48 bits) that `wanted` accepts.
@@ -551,7 +553,7 @@ impl<T: Element> HashTable<T> {
     /// [`Self::remove`] for a caller that has the hash already.
     pub fn remove_hashed(&mut self, hash: u64, key: &[u8]) -> Option<T> {
         self.step(STEP_BUCKETS);
-        let slot = self.find(hash, key)?;
+        let (slot, _) = self.find(hash, key)?;
         let home = self.bucket_mut(slot.home);
         let pointer = home.line_mut(slot.line).expect("just found").pointer(slot.slot);
         home.remove(slot.line, slot.slot);

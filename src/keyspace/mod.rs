@@ -181,8 +181,8 @@ impl Keyspace {
     #[inline]
     fn find_live(&mut self, key: &[u8]) -> Option<(u64, Slot)> {
         let hash = self.hash(key);
-        let slot = self.db().table.find(hash, key)?;
-        if let Some(at) = self.db().table.at(slot).expire_at()
+        let (slot, entry) = self.db().table.find(hash, key)?;
+        if let Some(at) = entry.expire_at()
             && self.is_expired(at)
         {
             self.found_expired(hash, key);
@@ -237,7 +237,9 @@ impl Keyspace {
 
     #[inline]
     fn touch(&mut self, slot: Slot) {
-        if let Some(clock) = self.access_clock {
+        if let Some(clock) = self.access_clock
+            && self.db().table.at(slot).clock() != clock
+        {
             self.db_mut().table.at_mut(slot).set_clock(clock);
         }
     }
@@ -307,7 +309,7 @@ impl Keyspace {
                 let hash = self.hash(key);
                 self.add(hash, Entry::with_collection(key, new(), None, self.new_clock()));
                 self.notify(EventClass::NEW, "new", key);
-                self.db().table.find(hash, key).expect("just added")
+                self.db().table.find(hash, key).expect("just added").0
             }
         };
         self.touch(slot);
@@ -408,7 +410,7 @@ impl Keyspace {
     /// Puts an entry in, in the place of any that has its key.
     pub fn put(&mut self, entry: Entry) {
         self.remove(entry.key());
-        self.effects.notify(EventClass::NEW, "new", self.selected, entry.key());
+        self.notify(EventClass::NEW, "new", entry.key());
         self.add(hash(entry.key()), entry);
     }
 

@@ -5,6 +5,7 @@ use super::output;
 use super::signals::Signals;
 use crate::config::Config;
 use crate::engine;
+use crate::server::allocator::used_memory;
 use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
 use crate::server::listeners::{FIRST_TOKEN, Listener};
@@ -40,7 +41,9 @@ impl EventLoop {
         let mut signals = Signals::new()?;
         poll.registry().register(signals.source(), SIGNALS, Interest::READABLE)?;
         server.listen()?;
-        Ok(EventLoop { server, poll, events: Events::with_capacity(1024), signals, input: Input::default() })
+        let (events, input) = (Events::with_capacity(1024), Input::default());
+        server.startup_memory = used_memory();
+        Ok(EventLoop { server, poll, events, signals, input })
     }
 
     /// Runs until the server is told to shut down.

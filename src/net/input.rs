@@ -145,7 +145,7 @@ impl Input {
                 client.input = region[left].to_vec();
             }
             let held = client.input.len() + client.parser.allocated();
-            if held as u64 > server.config.client_query_buffer_limit {
+            if held as u64 > server.config.client_query_buffer_limit.min(u32::MAX as u64 / 2) {
                 log::warn!(
                     "Closing client that reached max query buffer length: id={} addr={}",
                     client.number,

@@ -170,7 +170,6 @@ impl Server {
         };
         server.apply_keyspace_options();
         server.refresh_time();
-        server.startup_memory = allocator::used_memory();
         server
     }
 

@@ -1,0 +1,137 @@
+//! CONFIG.
+
+use crate::commands::prelude::*;
+use crate::config::{self, SetContext, os_reason};
+use crate::encoding::glob::glob_match;
+use crate::keyspace::KeyspaceStats;
+
+pub const CONFIG: Command = Command {
+    name: "config",
+    summary: "Commands about the configuration",
+    since: "2.0.0",
+    group: Group::Server,
+    arity: -2,
+    subcommands: &[
+        Command {
+            name: "get",
+            summary: "Gives the values of directives",
+            since: "2.0.0",
+            group: Group::Server,
+            arity: -3,
+            flags: ADMIN | NOSCRIPT | LOADING | STALE,
+            args: "parameter+",
+            handler: Handler::Server(get),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since: "5.0.0",
+            group: Group::Server,
+            arity: 2,
+            flags: LOADING | STALE,
+            handler: Handler::Data(help),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "resetstat",
+            summary: "Sets the counters of INFO back",
+            since: "2.0.0",
+            group: Group::Server,
+            arity: 2,
+            flags: ADMIN | NOSCRIPT | LOADING | STALE,
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            handler: Handler::Server(resetstat),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "rewrite",
+            summary: "Writes the values in use into the configuration file",
+            since: "2.8.0",
+            group: Group::Server,
+            arity: 2,
+            flags: ADMIN | NOSCRIPT | LOADING | STALE,
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            handler: Handler::Data(rewrite),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "set",
+            summary: "Sets directives, all or none",
+            since: "2.0.0",
+            group: Group::Server,
+            arity: -4,
+            flags: ADMIN | NOSCRIPT | LOADING | STALE,
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            args: "data{parameter value}+",
+            handler: Handler::Server(set),
+            ..Command::DEFAULT
+        },
+    ],
+    ..Command::DEFAULT
+};
+
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help(
+        "config",
+        &[
+            "GET <pattern> [<pattern> ...]",
+            "    Give the values of the directives whose names match.",
+            "RESETSTAT",
+            "    Set the counters of INFO back.",
+            "REWRITE",
+            "    Write the values in use into the configuration file.",
+            "SET <directive> <value> [<directive> <value> ...]",
+            "    Set directives, all or none.",
+        ],
+    );
+    Ok(())
+}
+
+fn get(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let patterns: Vec<&[u8]> = args.from(2).iter().collect();
+    let found = server.config.get_matching(&patterns, |pattern, name| glob_match(pattern, name, true));
+    let mut reply = server.reply(id);
+    reply.map(found.len());
+    for (name, value) in found {
+        reply.bulk(&name);
+        reply.bulk(&value);
+    }
+    Ok(())
+}
+
+fn set(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    if args.len() % 2 == 1 {
+        return Err(CommandError::SYNTAX);
+    }
+    let pairs: Vec<(&[u8], &[u8])> = (2..args.len()).step_by(2).map(|at| (args.get(at), args.get(at + 1))).collect();
+    let context = SetContext { client_is_local: server.clients[id].is_local(), loading: server.loading };
+    let before = server.config.clone();
+    let changed = server.config.set_many(&pairs, context);
+    changed
+        .and_then(|changed| server.apply_config(before, &changed))
+        .map_err(|error| CommandError::coded(error.to_string()))?;
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn rewrite(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    if ctx.config.config_file.is_none() {
+        return Err(CommandError::new("ERR The server is running without a config file"));
+    }
+    if let Err(error) = config::rewrite(ctx.config) {
+        log::warn!("CONFIG REWRITE failed: {error}");
+        return Err(CommandError::err(format_args!("Rewriting config file: {}", os_reason(&error))));
+    }
+    log::info!("CONFIG REWRITE executed with success.");
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn resetstat(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.stats.reset();
+    server.keyspace.stats = KeyspaceStats::default();
+    server.background.reset_freed();
+    server.reply(id).ok();
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! DEBUG: what tests and people who look into the server need.
+
+use crate::commands::prelude::*;
+use crate::config::{self, os_reason};
+use crate::keyspace::NewExpiry;
+use crate::server::system;
+use crate::types::string::NewString;
+use std::fmt::Write;
+use std::time::Duration;
+
+pub const DEBUG: Command = Command {
+    name: "debug",
+    summary: "For tests, and for looking into the server",
+    group: Group::Server,
+    arity: -2,
+    flags: ADMIN | NOSCRIPT | LOADING | STALE,
+    handler: Handler::Server(debug),
+    system: true,
+    ..Command::DEFAULT
+};
+
+/// One subcommand: its name, its numbers of arguments and what runs it.
+struct Subcommand {
+    name: &'static str,
+    arguments: std::ops::RangeInclusive<usize>,
+    run: fn(&mut Server, ClientId, &Args) -> CommandResult,
+}
+
+const fn sub(
+    name: &'static str,
+    arguments: std::ops::RangeInclusive<usize>,
+    run: fn(&mut Server, ClientId, &Args) -> CommandResult,
+) -> Subcommand {
+    Subcommand { name, arguments, run }
+}
+
+const SUBCOMMANDS: &[Subcommand] = &[
+    sub("config-rewrite-force-all", 0..=0, config_rewrite_force_all),
+    sub("error", 1..=1, error),
+    sub("help", 0..=0, help),
+    sub("htstats", 1..=1, htstats),
+    sub("log", 1..=1, log),
+    sub("object", 1..=1, object),
+    sub("panic", 0..=0, |_, _, _| panic!("DEBUG PANIC")),
+    sub("pause-cron", 1..=1, pause_cron),
+    sub("populate", 1..=3, populate),
+    sub("protocol", 1..=1, protocol),
+    sub("segfault", 0..=0, |_, _, _| system::die_of(libc::SIGSEGV)),
+    sub("set-active-expire", 1..=1, set_active_expire),
+    sub("sleep", 1..=1, sleep),
+];
+
+fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let arguments = args.len() - 2;
+    let found = SUBCOMMANDS.iter().find(|sub| args.is(1, sub.name) && sub.arguments.contains(&arguments));
+    match found {
+        Some(subcommand) => (subcommand.run)(server, id, args),
+        None => {
+            let name = String::from_utf8_lossy(&args[1]);
+            Err(CommandError::err(format_args!(
+                "unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
+            )))
+        }
+    }
+}
+
+fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.reply(id).help(
+        "debug",
+        &[
+            "CONFIG-REWRITE-FORCE-ALL",
+            "    As CONFIG REWRITE, but write every directive.",
+            "ERROR <text>",
+            "    Reply with this error.",
+            "HTSTATS <db>",
+            "    Describe the table of a database.",
+            "LOG <text>",
+            "    Write a line to the log.",
+            "OBJECT <key>",
+            "    Describe how a key is kept.",
+            "PANIC",
+            "    Crash as a failed assertion does.",
+            "PAUSE-CRON <0|1>",
+            "    Stop the server's housekeeping, or go on with it.",
+            "POPULATE <count> [<prefix>] [<size>]",
+            "    Make so many string keys, <prefix>:<n>, where they are not there yet.",
+            "PROTOCOL <type>",
+            "    Reply with a value of this type: string, integer, double, null, array, set, map,",
+            "    attrib, push, verbatim, true, false or bignum.",
+            "SEGFAULT",
+            "    Crash by an invalid access to memory.",
+            "SET-ACTIVE-EXPIRE <0|1>",
+            "    Delete keys when their time has come (1), or only when they are found (0).",
+            "SLEEP <seconds>",
+            "    Stop the server for this time.",
+        ],
+    );
+    Ok(())
+}
+
+/// COMPAT: what is no number counts as 0.
+fn is_on(argument: &[u8]) -> bool {
+    std::str::from_utf8(argument).is_ok_and(|text| text.trim().parse::<i64>().unwrap_or(0) != 0)
+}
+
+fn ok(server: &mut Server, id: ClientId) -> CommandResult {
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn config_rewrite_force_all(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    config::rewrite_all(&server.config)
+        .map_err(|error| CommandError::err(format_args!("CONFIG-REWRITE-FORCE-ALL failed: {}", os_reason(&error))))?;
+    ok(server, id)
+}
+
+fn error(_: &mut Server, _: ClientId, args: &Args) -> CommandResult {
+    Err(CommandError::coded(String::from_utf8_lossy(&args[2]).into_owned()))
+}
+
+fn htstats(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    const OUT_OF_RANGE: CommandError = CommandError::new("ERR Out of range database");
+    let number = args.int(2)?;
+    let db = usize::try_from(number).ok().and_then(|number| server.keyspace.dbs().get(number)).ok_or(OUT_OF_RANGE)?;
+    let (slots, old_slots) = db.table().slots();
+    let mut text = "[Dictionary HT]\n".to_owned();
+    writeln!(text, "Hash table 0 stats (main hash table):").expect("a string takes all");
+    writeln!(text, " table size: {slots}\n number of elements: {}", db.len()).expect("a string takes all");
+    if let Some(old_slots) = old_slots {
+        writeln!(text, "Hash table 1 stats (moved from):\n table size: {old_slots}").expect("a string takes all");
+    }
+    writeln!(text, "[Expires HT]\n number of elements: {}", db.volatile()).expect("a string takes all");
+    server.reply(id).verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(&args[2]));
+    ok(server, id)
+}
+
+fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let now_s = server.lru_clock();
+    let text = {
+        let entry = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?;
+        format!(
+            "Value at:{:p} refcount:1 encoding:{} lru:{} lru_seconds_idle:{}",
+            &*entry,
+            entry.encoding().name(),
+            entry.clock(),
+            now_s.wrapping_sub(entry.clock()) & 0xff_ffff
+        )
+    };
+    server.reply(id).simple(&text);
+    Ok(())
+}
+
+fn pause_cron(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    server.cron_paused = is_on(&args[2]);
+    ok(server, id)
+}
+
+/// COMPAT: these keys are neither told of nor propagated.
+fn populate(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    const POSITIVE: std::ops::RangeInclusive<i64> = 0..=i64::MAX;
+    let count = args.int_in(2, POSITIVE)?;
+    let prefix = if args.len() > 3 { args.get(3) } else { b"key" };
+    let size = if args.len() > 4 { args.int_in(4, POSITIVE)? as usize } else { 0 };
+    for n in 0..count {
+        let key = [prefix, b":", n.to_string().as_bytes()].concat();
+        if server.keyspace.exists(&key) {
+            continue;
+        }
+        let mut value = format!("value:{n}").into_bytes();
+        if size > 0 {
+            value.resize(size, 0);
+        }
+        server.keyspace.set_string(&key, NewString::new(&value), NewExpiry::None);
+    }
+    ok(server, id)
+}
+
+fn protocol(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    const UNKNOWN: CommandError = CommandError::new(
+        "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+    );
+    let mut reply = server.reply(id);
+    let count_to_two = |reply: &mut Reply| (0..3).for_each(|n| reply.integer(n));
+    match args[2].to_ascii_lowercase().as_slice() {
+        b"string" => reply.bulk(b"Hello World"),
+        b"integer" => reply.integer(12345),
+        b"double" => reply.double(3.141),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            count_to_two(&mut reply);
+        }
+        b"set" => {
+            reply.set(3);
+            count_to_two(&mut reply);
+        }
+        b"map" => {
+            reply.map(3);
+            for n in 0..3 {
+                reply.integer(n);
+                reply.boolean(n == 1);
+            }
+        }
+        b"attrib" => {
+            // RESP2 has none, so only what follows is left.
+            if reply.is_resp3() {
+                reply.raw(b"|1\r\n");
+                reply.bulk(b"key-popularity");
+                reply.array(2);
+                reply.bulk(b"key:123");
+                reply.integer(90);
+            }
+            reply.bulk(b"Some real reply following the attribute");
+        }
+        b"push" if !reply.is_resp3() => return Err(CommandError::new("ERR RESP2 is not supported by this command")),
+        b"push" => {
+            reply.push(2);
+            reply.bulk(b"server-cpu-usage");
+            reply.integer(42);
+            // The push is no reply: this is.
+            reply.bulk(b"Some real reply following the push reply");
+        }
+        b"verbatim" => reply.verbatim("txt", b"This is a verbatim\nstring"),
+        b"true" => reply.boolean(true),
+        b"false" => reply.boolean(false),
+        b"bignum" => {
+            const NUMBER: &[u8] = b"1234567999999999999999999999999999999";
+            if reply.is_resp3() {
+                reply.raw(b"(");
+                reply.raw(NUMBER);
+                reply.raw(b"\r\n");
+            } else {
+                reply.bulk(NUMBER);
+            }
+        }
+        _ => return Err(UNKNOWN),
+    }
+    Ok(())
+}
+
+fn set_active_expire(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    server.active_expire = is_on(&args[2]);
+    ok(server, id)
+}
+
+fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let seconds = args.float(2).unwrap_or(0.0);
+    std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    ok(server, id)
+}

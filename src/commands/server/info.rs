@@ -1,0 +1,379 @@
+//! INFO: sections of `name:value` lines. To add a field, add a line to its section; the order is
+//! Redis's, and a test holds that no field of Redis's is missing.
+
+use super::memory::{Account, difference, ratio};
+use crate::commands::prelude::*;
+use crate::config::{REDIS_VERSION, lookup};
+use crate::server::system::{self, Whose};
+use crate::server::{Client, allocator};
+use std::fmt::{Display, Write};
+
+pub const INFO: Command = Command {
+    name: "info",
+    summary: "Tells about the server, section by section",
+    group: Group::Server,
+    arity: -1,
+    flags: LOADING | STALE,
+    categories: category::DANGEROUS,
+    tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+    args: "section?+",
+    handler: Handler::Server(info),
+    ..Command::DEFAULT
+};
+
+/// One section.
+struct Section {
+    /// As it is asked for.
+    name: &'static str,
+    title: &'static str,
+    shown: Shown,
+    write: fn(&Server, &mut Fields),
+}
+
+/// When a section is shown without being asked for by name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Always,
+    /// With `all` and `everything`.
+    WithAll,
+    Never,
+}
+
+impl Section {
+    const fn new(name: &'static str, title: &'static str, shown: Shown, write: fn(&Server, &mut Fields)) -> Section {
+        Section { name, title, shown, write }
+    }
+
+    fn is_wanted(&self, args: &Args) -> bool {
+        let named = |name: &[u8]| {
+            let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
+            match self.shown {
+                _ if is(self.name) => true,
+                Shown::Always => is("default") || is("all") || is("everything"),
+                Shown::WithAll => is("all") || is("everything"),
+                Shown::Never => false,
+            }
+        };
+        if args.len() == 1 { self.shown == Shown::Always } else { args.from(1).iter().any(named) }
+    }
+}
+
+const SECTIONS: &[Section] = &[
+    Section::new("server", "Server", Shown::Always, server_section),
+    Section::new("clients", "Clients", Shown::Always, clients),
+    Section::new("memory", "Memory", Shown::Always, memory),
+    Section::new("persistence", "Persistence", Shown::Always, persistence),
+    Section::new("stats", "Stats", Shown::Always, stats),
+    Section::new("replication", "Replication", Shown::Always, replication),
+    Section::new("cpu", "CPU", Shown::Always, cpu),
+    Section::new("modules", "Modules", Shown::Always, |_, _| ()),
+    Section::new("commandstats", "Commandstats", Shown::WithAll, commandstats),
+    Section::new("errorstats", "Errorstats", Shown::Always, errorstats),
+    Section::new("latencystats", "Latencystats", Shown::WithAll, latencystats),
+    Section::new("cluster", "Cluster", Shown::Always, cluster),
+    Section::new("keyspace", "Keyspace", Shown::Always, keyspace),
+    Section::new("debug", "Debug", Shown::Never, debug),
+];
+
+/// The lines written so far.
+struct Fields(String);
+
+impl Fields {
+    fn add(&mut self, name: impl Display, value: impl Display) {
+        write!(self.0, "{name}:{value}\r\n").expect("a string takes all");
+    }
+
+    /// Several fields of one value, as those of features that do not exist have.
+    fn add_all(&mut self, names: &[&str], value: impl Display) {
+        names.iter().for_each(|name| self.add(name, &value));
+    }
+
+    /// Bytes, and the same for people.
+    fn add_bytes(&mut self, name: &str, bytes: usize) {
+        self.add(name, bytes);
+        self.add(format_args!("{name}_human"), human(bytes));
+    }
+}
+
+/// As Redis shows bytes to people: `1.50M`.
+fn human(bytes: usize) -> String {
+    if bytes < 1024 {
+        return format!("{bytes}B");
+    }
+    let mut amount = bytes as f64;
+    let mut unit = ' ';
+    for next in "KMGTP".chars() {
+        if amount < 1024.0 {
+            break;
+        }
+        amount /= 1024.0;
+        unit = next;
+    }
+    format!("{amount:.2}{unit}")
+}
+
+fn info(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let mut fields = Fields(String::new());
+    for section in SECTIONS.iter().filter(|section| section.is_wanted(args)) {
+        if !fields.0.is_empty() {
+            fields.0.push_str("\r\n");
+        }
+        write!(fields.0, "# {}\r\n", section.title).expect("a string takes all");
+        (section.write)(server, &mut fields);
+    }
+    server.reply(id).verbatim("txt", fields.0.as_bytes());
+    Ok(())
+}
+
+fn server_section(server: &Server, fields: &mut Fields) {
+    let uptime_s = server.clock.unix_s() - server.started_unix_s;
+    fields.add("redis_version", REDIS_VERSION);
+    fields.add("rondo_version", env!("CARGO_PKG_VERSION"));
+    fields.add("redis_git_sha1", "00000000");
+    fields.add("redis_git_dirty", 0);
+    fields.add("redis_build_id", 0);
+    fields.add("redis_mode", "standalone");
+    fields.add("os", system::kernel());
+    fields.add("arch_bits", usize::BITS);
+    fields.add("monotonic_clock", "TSC or POSIX clock_gettime");
+    fields.add("multiplexing_api", "epoll");
+    fields.add("atomicvar_api", "rust");
+    // Not built by gcc.
+    fields.add("gcc_version", "0.0.0");
+    fields.add("process_id", std::process::id());
+    fields.add("process_supervised", "no");
+    fields.add("run_id", &server.run_id);
+    fields.add("tcp_port", server.config.port);
+    fields.add("server_time_usec", server.clock.unix_us);
+    fields.add("uptime_in_seconds", uptime_s);
+    fields.add("uptime_in_days", uptime_s / (24 * 3600));
+    fields.add("hz", server.config.hz);
+    fields.add("configured_hz", server.config.hz);
+    fields.add("lru_clock", server.lru_clock());
+    fields.add("executable", &server.executable);
+    fields.add("config_file", server.config.config_file.as_deref().unwrap_or("".as_ref()).display());
+    fields.add("io_threads_active", 0);
+    for (i, listener) in server.describe_listeners().iter().enumerate() {
+        fields.add(format_args!("listener{i}"), listener);
+    }
+}
+
+fn clients(server: &Server, fields: &mut Fields) {
+    let most = |of: fn(&Client) -> usize| server.clients.iter().map(of).max().unwrap_or(0);
+    fields.add("connected_clients", server.clients.len());
+    fields.add("cluster_connections", 0);
+    fields.add("maxclients", server.config.maxclients);
+    fields.add("client_recent_max_input_buffer", most(Client::input_memory));
+    fields.add("client_recent_max_output_buffer", most(Client::output_memory));
+    let paused = server.clients.iter().filter(|client| client.flags.contains(ClientFlags::PAUSED));
+    fields.add("blocked_clients", paused.count());
+    let others =
+        ["tracking_clients", "clients_in_timeout_table", "total_blocking_keys", "total_blocking_keys_on_nokey"];
+    fields.add_all(&others, 0);
+}
+
+fn memory(server: &Server, fields: &mut Fields) {
+    let account = Account::of(server);
+    fields.add_bytes("used_memory", account.used);
+    fields.add_bytes("used_memory_rss", account.rss);
+    fields.add_bytes("used_memory_peak", account.peak);
+    fields.add("used_memory_peak_perc", format_args!("{:.2}%", account.peak_percent()));
+    fields.add("used_memory_overhead", account.overhead);
+    fields.add("used_memory_startup", account.startup);
+    fields.add("used_memory_dataset", account.dataset());
+    fields.add("used_memory_dataset_perc", format_args!("{:.2}%", account.dataset_percent()));
+    fields.add("allocator_allocated", account.allocated);
+    fields.add("allocator_active", account.active);
+    fields.add("allocator_resident", account.resident);
+    fields.add_bytes("total_system_memory", system::total_memory() as usize);
+    fields.add_all(&["used_memory_lua", "used_memory_vm_eval"], 0);
+    fields.add("used_memory_lua_human", human(0));
+    fields.add_all(&["used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions"], 0);
+    fields.add_all(&["number_of_libraries", "used_memory_vm_functions"], 0);
+    fields.add_bytes("used_memory_vm_total", 0);
+    fields.add("used_memory_functions", 0);
+    fields.add_bytes("used_memory_scripts", 0);
+    fields.add_bytes("maxmemory", server.config.maxmemory as usize);
+    let policy = lookup(b"maxmemory-policy").expect("a directive").get(&server.config);
+    fields.add("maxmemory_policy", String::from_utf8_lossy(&policy));
+    let ratios = [
+        ("allocator_frag", account.active, account.allocated),
+        ("allocator_rss", account.resident, account.active),
+        ("rss_overhead", account.rss, account.resident),
+        ("mem_fragmentation", account.rss, account.used),
+    ];
+    for (name, left, right) in ratios {
+        fields.add(format_args!("{name}_ratio"), format_args!("{:.2}", ratio(left, right)));
+        fields.add(format_args!("{name}_bytes"), difference(left, right));
+    }
+    fields.add("mem_not_counted_for_evict", account.aof_buffer);
+    fields.add_all(&["mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"], 0);
+    fields.add("mem_clients_normal", account.clients);
+    fields.add("mem_cluster_links", 0);
+    fields.add("mem_aof_buffer", account.aof_buffer);
+    fields.add("mem_allocator", allocator::name());
+    fields.add("active_defrag_running", 0);
+    fields.add("lazyfree_pending_objects", server.background.pending_free());
+    fields.add("lazyfreed_objects", server.background.freed());
+}
+
+fn persistence(server: &Server, fields: &mut Fields) {
+    fields.add("loading", server.loading as u8);
+    fields.add_all(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"], 0);
+    fields.add("current_fork_perc", "0.00");
+    fields.add_all(&["current_save_keys_processed", "current_save_keys_total"], 0);
+    fields.add("rdb_changes_since_last_save", server.stats.dirty);
+    fields.add("rdb_bgsave_in_progress", 0);
+    fields.add("rdb_last_save_time", server.started_unix_s);
+    fields.add("rdb_last_bgsave_status", "ok");
+    fields.add_all(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
+    fields.add_all(&["rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0);
+    fields.add("aof_enabled", server.aof.is_some() as u8);
+    fields.add_all(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"], 0);
+    fields.add_all(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1);
+    fields.add("aof_last_bgrewrite_status", "ok");
+    fields.add_all(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
+    let failed = server.aof.as_ref().is_some_and(|aof| aof.error.is_some());
+    fields.add("aof_last_write_status", if failed { "err" } else { "ok" });
+    fields.add_all(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
+    if let Some(aof) = &server.aof {
+        fields.add("aof_current_size", aof.size);
+        fields.add("aof_base_size", aof.base_size);
+        fields.add("aof_pending_rewrite", 0);
+        fields.add("aof_buffer_length", aof.buffered());
+        fields.add("aof_pending_bio_fsync", aof.is_syncing() as u8);
+        fields.add("aof_delayed_fsync", aof.delayed_syncs);
+    }
+}
+
+fn stats(server: &Server, fields: &mut Fields) {
+    let stats = &server.stats;
+    let kbps = |bytes: u64| format!("{:.2}", bytes as f64 / 1024.0);
+    let rates = &stats.rates;
+    fields.add("total_connections_received", stats.connections_received);
+    fields.add("total_commands_processed", stats.commands_processed);
+    fields.add("instantaneous_ops_per_sec", rates.per_second(|totals| totals.commands));
+    fields.add("total_net_input_bytes", stats.net_input);
+    fields.add("total_net_output_bytes", stats.net_output);
+    fields.add_all(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"], 0);
+    fields.add("instantaneous_input_kbps", kbps(rates.per_second(|totals| totals.net_input)));
+    fields.add("instantaneous_output_kbps", kbps(rates.per_second(|totals| totals.net_output)));
+    fields.add_all(&["instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps"], "0.00");
+    fields.add("rejected_connections", stats.connections_rejected);
+    fields.add_all(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
+    fields.add("expired_keys", server.keyspace.stats.expired);
+    // Keys go in the order of their times, so none is stale for long and no cycle is cut short.
+    fields.add("expired_stale_perc", "0.00");
+    fields.add("expired_time_cap_reached_count", 0);
+    fields.add("expire_cycle_cpu_milliseconds", stats.expire_cycle_nanos / 1_000_000);
+    let eviction =
+        ["evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"];
+    fields.add_all(&eviction, 0);
+    fields.add("keyspace_hits", server.keyspace.stats.hits);
+    fields.add("keyspace_misses", server.keyspace.stats.misses);
+    fields
+        .add_all(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks"], 0);
+    fields.add_all(&["migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits"], 0);
+    fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
+    fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);
+    fields.add_all(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"], 0);
+    fields.add("unexpected_error_replies", 0);
+    fields.add("total_error_replies", stats.error_replies);
+    fields.add("dump_payload_sanitizations", 0);
+    fields.add("total_reads_processed", stats.reads);
+    fields.add("total_writes_processed", stats.writes);
+    fields.add_all(&["io_threaded_reads_processed", "io_threaded_writes_processed"], 0);
+    fields.add_all(&["reply_buffer_shrinks", "reply_buffer_expands"], 0);
+    fields.add("eventloop_cycles", stats.loop_cycles);
+    fields.add("eventloop_duration_sum", stats.loop_nanos / 1000);
+    fields.add("eventloop_duration_cmd_sum", stats.loop_command_nanos / 1000);
+    fields.add("instantaneous_eventloop_cycles_per_sec", rates.per_second(|totals| totals.loop_cycles));
+    fields.add("instantaneous_eventloop_duration_usec", rates.loop_nanos() / 1000);
+    fields.add("acl_access_denied_auth", stats.auth_failures);
+    fields.add_all(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"], 0);
+}
+
+fn replication(server: &Server, fields: &mut Fields) {
+    fields.add("role", "master");
+    fields.add("connected_slaves", 0);
+    fields.add("master_failover_state", "no-failover");
+    fields.add("master_replid", &server.replication_id);
+    fields.add("master_replid2", "0".repeat(40));
+    fields.add("master_repl_offset", 0);
+    fields.add("second_repl_offset", -1);
+    fields.add("repl_backlog_active", 0);
+    fields.add("repl_backlog_size", server.config.repl_backlog_size);
+    fields.add_all(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"], 0);
+}
+
+fn cpu(_: &Server, fields: &mut Fields) {
+    for (suffix, whose) in [("", Whose::Process), ("_children", Whose::Children), ("_main_thread", Whose::Thread)] {
+        let (system, user) = system::cpu_times(whose);
+        for (mode, time) in [("sys", system), ("user", user)] {
+            fields.add(format_args!("used_cpu_{mode}{suffix}"), format_args!("{:.6}", time.as_secs_f64()));
+        }
+    }
+}
+
+fn commandstats(server: &Server, fields: &mut Fields) {
+    for (row, stats) in server.commands.rows().iter().zip(&server.stats.commands) {
+        if stats.calls + stats.rejected + stats.failed == 0 {
+            continue;
+        }
+        let usec = stats.nanos / 1000;
+        let each = usec as f64 / stats.calls.max(1) as f64;
+        fields.add(
+            format_args!("cmdstat_{}", row.full_name),
+            format_args!(
+                "calls={},usec={usec},usec_per_call={each:.2},rejected_calls={},failed_calls={}",
+                stats.calls, stats.rejected, stats.failed
+            ),
+        );
+    }
+}
+
+fn errorstats(server: &Server, fields: &mut Fields) {
+    for (code, count) in &server.stats.errors {
+        fields.add(format_args!("errorstat_{code}"), format_args!("count={count}"));
+    }
+}
+
+fn latencystats(server: &Server, fields: &mut Fields) {
+    for (row, stats) in server.commands.rows().iter().zip(&server.stats.commands) {
+        let Some(histogram) = &stats.latency else { continue };
+        let usec = |percentile: &f64| histogram.value_at_percentile(*percentile) as f64 / 1000.0;
+        let percentiles = &server.config.latency_tracking_info_percentiles;
+        let values: Vec<String> = percentiles.iter().map(|p| format!("p{p}={:.3}", usec(p))).collect();
+        fields.add(format_args!("latency_percentiles_usec_{}", row.full_name), values.join(","));
+    }
+}
+
+fn cluster(_: &Server, fields: &mut Fields) {
+    fields.add("cluster_enabled", 0);
+}
+
+fn keyspace(server: &Server, fields: &mut Fields) {
+    for (number, db) in server.keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
+        let (keys, expires, ttl) = (db.len(), db.volatile(), db.average_ttl(server.clock.unix_ms()));
+        fields.add(format_args!("db{number}"), format_args!("keys={keys},expires={expires},avg_ttl={ttl}"));
+    }
+}
+
+fn debug(server: &Server, fields: &mut Fields) {
+    let stats = &server.stats;
+    fields.add("eventloop_duration_aof_sum", stats.aof_nanos / 1000);
+    fields.add("eventloop_duration_cron_sum", stats.cron_nanos / 1000);
+    fields.add("eventloop_duration_max", stats.loop_nanos_max / 1000);
+    fields.add("eventloop_cmd_per_cycle_max", stats.loop_commands_max);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_for_people() {
+        let shown = [0, 1023, 1024, 1536, 1 << 20, 5_368_709_120].map(human);
+        assert_eq!(shown, ["0B", "1023B", "1.00K", "1.50K", "1.00M", "5.00G"]);
+    }
+}

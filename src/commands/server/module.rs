@@ -1,0 +1,98 @@
+//! MODULE: there are none, and there will be none.
+
+use crate::commands::prelude::*;
+
+pub const MODULE: Command = Command {
+    name: "module",
+    summary: "Commands about modules, which are not supported",
+    since: "4.0.0",
+    group: Group::Server,
+    arity: -2,
+    subcommands: &[
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since: "5.0.0",
+            group: Group::Server,
+            arity: 2,
+            flags: LOADING | STALE,
+            handler: Handler::Data(help),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "list",
+            summary: "Lists the modules, none",
+            since: "4.0.0",
+            group: Group::Server,
+            arity: 2,
+            flags: ADMIN | NOSCRIPT,
+            tips: &["nondeterministic_output_order"],
+            handler: Handler::Data(list),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "load",
+            summary: "Answers that modules are not supported",
+            since: "4.0.0",
+            group: Group::Server,
+            arity: -3,
+            flags: ADMIN | NOSCRIPT | NO_ASYNC_LOADING,
+            args: "path arg?+",
+            handler: Handler::Data(load),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "loadex",
+            summary: "Answers that modules are not supported",
+            since: "7.0.0",
+            group: Group::Server,
+            arity: -3,
+            flags: ADMIN | NOSCRIPT | NO_ASYNC_LOADING,
+            args: "path configs{name value}=CONFIG?+* args:string=ARGS?+",
+            handler: Handler::Data(load),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "unload",
+            summary: "Answers that there is no such module",
+            since: "4.0.0",
+            group: Group::Server,
+            arity: 3,
+            flags: ADMIN | NOSCRIPT | NO_ASYNC_LOADING,
+            args: "name",
+            handler: Handler::Data(unload),
+            ..Command::DEFAULT
+        },
+    ],
+    ..Command::DEFAULT
+};
+
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help(
+        "module",
+        &[
+            "LIST",
+            "    List the modules: there are none.",
+            "LOAD <path> [<arg> ...]",
+            "    Answer that modules are not supported.",
+            "LOADEX <path> [CONFIG <name> <value> ...] [ARGS <arg> ...]",
+            "    Answer that modules are not supported.",
+            "UNLOAD <name>",
+            "    Answer that there is no such module.",
+        ],
+    );
+    Ok(())
+}
+
+fn list(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.array(0);
+    Ok(())
+}
+
+fn load(_: &mut DataContext, _: &Args) -> CommandResult {
+    Err(CommandError::new("ERR Error loading the extension. Modules are not supported."))
+}
+
+fn unload(_: &mut DataContext, _: &Args) -> CommandResult {
+    Err(CommandError::new("ERR Error unloading module: no such module with that name"))
+}

@@ -1,0 +1,43 @@
+//! SHUTDOWN.
+
+use crate::commands::prelude::*;
+use crate::engine::shutdown::shut_down;
+use crate::server::ShutdownOptions;
+
+pub const SHUTDOWN: Command = Command {
+    name: "shutdown",
+    summary: "Ends the server",
+    group: Group::Server,
+    arity: -1,
+    flags: ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY,
+    args: "save-selector(nosave=NOSAVE | save=SAVE)? now=NOW?^7.0.0 force=FORCE?^7.0.0 abort=ABORT?^7.0.0",
+    handler: Handler::Server(shutdown),
+    ..Command::DEFAULT
+};
+
+fn shutdown(server: &mut Server, _: ClientId, args: &Args) -> CommandResult {
+    let mut options = ShutdownOptions::default();
+    let mut abort = false;
+    for at in 1..args.len() {
+        match () {
+            _ if args.is(at, "nosave") && options.save != Some(true) => options.save = Some(false),
+            _ if args.is(at, "save") && options.save != Some(false) => options.save = Some(true),
+            _ if args.is(at, "now") => options.now = true,
+            _ if args.is(at, "force") => options.force = true,
+            _ if args.is(at, "abort") => abort = true,
+            _ => return Err(CommandError::SYNTAX),
+        }
+    }
+    if abort {
+        if options != ShutdownOptions::default() {
+            return Err(CommandError::SYNTAX);
+        }
+        // A shutdown waits for nobody, so none is ever in progress when a command runs.
+        return Err(CommandError::new("ERR No shutdown in progress."));
+    }
+    if !shut_down(server, options) {
+        return Err(CommandError::new("ERR Errors trying to SHUTDOWN. Check logs."));
+    }
+    // COMPAT: the closed connection is the reply.
+    Ok(())
+}
