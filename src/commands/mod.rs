@@ -4,9 +4,12 @@
 
 pub mod bitmap;
 pub mod connection;
+pub mod database;
 pub mod expire;
 pub mod generic;
 pub mod hash;
+pub mod object;
+pub mod scan;
 pub mod server;
 pub mod string;
 
@@ -16,9 +19,12 @@ use crate::server::Command;
 pub const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
+    database::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    object::COMMANDS,
+    scan::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
 ];
@@ -30,6 +36,8 @@ mod prelude {
     pub use crate::resp::{Args, CommandError, CommandResult, Reply};
     pub use crate::server::command::flag::*;
     pub use crate::server::command::key_flag::*;
-    pub use crate::server::command::{Begin, Command, DataContext, Find, FoundKey, Group, Handler, KeySpec, category, flag, key_flag};
+    pub use crate::server::command::{
+        Begin, Command, DataContext, Find, FoundKey, Group, Handler, KeySpec, category, flag, key_flag,
+    };
     pub use crate::server::{ClientFlags, ClientId, Server};
 }

@@ -147,6 +147,7 @@ impl Bucket {
         taken
     }
 
+    #[inline]
     fn line_mut(&mut self, line: usize) -> Option<&mut Bucket> {
         let mut bucket = self;
         for _ in 0..line {
@@ -365,6 +366,18 @@ impl<T: Element> HashTable<T> {
         buckets * size_of::<Bucket>()
     }
 
+    /// Allocated bytes, given those of one element. Of many elements only the first ones are asked:
+    /// as elements are in hash order, these are a random sample.
+    pub fn memory_usage(&self, element_bytes: impl Fn(&T) -> usize) -> usize {
+        const SAMPLE: usize = 1000;
+        let sampled: usize = self.iter().take(SAMPLE).map(|element| element_bytes(&element)).sum();
+        let elements = match self.len {
+            0..=SAMPLE => sampled,
+            len => (sampled as u128 * len as u128 / SAMPLE as u128) as usize,
+        };
+        self.array_bytes() + elements
+    }
+
     /// Slots of the arrays: of the current one and, while rehashing, of the old one.
     pub fn slots(&self) -> (usize, Option<usize>) {
         (self.array.as_ref().map_or(0, |a| a.len * SLOTS), self.rehash.as_ref().map(|r| r.old.len * SLOTS))
@@ -445,13 +458,13 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get`] for a caller that has the hash already.
     #[inline]
     pub fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<Ref<'_, T>> {
-        self.find(hash, key).map(|slot| self.at(slot))
+        self.find(hash, key).map(|(_, element)| element)
     }
 
-    /// Where the element is, for a caller that has to look at it before it can say how it wants to
-    /// borrow it. Good until the table changes.
+    /// The element and where it is, for a caller that has to look at it before it can say how it wants
+    /// to borrow it. The place is good until the table changes.
     #[inline]
-    pub fn find(&self, hash: u64, key: &[u8]) -> Option<Slot> {
+    pub fn find(&self, hash: u64, key: &[u8]) -> Option<(Slot, Ref<'_, T>)> {
         let home = self.home(position(hash))?;
         let mut bucket = self.bucket(home);
         let mut line = 0;
@@ -460,8 +473,9 @@ impl<T: Element> HashTable<T> {
             while found != 0 {
                 let slot = found.trailing_zeros() as usize / 8;
                 // SAFETY: a tagged slot holds an element of this table.
-                if unsafe { Self::peek(bucket.pointer(slot)) }.key() == key {
-                    return Some(Slot { home, line, slot });
+                let element = unsafe { Self::peek(bucket.pointer(slot)) };
+                if element.key() == key {
+                    return Some((Slot { home, line, slot }, Ref { element, _table: PhantomData }));
                 }
                 found &= found - 1;
             }
@@ -501,7 +515,7 @@ impl<T: Element> HashTable<T> {
     /// [`Self::get_mut`] for a caller that has the hash already.
     #[inline]
     pub fn get_mut_hashed(&mut self, hash: u64, key: &[u8]) -> Option<RefMut<'_, T>> {
-        self.find(hash, key).map(|slot| self.at_mut(slot))
+        self.find(hash, key).map(|(slot, _)| slot).map(|slot| self.at_mut(slot))
     }
 
     /// The element with this hash prefix (its top 48 bits) that `wanted` accepts.
@@ -539,7 +553,7 @@ impl<T: Element> HashTable<T> {
     /// [`Self::remove`] for a caller that has the hash already.
     pub fn remove_hashed(&mut self, hash: u64, key: &[u8]) -> Option<T> {
         self.step(STEP_BUCKETS);
-        let slot = self.find(hash, key)?;
+        let (slot, _) = self.find(hash, key)?;
         let home = self.bucket_mut(slot.home);
         let pointer = home.line_mut(slot.line).expect("just found").pointer(slot.slot);
         home.remove(slot.line, slot.slot);
@@ -654,6 +668,23 @@ impl<T: Element> HashTable<T> {
         if next >> POSITION_BITS != 0 { 0 } else { next }
     }
 
+    /// [`Self::scan`] over several buckets, until at least `count` elements were visited.
+    pub fn scan_at_least(&self, cursor: u64, count: usize, mut visit: impl FnMut(&T)) -> u64 {
+        // Empty buckets count too, so that a sparse table cannot hold the caller up.
+        let mut buckets = count.saturating_mul(10);
+        let (mut cursor, mut visited) = (cursor, 0);
+        loop {
+            cursor = self.scan(cursor, |element| {
+                visited += 1;
+                visit(element);
+            });
+            buckets = buckets.saturating_sub(1);
+            if cursor == 0 || visited >= count || buckets == 0 {
+                return cursor;
+            }
+        }
+    }
+
     /// A random element, each with the same probability; `random` gives 64 random bits.
     pub fn random(&self, mut random: impl FnMut() -> u64) -> Option<Ref<'_, T>> {
         if self.len == 0 {
@@ -713,6 +744,14 @@ impl<T: Element> HashTable<T> {
                 }
             }
         }
+    }
+}
+
+impl<T: Element + Clone> Clone for HashTable<T> {
+    fn clone(&self) -> Self {
+        let mut copy = Self::with_capacity(self.len);
+        self.iter().for_each(|element| copy.insert_new(T::clone(&element)));
+        copy
     }
 }
 

@@ -1,9 +1,11 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
+pub mod bits;
 pub mod due_index;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod lcs;
 pub mod listpack;
 pub mod number;
 pub mod size_class;

@@ -1,69 +1,102 @@
 //! Running one command: the handler, its reply, its effects, its time.
 
 use crate::keyspace::Propagate;
-use crate::resp::{Args, Reply};
+use crate::resp::{Args, CommandError, CommandResult, Reply};
 use crate::server::command::{DataContext, Handler};
 use crate::server::command_table::Found;
+use crate::server::stats::Stats;
 use crate::server::{ClientFlags, ClientId, ReplyMode, Server};
 
+/// What a data command is.
+pub type DataHandler = fn(&mut DataContext, &Args) -> CommandResult;
+
 /// Runs a command that passed the gates. Its effects are drained when this returns.
-#[inline]
 pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
-    let command = found.command;
+    match found.command.handler {
+        Handler::Data(run) => {
+            server.will_write(id);
+            call_data(server, id, found, run, args);
+        }
+        Handler::Server(run) => call_server(server, id, found, run, args),
+        Handler::Container => unreachable!("a container was resolved to its subcommand"),
+    }
+}
+
+/// As [`call`], for a data command of a client that has an output buffer. These do not touch clients
+/// or the server, so what holds for both before holds after. Gives the bytes that wait to be sent.
+#[inline]
+pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandler, args: &Args) -> usize {
+    let client = &mut server.clients[id];
+    client.last_command = Some(found.index);
+    let mark = client.output.mark();
+    let db = client.db;
+    server.keyspace.select(db);
+    if client.flags.contains(ClientFlags::NO_TOUCH) {
+        server.keyspace.access_clock = None;
+    }
+    let mut context = DataContext {
+        keyspace: &mut server.keyspace,
+        reply: Reply::new(&mut client.output, client.resp3),
+        config: &server.config,
+    };
+    if let Err(error) = run(&mut context, args) {
+        client.output.truncate(mark);
+        Reply::new(&mut client.output, client.resp3).error(&error);
+        failed(&mut server.stats, found, &error);
+    }
+    server.keyspace.access_clock = Some(server.access_clock);
+    let waiting = client.output.len();
+    if client.reply_mode != ReplyMode::On {
+        apply_reply_mode(server, id, mark);
+    }
+    finish(server, db, found, args);
+    waiting
+}
+
+fn call_server(
+    server: &mut Server,
+    id: ClientId,
+    found: Found,
+    run: fn(&mut Server, ClientId, &Args) -> CommandResult,
+    args: &Args,
+) {
     server.will_write(id);
     let client = &mut server.clients[id];
     client.last_command = Some(found.index);
     let mark = client.output.mark();
     let db = client.db;
-    if db != server.keyspace.selected() {
-        server.keyspace.select(db);
+    server.keyspace.select(db);
+    if let Err(error) = run(server, id, args) {
+        failed(&mut server.stats, found, &error);
+        // A handler may have closed its own client.
+        if let Some(client) = server.clients.get_mut(id) {
+            client.output.truncate(mark);
+            Reply::new(&mut client.output, client.resp3).error(&error);
+        }
     }
-    if client.flags.contains(ClientFlags::NO_TOUCH) {
-        server.keyspace.access_clock = None;
-    }
-    let result = match command.handler {
-        Handler::Data(run) => run(
-            &mut DataContext {
-                keyspace: &mut server.keyspace,
-                reply: Reply::new(&mut client.output, client.resp3),
-                config: &server.config,
-            },
-            args,
-        ),
-        Handler::Server(run) => run(server, id, args),
-        Handler::Container => unreachable!("a container was resolved to its subcommand"),
-    };
-    server.keyspace.access_clock = Some(server.access_clock);
+    apply_reply_mode(server, id, mark);
+    finish(server, db, found, args);
+}
 
+#[cold]
+fn failed(stats: &mut Stats, found: Found, error: &CommandError) {
+    stats.of(found.index).failed += 1;
+    stats.count_error(error.code());
+}
+
+/// Counts a command that ran, and drains what it did.
+#[inline]
+fn finish(server: &mut Server, db: usize, found: Found, args: &Args) {
     // One reading a command: the end of one is the beginning of the next.
     let now = server.clock.stamp();
     let nanos = server.clock.nanos_between(server.command_started, now);
     server.command_started = now;
-    let track_latency = server.config.latency_tracking;
-    let stats = server.stats.of(found.index);
-    stats.record(nanos, track_latency);
-    server.stats.commands_processed += 1;
-    server.stats.loop_command_nanos += nanos;
-
-    if let Err(error) = &result {
-        server.stats.of(found.index).failed += 1;
-        server.stats.count_error(error.code());
-        // A handler may have closed its own client.
-        if let Some(client) = server.clients.get_mut(id) {
-            client.output.truncate(mark);
-            Reply::new(&mut client.output, client.resp3).error(error);
-        }
-    }
-    let effects = &server.keyspace.effects;
-    if effects.dirty > 0 || !effects.deleted.is_empty() || !effects.rewritten.is_empty() || !effects.events.is_empty() {
+    server.stats.ran(found.index, nanos, server.config.latency_tracking);
+    if server.keyspace.effects.are_any() {
         drain_effects(server, db, Some(args));
     }
     if !server.keyspace.lazy_free.is_empty() {
-        let garbage = std::mem::take(&mut server.keyspace.lazy_free);
-        server.background.free(garbage);
-    }
-    if server.clients.get(id).is_some_and(|client| client.reply_mode != ReplyMode::On) {
-        apply_reply_mode(server, id, mark);
+        server.background.free(std::mem::take(&mut server.keyspace.lazy_free));
     }
 }
 

@@ -46,6 +46,12 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
     Outcome::Done
 }
 
+/// Whether the client's data commands need not be held against the gates one by one.
+pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
+    let open = !server.loading && server.pause.is_none() && server.write_error().is_none();
+    open && server.clients.get(id).is_some_and(|client| client.authenticated)
+}
+
 /// Finds the subcommand where there is one, and checks the number of arguments.
 #[inline]
 pub fn resolve(server: &Server, found: Found, args: &Args) -> Result<Found, CommandError> {

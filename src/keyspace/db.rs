@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use crate::encoding::due_index::DueIndex;
-use crate::encoding::hashtable::{Element, HashTable};
+use crate::encoding::hashtable::HashTable;
 
 /// The keys are in `table`; every key with an expiry is also in `due`, by its hash. Only this file
 /// changes an expiry or takes an entry out of the table, so the two agree.

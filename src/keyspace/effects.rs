@@ -103,6 +103,12 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Whether there is anything to drain.
+    #[inline]
+    pub fn are_any(&self) -> bool {
+        self.dirty > 0 || !self.deleted.is_empty() || !self.rewritten.is_empty() || !self.events.is_empty()
+    }
+
     /// Propagate `arguments` instead of the command as it came. Several calls add up.
     pub fn propagate_instead(&mut self, db: usize, arguments: &[&[u8]]) {
         self.propagate = Propagate::Instead;

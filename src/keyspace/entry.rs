@@ -42,8 +42,7 @@ unsafe impl Send for Entry {}
 unsafe impl Element for Entry {
     #[inline]
     fn key(&self) -> &[u8] {
-        let (start, len) = self.key_span();
-        self.slice(start, len)
+        Entry::key(self)
     }
 
     #[inline]
@@ -58,6 +57,12 @@ unsafe impl Element for Entry {
 }
 
 impl Entry {
+    #[inline]
+    pub fn key(&self) -> &[u8] {
+        let (start, len) = self.key_span();
+        self.slice(start, len)
+    }
+
     /// An entry for a string.
     pub fn with_string(key: &[u8], value: NewString, expire_at: Option<i64>, clock: u32) -> Entry {
         let (mut entry, value_at) = Entry::allocate(key, value.encoding(), inline_size(&value), expire_at, clock);
@@ -253,7 +258,6 @@ impl Entry {
             }
             // SAFETY: this encoding means a boxed LargeString, which lives as long as the entry.
             Encoding::Large => Some(StringRef::Large(unsafe { self.block_pointer().cast::<LargeString>().as_ref() })),
-            #[allow(unreachable_patterns)]
             _ => None,
         }
     }

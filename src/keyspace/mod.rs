@@ -24,7 +24,7 @@ pub use expire::ExpiryMode;
 pub use string::StringMut;
 
 use crate::encoding::hash::hash;
-use crate::encoding::hashtable::{Element, Ref, RefMut, Slot};
+use crate::encoding::hashtable::{Ref, RefMut, Slot};
 use crate::types::Collection;
 use crate::types::string::{NewString, StringRef};
 use smallvec::SmallVec;
@@ -103,9 +103,19 @@ impl Keyspace {
         self.selected
     }
 
+    #[inline]
     pub fn select(&mut self, db: usize) {
         assert!(db < self.dbs.len());
         self.selected = db;
+    }
+
+    /// Runs `f` with another database selected.
+    pub fn in_db<R>(&mut self, db: usize, f: impl FnOnce(&mut Keyspace) -> R) -> R {
+        assert!(db < self.dbs.len());
+        let selected = std::mem::replace(&mut self.selected, db);
+        let result = f(self);
+        self.selected = selected;
+        result
     }
 
     /// The selected database.
@@ -171,8 +181,8 @@ impl Keyspace {
     #[inline]
     fn find_live(&mut self, key: &[u8]) -> Option<(u64, Slot)> {
         let hash = self.hash(key);
-        let slot = self.db().table.find(hash, key)?;
-        if let Some(at) = self.db().table.at(slot).expire_at()
+        let (slot, entry) = self.db().table.find(hash, key)?;
+        if let Some(at) = entry.expire_at()
             && self.is_expired(at)
         {
             self.found_expired(hash, key);
@@ -184,11 +194,24 @@ impl Keyspace {
     /// A key for a command that only reads it: counts a hit or a miss, and marks the key used.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<Ref<'_, Entry>> {
+        let slot = self.find_counted(key)?;
+        self.touch(slot);
+        Some(self.db().table.at(slot))
+    }
+
+    /// As [`Self::read`] for a command that asks about the key only: it is not marked used.
+    pub fn inspect(&mut self, key: &[u8]) -> Option<Ref<'_, Entry>> {
+        let slot = self.find_counted(key)?;
+        Some(self.db().table.at(slot))
+    }
+
+    /// Finds a live key and counts a hit or a miss.
+    #[inline]
+    fn find_counted(&mut self, key: &[u8]) -> Option<Slot> {
         match self.find_live(key) {
             Some((_, slot)) => {
                 self.stats.hits += 1;
-                self.touch(slot);
-                Some(self.db().table.at(slot))
+                Some(slot)
             }
             None => {
                 self.stats.misses += 1;
@@ -214,7 +237,9 @@ impl Keyspace {
 
     #[inline]
     fn touch(&mut self, slot: Slot) {
-        if let Some(clock) = self.access_clock {
+        if let Some(clock) = self.access_clock
+            && self.db().table.at(slot).clock() != clock
+        {
             self.db_mut().table.at_mut(slot).set_clock(clock);
         }
     }
@@ -284,7 +309,7 @@ impl Keyspace {
                 let hash = self.hash(key);
                 self.add(hash, Entry::with_collection(key, new(), None, self.new_clock()));
                 self.notify(EventClass::NEW, "new", key);
-                self.db().table.find(hash, key).expect("just added")
+                self.db().table.find(hash, key).expect("just added").0
             }
         };
         self.touch(slot);
@@ -385,6 +410,7 @@ impl Keyspace {
     /// Puts an entry in, in the place of any that has its key.
     pub fn put(&mut self, entry: Entry) {
         self.remove(entry.key());
+        self.notify(EventClass::NEW, "new", entry.key());
         self.add(hash(entry.key()), entry);
     }
 
@@ -420,26 +446,14 @@ impl Keyspace {
     /// Calls `visit` for live entries from `cursor` on, until about `count` were seen; gives the
     /// cursor to go on with, 0 at the end. Every key that is there throughout is visited.
     pub fn scan(&mut self, cursor: u64, count: usize, mut visit: impl FnMut(&Entry)) -> u64 {
-        let mut cursor = cursor;
-        let mut seen = 0;
-        // Nearly empty buckets count too, so that a sparse table cannot hold the loop up.
-        let mut buckets = count.saturating_mul(10);
         let mut expired = Vec::new();
-        loop {
-            let this = &*self;
-            cursor = this.db().table.scan(cursor, |entry| {
-                seen += 1;
-                if entry.expire_at().is_some_and(|at| this.is_expired(at)) {
-                    expired.push(entry.key().to_vec());
-                } else {
-                    visit(entry);
-                }
-            });
-            buckets = buckets.saturating_sub(1);
-            if cursor == 0 || seen >= count || buckets == 0 {
-                break;
+        let cursor = self.db().table.scan_at_least(cursor, count, |entry| {
+            if entry.expire_at().is_some_and(|at| self.is_expired(at)) {
+                expired.push(entry.key().to_vec());
+            } else {
+                visit(entry);
             }
-        }
+        });
         for key in expired {
             self.exists(&key);
         }

@@ -52,7 +52,8 @@ impl<'a> StringMut<'a> {
     }
 
     /// Writes `bytes` over what is at `offset`; the string grows as needed, by zeros before `offset`.
-    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+    /// Gives its length.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) -> usize {
         let end = offset + bytes.len();
         let len = self.get().len();
         if end <= INLINE_MAX || offset > len {
@@ -63,5 +64,6 @@ impl<'a> StringMut<'a> {
             large[offset..offset + over.len()].copy_from_slice(over);
             large.extend_from_slice(beyond);
         }
+        end.max(len)
     }
 }

@@ -5,10 +5,11 @@
 //! into the buffer that may become its value.
 
 use crate::encoding::hash::hash;
-use crate::engine::dispatch::{Outcome, dispatch, dispatch_found};
+use crate::engine::call::call_data;
+use crate::engine::dispatch::{self, Outcome};
 use crate::resp::CommandError;
 use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
-use crate::server::command::{Begin, Handler};
+use crate::server::command::Handler;
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Server};
 use std::io::{ErrorKind, Read};
@@ -144,7 +145,7 @@ impl Input {
                 client.input = region[left].to_vec();
             }
             let held = client.input.len() + client.parser.allocated();
-            if held as u64 > server.config.client_query_buffer_limit {
+            if held as u64 > server.config.client_query_buffer_limit.min(u32::MAX as u64 / 2) {
                 log::warn!(
                     "Closing client that reached max query buffer length: id={} addr={}",
                     client.number,
@@ -204,15 +205,30 @@ impl Input {
             return true;
         }
         server.command_started = server.clock.stamp();
+        server.will_write(id);
         self.look_up(server, id, buffer);
+        let mut gates_are_open = dispatch::gates_are_open(server, id);
         for (i, lookup) in self.lookups.iter().enumerate() {
             let args = self.batch.args(i, buffer);
-            if let Some(hash) = lookup.hash {
-                server.keyspace.hint_hash(args.get(1), hash);
+            if let Some(Found { command, .. }) = lookup.found
+                && let Handler::Data(run) = command.handler
+                && gates_are_open
+                && command.accepts(args.len())
+            {
+                if let Some(hash) = lookup.hash {
+                    server.keyspace.hint_hash(args.get(1), hash);
+                }
+                if call_data(server, id, lookup.found.expect("just seen"), run, &args) > READ_MAX {
+                    server.check_output_limit(id);
+                    if server.clients[id].is_closing() {
+                        return false;
+                    }
+                }
+                continue;
             }
             let outcome = match lookup.found {
-                Some(found) => dispatch_found(server, id, found, &args),
-                None => dispatch(server, id, &args),
+                Some(found) => dispatch::dispatch_found(server, id, found, &args),
+                None => dispatch::dispatch(server, id, &args),
             };
             let Some(client) = server.clients.get_mut(id) else { return false };
             if outcome == Outcome::Held {
@@ -223,9 +239,7 @@ impl Input {
             if client.is_closing() {
                 return false;
             }
-            if client.output.len() > READ_MAX {
-                server.check_output_limit(id);
-            }
+            gates_are_open = dispatch::gates_are_open(server, id);
         }
         server.keyspace.clear_hint();
         true
@@ -237,15 +251,23 @@ impl Input {
         self.lookups.clear();
         let db = server.clients[id].db;
         let prefetch = self.batch.len() > 1;
+        // Most batches repeat one command.
+        let mut last: (&[u8], Option<Found>) = (b"", None);
         for i in 0..self.batch.len() {
             let args = self.batch.args(i, buffer);
-            let found = server.commands.find(args.get(0));
-            let hash =
-                found.filter(|found| args.len() > 1 && first_key_is_argument_1(found)).map(|_| hash(args.get(1)));
-            if prefetch && let Some(hash) = hash {
-                server.keyspace.prefetch_bucket(db, hash);
+            if args.get(0) != last.0 || last.1.is_none() {
+                last = (args.get(0), server.commands.find(args.get(0)));
             }
-            self.lookups.push(Lookup { found, hash });
+            let found = last.1;
+            let mut lookup = Lookup { found, hash: None };
+            if found.is_some_and(|found| found.has_key_at_1) && args.len() > 1 {
+                let hash = hash(args.get(1));
+                lookup.hash = Some(hash);
+                if prefetch {
+                    server.keyspace.prefetch_bucket(db, hash);
+                }
+            }
+            self.lookups.push(lookup);
         }
         if prefetch {
             for hash in self.lookups.iter().filter_map(|lookup| lookup.hash) {
@@ -260,7 +282,7 @@ impl Input {
         server.command_started = server.clock.stamp();
         let mut done = 0;
         for request in &held {
-            let outcome = dispatch(server, id, &request.args());
+            let outcome = dispatch::dispatch(server, id, &request.args());
             let Some(client) = server.clients.get_mut(id) else { return false };
             if outcome == Outcome::Held {
                 client.flags |= ClientFlags::PAUSED;
@@ -276,11 +298,6 @@ impl Input {
         client.held = held;
         client.held.is_empty() && !client.is_closing()
     }
-}
-
-fn first_key_is_argument_1(found: &Found) -> bool {
-    matches!(found.command.handler, Handler::Data(_))
-        && matches!(found.command.keys, [first, ..] if matches!(first.begin, Begin::Index(1)))
 }
 
 /// Answers a request that broke the protocol; the connection closes after the reply.

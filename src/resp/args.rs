@@ -106,6 +106,12 @@ impl<'a> Args<'a> {
         if range.contains(&value) { Ok(value) } else { Err(CommandError::out_of_range(range)) }
     }
 
+    /// An argument that must be the index of one of `databases` databases.
+    pub fn db(&self, index: usize, databases: usize) -> Result<usize, CommandError> {
+        let db = self.int_in(index, i32::MIN as i64..=i32::MAX as i64)?;
+        usize::try_from(db).ok().filter(|&db| db < databases).ok_or(CommandError::DB_INDEX)
+    }
+
     /// An argument that must be a floating point number.
     pub fn float(&self, index: usize) -> Result<f64, CommandError> {
         number::parse_f64(self.get(index)).ok_or(CommandError::NOT_FLOAT)

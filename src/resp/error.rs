@@ -55,7 +55,7 @@ impl CommandError {
     pub fn out_of_range(range: RangeInclusive<i64>) -> CommandError {
         match (*range.start(), *range.end()) {
             (0, i64::MAX) => Self::new("ERR value is out of range, must be positive"),
-            _ => Self::new("ERR value is out of range"),
+            (min, max) => Self::err(format_args!("value is out of range, value must between {min} and {max}")),
         }
     }
 

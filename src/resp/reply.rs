@@ -270,13 +270,20 @@ impl<'a> Reply<'a> {
     /// An array whose length is known only when it is written: `fill` writes the elements and
     /// gives their number.
     pub fn array_of(&mut self, fill: impl FnOnce(&mut Reply) -> usize) {
+        self.headed(fill, |reply, len| reply.array(len));
+    }
+
+    /// A reply whose `head` is known only when its body is written: `fill` writes that, and what it
+    /// gives goes to `head`, which writes what comes before.
+    pub fn headed<T>(&mut self, fill: impl FnOnce(&mut Reply) -> T, head: impl FnOnce(&mut Reply, T)) {
         let (at, large) = self.out.mark();
-        let len = fill(self);
-        let end = self.out.bytes.len();
-        self.array(len);
-        let header = self.out.bytes.len() - end;
-        self.out.bytes[at..].rotate_right(header);
-        self.out.large[large..].iter_mut().for_each(|(offset, _)| *offset += header);
+        let filled = fill(self);
+        let end = self.out.mark();
+        head(self, filled);
+        debug_assert_eq!(self.out.large.len(), end.1, "a head is short");
+        let len = self.out.bytes.len() - end.0;
+        self.out.bytes[at..].rotate_right(len);
+        self.out.large[large..].iter_mut().for_each(|(offset, _)| *offset += len);
     }
 }
 

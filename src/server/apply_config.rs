@@ -2,6 +2,7 @@
 
 use super::{Server, logging, system};
 use crate::config::{Config, Directive, SetError, os_reason};
+use crate::persist::aof::{Aof, Paths, write_data_set};
 
 impl Server {
     /// Brings into effect what `changed` says has changed since `before`. If something cannot be,
@@ -20,6 +21,7 @@ impl Server {
 
     fn apply_directive(&mut self, directive: &Directive) -> Result<(), String> {
         match directive.name {
+            "appendonly" => self.set_append_only()?,
             "bind" => self.listen().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
             "port" => self.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
             "dir" => std::env::set_current_dir(&self.config.dir).map_err(|error| os_reason(&error))?,
@@ -29,6 +31,25 @@ impl Server {
             name if name.starts_with("lazyfree-lazy-") => self.apply_keyspace_options(),
             // All others are read where they matter.
             _ => (),
+        }
+        Ok(())
+    }
+
+    /// Starts an append-only file from the data set as it is, or ends it.
+    fn set_append_only(&mut self) -> Result<(), String> {
+        if !self.config.appendonly {
+            if let Some(mut aof) = self.aof.take()
+                && let Err(error) = aof.finish()
+            {
+                log::warn!("Error writing the append only file: {error}");
+            }
+        } else if self.aof.is_none() {
+            let paths = Paths::new(&self.config);
+            let aof = Aof::create(&paths, |out| write_data_set(&self.keyspace, out)).map_err(|error| {
+                log::warn!("Can't start the append-only file in {}: {error}", paths.folder.display());
+                "Unable to turn on AOF. Check server logs.".to_owned()
+            })?;
+            self.aof = Some(aof);
         }
         Ok(())
     }

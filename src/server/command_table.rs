@@ -1,6 +1,6 @@
 //! All commands by name.
 
-use super::command::Command;
+use super::command::{Begin, Command, Handler};
 use std::collections::HashMap;
 
 /// A command's or subcommand's place in the table, for its counters.
@@ -12,6 +12,8 @@ pub struct CommandIndex(pub u16);
 pub struct Found {
     pub command: &'static Command,
     pub index: CommandIndex,
+    /// It is a data command whose first argument is a key: worth prefetching.
+    pub has_key_at_1: bool,
 }
 
 /// One row: a command or a subcommand.
@@ -89,7 +91,10 @@ impl CommandTable {
     }
 
     fn found(&self, row: usize) -> Found {
-        Found { command: self.rows[row].command, index: CommandIndex(row as u16) }
+        let command = self.rows[row].command;
+        let has_key_at_1 = matches!(command.handler, Handler::Data(_))
+            && command.keys.first().is_some_and(|first| matches!(first.begin, Begin::Index(1)));
+        Found { command, index: CommandIndex(row as u16), has_key_at_1 }
     }
 
     /// The command of this name, in any case.

@@ -73,6 +73,14 @@ impl Stats {
         &mut self.commands[command.0 as usize]
     }
 
+    /// Counts a command that ran.
+    #[inline]
+    pub fn ran(&mut self, command: CommandIndex, nanos: u64, track_latency: bool) {
+        self.commands_processed += 1;
+        self.loop_command_nanos += nanos;
+        self.of(command).record(nanos, track_latency);
+    }
+
     pub fn count_error(&mut self, code: &str) {
         /// Beyond so many codes somebody makes them up.
         const CODES_MAX: usize = 128;

@@ -3,6 +3,7 @@
 //! To add a type: its module, its [`Encoding`]s, its arm in `with_collection`.
 #![allow(unsafe_code)]
 
+pub mod hash;
 pub mod string;
 
 use std::mem::ManuallyDrop;
@@ -40,14 +41,18 @@ pub enum Encoding {
     Raw,
     /// A long string in a block of its own.
     Large,
+    HashListpack,
+    HashTable,
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 4] = [Encoding::Int, Encoding::Embstr, Encoding::Raw, Encoding::Large];
+    pub const ALL: [Encoding; 6] =
+        [Encoding::Int, Encoding::Embstr, Encoding::Raw, Encoding::Large, Encoding::HashListpack, Encoding::HashTable];
 
     pub fn type_(self) -> Type {
         match self {
             Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
+            Encoding::HashListpack | Encoding::HashTable => Type::Hash,
         }
     }
 
@@ -57,6 +62,8 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw | Encoding::Large => "raw",
+            Encoding::HashListpack => "listpack",
+            Encoding::HashTable => "hashtable",
         }
     }
 }
@@ -87,6 +94,7 @@ macro_rules! with_collection {
         match $encoding {
             Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
+            Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
         }
     };
 }

@@ -67,9 +67,7 @@ pub const SELECT: Command = Command {
 };
 
 fn select(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let index = args.int_in(1, i32::MIN as i64..=i32::MAX as i64)?;
-    let db = usize::try_from(index).ok().filter(|&db| db < server.keyspace.databases());
-    server.clients[id].db = db.ok_or(CommandError::DB_INDEX)?;
+    server.clients[id].db = args.db(1, server.keyspace.databases())?;
     server.reply(id).ok();
     Ok(())
 }

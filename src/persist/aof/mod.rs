@@ -5,8 +5,10 @@
 //! any reply of the same turn of the loop is sent; and the file only ever ends within a command if
 //! the machine or the disk failed.
 
+mod dump;
 mod manifest;
 
+pub use dump::write_data_set;
 pub use manifest::{Kind, Manifest, ManifestError, Part, sync_folder_of};
 
 use crate::config::{AppendFsync, Config};

@@ -1,0 +1,144 @@
+//! OBJECT: how values are kept.
+
+use super::prelude::*;
+use crate::keyspace::Entry;
+use crate::types::string::StringRef;
+
+pub const COMMANDS: &[&Command] = &[&OBJECT];
+
+pub const OBJECT: Command = Command {
+    name: "object",
+    summary: "Shows how a value is kept",
+    since: "2.2.3",
+    arity: -2,
+    subcommands: &[
+        Command {
+            name: "idletime",
+            summary: "Gets the seconds since a key was last used",
+            since: "2.2.3",
+            arity: 3,
+            flags: READONLY,
+            categories: category::KEYSPACE,
+            keys: &[KeySpec::one(2, RO)],
+            tips: &["nondeterministic_output"],
+            args: "key:key#0",
+            handler: Handler::Data(idletime),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "encoding",
+            summary: "Gets the name of a value's encoding",
+            since: "2.2.3",
+            arity: 3,
+            flags: READONLY,
+            categories: category::KEYSPACE,
+            keys: &[KeySpec::one(2, RO)],
+            tips: &["nondeterministic_output"],
+            args: "key:key#0",
+            handler: Handler::Data(encoding),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "freq",
+            summary: "Gets how often a key is used",
+            since: "4.0.0",
+            arity: 3,
+            flags: READONLY,
+            categories: category::KEYSPACE,
+            keys: &[KeySpec::one(2, RO)],
+            tips: &["nondeterministic_output"],
+            args: "key:key#0",
+            handler: Handler::Data(freq),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since: "6.2.0",
+            arity: 2,
+            flags: LOADING | STALE,
+            categories: category::KEYSPACE,
+            handler: Handler::Data(help),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "refcount",
+            summary: "Gets how often a value is referred to",
+            since: "2.2.3",
+            arity: 3,
+            flags: READONLY,
+            categories: category::KEYSPACE,
+            keys: &[KeySpec::one(2, RO)],
+            tips: &["nondeterministic_output"],
+            args: "key:key#0",
+            handler: Handler::Data(refcount),
+            ..Command::DEFAULT
+        },
+    ],
+    ..Command::DEFAULT
+};
+
+fn encoding(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    if let Some(name) = inspect(ctx, args, |entry| entry.encoding().name()) {
+        ctx.reply.bulk(name.as_bytes());
+    }
+    Ok(())
+}
+
+fn freq(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    if inspect(ctx, args, |_| ()).is_some() {
+        return Err(CommandError::new(
+            "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
+    }
+    Ok(())
+}
+
+fn idletime(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let now_s = ctx.keyspace.now_ms / 1000;
+    if let Some(clock) = inspect(ctx, args, Entry::clock) {
+        // Of the clock an entry keeps 24 bits.
+        ctx.reply.integer((now_s - clock as i64) & 0xff_ffff);
+    }
+    Ok(())
+}
+
+fn refcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    /// COMPAT: Redis shares small integers between keys, and says so with the largest count.
+    const SHARED_INTEGERS: i64 = 10_000;
+    let is_shared = |entry: &Entry| matches!(entry.string(), Some(StringRef::Int(0..SHARED_INTEGERS)));
+    if let Some(shared) = inspect(ctx, args, is_shared) {
+        ctx.reply.integer(if shared { i32::MAX as i64 } else { 1 });
+    }
+    Ok(())
+}
+
+/// Looks at the key; if it is missing, replies null and gives None.
+fn inspect<T>(ctx: &mut DataContext, args: &Args, look: impl FnOnce(&Entry) -> T) -> Option<T> {
+    let found = ctx.keyspace.inspect(&args[2]).map(|entry| look(&entry));
+    if found.is_none() {
+        ctx.reply.null();
+    }
+    found
+}
+
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help(
+        "object",
+        &[
+            "ENCODING <key>",
+            "    Return the kind of internal representation used in order to store the value",
+            "    associated with a <key>.",
+            "FREQ <key>",
+            "    Return the access frequency index of the <key>. The returned integer is",
+            "    proportional to the logarithm of the recent access frequency of the key.",
+            "IDLETIME <key>",
+            "    Return the idle time of the <key>, that is the approximated number of",
+            "    seconds elapsed since the last access to the key.",
+            "REFCOUNT <key>",
+            "    Return the number of references of the value associated with the specified",
+            "    <key>.",
+        ],
+    );
+    Ok(())
+}
