@@ -229,10 +229,17 @@ pub const BITFIELD: Command = Command {
     categories: category::BITMAP,
     keys: &[KeySpec::one(1, RW | ACCESS | UPDATE | VARIABLE_FLAGS)
         .notes("This command allows both access and modification of the key")],
+    key_finder: Some(bitfield_keys),
     args: "key:key#0 operation(get-block{encoding offset:int}=GET | write{overflow-block(wrap=WRAP | sat=SAT | fail=FAIL)=OVERFLOW? write-operation(set-block{encoding offset:int value:int}=SET | incrby-block{encoding offset:int increment:int}=INCRBY)})?+",
     handler: Handler::Data(bitfield),
     ..Command::DEFAULT
 };
+
+fn bitfield_keys(args: &Args) -> Option<Vec<FoundKey>> {
+    let writes = (2..args.len()).any(|at| args.is(at, "set") || args.is(at, "incrby"));
+    let flags = if writes { RW | ACCESS | UPDATE } else { RO | ACCESS };
+    Some(vec![FoundKey { index: 1, flags }])
+}
 
 fn bitfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let operations = parse_fields(args, ctx.config)?;
