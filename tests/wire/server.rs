@@ -338,6 +338,36 @@ fn debug() {
 }
 
 #[test]
+fn debug_digest() {
+    let (_server, mut client) = server_and_client();
+    let none = "0".repeat(40);
+    client.check(&format!(
+        "DEBUG DIGEST => +{none}
+         DEBUG DIGEST-VALUE nosuch => *1 +{none}
+         DEBUG DIGEST-VALUE => *0
+         SET n 10
+         HSET h a 1 b 2
+         SET other x PX 100000"
+    ));
+    let before = client.ask("DEBUG DIGEST");
+    let hash = client.ask("DEBUG DIGEST-VALUE h");
+    // The same data by other ways, in other encodings.
+    client.check(
+        "FLUSHALL
+         CONFIG SET hash-max-listpack-entries 0 => +OK
+         HSET h b 2
+         HSET h a 1
+         SET other x PX 200000
+         SET n 1
+         APPEND n 0",
+    );
+    assert_eq!(client.ask("DEBUG DIGEST"), before);
+    assert_eq!(client.ask("DEBUG DIGEST-VALUE h"), hash);
+    client.check("PERSIST other => :1");
+    assert_ne!(client.ask("DEBUG DIGEST"), before);
+}
+
+#[test]
 fn debug_crashes() {
     let (mut server, mut client) = server_and_client();
     client.until_closed(b"DEBUG SEGFAULT\r\n");
