@@ -51,7 +51,8 @@ const IMMEDIATE_BUCKETS: usize = 1024;
 /// room for 3.4 insertions an old bucket, so this finishes long before the next resize.
 const STEP_BUCKETS: usize = 2;
 /// The freed prefix of the old array goes back to the system in steps of this size.
-const RELEASE_BYTES: usize = 1 << 20;
+const RELEASE_BYTES: usize = 1 << 18;
+const PAGE: usize = 4096;
 
 #[repr(C, align(64))]
 struct Bucket {
@@ -188,7 +189,9 @@ impl Array {
     }
 
     fn layout(len: usize) -> Layout {
-        Layout::array::<Bucket>(len).expect("a table smaller than the address space")
+        let layout = Layout::array::<Bucket>(len).expect("a table smaller than the address space");
+        // So that whole pages of a large array can be given back.
+        if layout.size() >= RELEASE_BYTES { layout.align_to(PAGE).expect("a power of two") } else { layout }
     }
 
     #[inline]
@@ -217,21 +220,14 @@ impl Array {
 
     /// Gives the memory of the buckets before `index`, all of them empty, back to the system.
     fn release_before(&mut self, index: usize) {
-        let per_step = RELEASE_BYTES / size_of::<Bucket>();
-        if index - self.released < per_step {
+        let bytes = (index - self.released) * size_of::<Bucket>() / PAGE * PAGE;
+        if bytes < RELEASE_BYTES {
             return;
         }
-        let page = 4096 / size_of::<Bucket>();
-        let (from, to) = (self.released.next_multiple_of(page), index / page * page);
-        if from < to {
-            let start = self.bucket(from) as *const Bucket as *mut libc::c_void;
-            if start.addr() % 4096 == 0 {
-                // SAFETY: whole pages of our own array; they read as zero, that is empty, afterwards
-                // (or keep their content, all of it empty buckets, where the call fails).
-                unsafe { libc::madvise(start, (to - from) * size_of::<Bucket>(), libc::MADV_DONTNEED) };
-            }
-        }
-        self.released = index;
+        // SAFETY: whole pages of our own array, which is page-aligned since it is this large. They read
+        // as zero, that is empty, from then on (or as before, which is empty too, if the call fails).
+        unsafe { libc::madvise(self.buckets.as_ptr().add(self.released).cast(), bytes, libc::MADV_DONTNEED) };
+        self.released += bytes / size_of::<Bucket>();
     }
 }
 

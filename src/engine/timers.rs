@@ -3,11 +3,13 @@
 use super::call::{drain_effects, free_garbage};
 use crate::config::AppendFsync;
 use crate::keyspace::ExpiryMode;
-use crate::server::allocator::used_memory;
+use crate::server::allocator::{self, used_memory};
 use crate::server::{ClientId, Server, Timer};
 
 /// `everysec`.
 const SYNC_INTERVAL_MS: u64 = 1000;
+/// Old buckets that a cron moves while a rehash is under way: about a millisecond of work.
+const REHASH_BUCKETS: usize = 2000;
 /// Due keys deleted in one go; between two goes clients are served.
 const EXPIRE_KEYS: usize = 200;
 
@@ -35,8 +37,9 @@ fn cron(server: &mut Server) {
     server.stats.rates.sample(totals, server.clock.now_ms);
     server.stats.memory_peak = server.stats.memory_peak.max(used_memory());
     if server.config.activerehashing {
-        server.keyspace.step_rehash(100);
+        server.keyspace.step_rehash(REHASH_BUCKETS);
     }
+    allocator::decay();
     server.stats.cron_nanos += server.clock.nanos_between(began, server.clock.stamp());
 }
 

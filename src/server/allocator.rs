@@ -152,6 +152,13 @@ pub fn report() -> Vec<u8> {
     report
 }
 
+/// Lets jemalloc give back memory that has been free for a while; without allocations it does not
+/// notice by itself that time passes.
+pub fn decay() {
+    // SAFETY: the control takes no value.
+    unsafe { jemalloc::mallctl(c"arena.0.decay".as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
+}
+
 /// Gives memory that is not in use back to the system (MEMORY PURGE).
 pub fn purge() {
     // MALLCTL_ARENAS_ALL is 4096.
@@ -164,7 +171,7 @@ pub fn purge() {
 #[allow(non_upper_case_globals)]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 pub static malloc_conf: Option<&'static libc::c_char> = {
-    const CONF: &std::ffi::CStr = c"narenas:1,dirty_decay_ms:5000,muzzy_decay_ms:0";
+    const CONF: &std::ffi::CStr = c"narenas:1,dirty_decay_ms:500,muzzy_decay_ms:0";
     // SAFETY: a static C string.
     Some(unsafe { &*CONF.as_ptr() })
 };
