@@ -61,13 +61,7 @@ fn write_to_file(config: &Config, extent: Extent) -> io::Result<()> {
 /// The new text of a file that held `old`, which gives the values `in_file`; none if it can't be
 /// loaded any more, and then whatever it says of a directive is replaced.
 fn render(old: &[u8], in_file: Option<&Config>, config: &Config, extent: Extent) -> Vec<u8> {
-    let old = old.strip_suffix(b"\n").unwrap_or(old);
-    let mut lines: Vec<&[u8]> = if old.is_empty() { Vec::new() } else { old.split(|&byte| byte == b'\n').collect() };
-    // Trailing blank lines would pile up above the marker, one for each rewrite.
-    while lines.last().is_some_and(|line| line.trim_ascii().is_empty()) {
-        lines.pop();
-    }
-
+    let lines: Vec<&[u8]> = old.split(|&byte| byte == b'\n').collect();
     let mut places: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
     for (index, line) in lines.iter().enumerate() {
         if let Some(subject) = Subject::of_line(line) {
@@ -94,8 +88,13 @@ fn render(old: &[u8], in_file: Option<&Config>, config: &Config, extent: Extent)
         appended.extend(wanted);
     }
 
+    let mut new_lines: Vec<Vec<u8>> = new_lines.into_iter().flatten().collect();
+    // Trailing blank lines would pile up above the marker, one for each rewrite.
+    while new_lines.last().is_some_and(|line| line.trim_ascii().is_empty()) {
+        new_lines.pop();
+    }
     let mut text: Vec<u8> = Vec::with_capacity(old.len());
-    for line in new_lines.iter().flatten() {
+    for line in new_lines {
         text.extend(line);
         text.push(b'\n');
     }
@@ -228,6 +227,13 @@ mod tests {
         for subject in Subject::all() {
             assert!(subject.same(left, right), "{}", subject.name());
         }
+    }
+
+    #[test]
+    fn a_blank_line_above_one_that_goes_does_not_stay_at_the_end() {
+        let old = b"save 900 1\n\nsave 300 10\n";
+        let config = Config::from_text(b"save 60 5").unwrap();
+        assert_eq!(render(old, Some(&Config::from_text(old).unwrap()), &config, Extent::Changed), b"save 60 5\n");
     }
 
     proptest! {
