@@ -7,6 +7,7 @@ use rondo::net::event_loop::EventLoop;
 use rondo::server::command_table::CommandTable;
 use rondo::server::{logging, system};
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 const USAGE: &str = "Usage: rondo [FILE] [OPTIONS] [-]
@@ -100,6 +101,13 @@ fn serve(mut config: Config) -> Result<(), String> {
         && let Err(error) = std::fs::write(pidfile, format!("{pid}\n"))
     {
         log::warn!("Failed to write PID file: {error}");
+    }
+    if config.always_show_logo || (config.logfile.is_none() && std::io::stdout().is_terminal()) {
+        // Tools look for the line with the process id.
+        let port = config.port;
+        log::info!("( o ) Rondo {version}, as Redis {redis}\n\n  Port: {port}\n  PID: {pid}\n");
+    } else {
+        log::info!("Running mode=standalone, port={}.", config.port);
     }
     let append_only = config.appendonly;
     let commands = CommandTable::new(FAMILIES, &config.renamed_commands);

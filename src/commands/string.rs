@@ -63,10 +63,17 @@ pub const SET: Command = Command {
     categories: category::STRING,
     keys: &[KeySpec::one(1, RW | ACCESS | UPDATE | VARIABLE_FLAGS)
         .notes("RW and ACCESS due to the optional `GET` argument")],
+    key_finder: Some(set_keys),
     args: "key:key#0 value condition(nx=NX | xx=XX)?^2.6.12 get=GET?^6.2.0 expiration(seconds:int=EX^2.6.12 | milliseconds:int=PX^2.6.12 | unix-time-seconds:unix-time=EXAT^6.2.0 | unix-time-milliseconds:unix-time=PXAT^6.2.0 | keepttl=KEEPTTL^6.0.0)?",
     handler: Handler::Data(set),
     ..Command::DEFAULT
 };
+
+fn set_keys(args: &Args) -> Option<Vec<FoundKey>> {
+    let reads = (3..args.len()).any(|at| args.is(at, "get"));
+    let flags = if reads { RW | ACCESS | UPDATE } else { OW | UPDATE };
+    Some(vec![FoundKey { index: 1, flags }])
+}
 
 fn set(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let key = &args[1];
@@ -354,7 +361,6 @@ fn getex(ctx: &mut DataContext, args: &Args) -> CommandResult {
     };
     let before = entry.expire_at();
     reply.string(Some(entry.string().ok_or(CommandError::WRONG_TYPE)?));
-    drop(entry);
     // COMPAT: a bad time is an error only where there is a key.
     let expiry = options.expiry.resolve(keyspace.now_ms, "getex")?;
     let db = keyspace.selected();

@@ -7,17 +7,20 @@
 //!
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
 //! * `db`      one database: the table and the index of due times
+//! * `digest`  what tests compare data by
 //! * `expire`  deleting keys whose time has come
 //! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
 mod db;
+mod digest;
 mod effects;
 mod entry;
 mod expire;
 mod string;
 
 pub use db::Db;
+pub use digest::Digest;
 pub use effects::{Commands, Effects, Event, EventClass, Propagate};
 pub use entry::{CollectionMut, CollectionRef, Entry};
 pub use expire::ExpiryMode;

@@ -87,7 +87,9 @@ fn listen_tcp(config: &Config) -> io::Result<Vec<Listener>> {
                     Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT)
                 );
                 if !(optional && missing) {
-                    return Err(error);
+                    // In the words that tools look for, to try another port.
+                    let reason = format!("Failed listening on port {} (tcp), aborting.", config.port);
+                    return Err(io::Error::new(error.kind(), reason));
                 }
             }
         }

@@ -28,9 +28,12 @@ impl Server {
         Server::start_in(dir, arguments)
     }
 
-    /// Starts a server in an existing folder.
+    /// Starts a server in an existing folder. The first argument may be a configuration file.
     pub fn start_in(dir: PathBuf, arguments: &[&str]) -> Server {
+        let is_file = arguments.first().is_some_and(|argument| !argument.starts_with('-'));
+        let (file, arguments) = arguments.split_at(is_file as usize);
         let child = Command::new(env!("CARGO_BIN_EXE_rondo"))
+            .args(file)
             .args(["--port", "0", "--unixsocket", "sock", "--logfile", "log", "--enable-debug-command", "yes", "--dir"])
             .arg(&dir)
             .args(arguments)
@@ -62,6 +65,16 @@ impl Server {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.dir.join("log")).unwrap_or_default()
+    }
+
+    /// Waits until it has ended.
+    pub fn wait(&mut self) -> std::process::ExitStatus {
+        let mut status = None;
+        wait_until("the server ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
     }
 
     /// Kills it at once and gives its folder.

@@ -2,7 +2,8 @@
 
 use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
-use crate::keyspace::NewExpiry;
+use crate::engine::load;
+use crate::keyspace::{Digest, NewExpiry};
 use crate::server::system;
 use crate::types::string::NewString;
 use std::fmt::Write;
@@ -36,9 +37,12 @@ const fn sub(
 
 const SUBCOMMANDS: &[Subcommand] = &[
     sub("config-rewrite-force-all", 0..=0, config_rewrite_force_all),
+    sub("digest", 0..=0, digest),
+    sub("digest-value", 0..=usize::MAX, digest_value),
     sub("error", 1..=1, error),
     sub("help", 0..=0, help),
     sub("htstats", 1..=1, htstats),
+    sub("loadaof", 0..=0, load_append_only_file),
     sub("log", 1..=1, log),
     sub("object", 1..=1, object),
     sub("panic", 0..=0, |_, _, _| panic!("DEBUG PANIC")),
@@ -70,10 +74,16 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
         &[
             "CONFIG-REWRITE-FORCE-ALL",
             "    As CONFIG REWRITE, but write every directive.",
+            "DIGEST",
+            "    Give a digest of all data.",
+            "DIGEST-VALUE [<key> ...]",
+            "    Give a digest of each key's value.",
             "ERROR <text>",
             "    Reply with this error.",
             "HTSTATS <db>",
             "    Describe the table of a database.",
+            "LOADAOF",
+            "    Forget the data set and load it from the append-only file.",
             "LOG <text>",
             "    Write a line to the log.",
             "OBJECT <key>",
@@ -112,6 +122,22 @@ fn config_rewrite_force_all(server: &mut Server, id: ClientId, _: &Args) -> Comm
     config::rewrite_all(&server.config)
         .map_err(|error| CommandError::err(format_args!("CONFIG-REWRITE-FORCE-ALL failed: {}", os_reason(&error))))?;
     ok(server, id)
+}
+
+fn digest(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    let digest = server.keyspace.digest();
+    server.reply(id).simple(&digest.to_string());
+    Ok(())
+}
+
+fn digest_value(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let keys = args.from(2);
+    let digests: Vec<Digest> =
+        keys.iter().map(|key| server.keyspace.peek(key).map(|entry| entry.digest()).unwrap_or_default()).collect();
+    let mut reply = server.reply(id);
+    reply.array(digests.len());
+    digests.iter().for_each(|digest| reply.simple(&digest.to_string()));
+    Ok(())
 }
 
 fn error(_: &mut Server, _: ClientId, args: &Args) -> CommandResult {
@@ -252,4 +278,13 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     ok(server, id)
+}
+
+fn load_append_only_file(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    if server.aof.is_none() {
+        return Err(CommandError::new("ERR the append-only file is off"));
+    }
+    load::reload(server).map_err(|error| CommandError::err(error.0))?;
+    server.reply(id).ok();
+    Ok(())
 }

@@ -1,0 +1,67 @@
+//! A digest of keys and values, for tests: equal data gives equal digests, whatever its encoding
+//! and the order in which it came about.
+
+use super::{Entry, Keyspace};
+use crate::types::Type;
+use crate::types::hash::Hash;
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// The first 20 bytes of a SHA-256. That of nothing is all zeros.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Digest([u8; 20]);
+
+impl Digest {
+    /// Of these parts, in this order.
+    fn of(parts: &[&[u8]]) -> Digest {
+        let mut sha = Sha256::new();
+        for part in parts {
+            sha.update(part.len().to_le_bytes());
+            sha.update(part);
+        }
+        Digest(*sha.finalize().first_chunk().expect("a SHA-256 has 32 bytes"))
+    }
+
+    /// Adds a member of something without order, where no member is twice.
+    fn add(&mut self, member: Digest) {
+        self.0.iter_mut().zip(member.0).for_each(|(byte, other)| *byte ^= other);
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Entry {
+    /// Of the value, and of whether it expires; when it does is not data.
+    pub fn digest(&self) -> Digest {
+        let value = match self.type_() {
+            Type::String => {
+                let string = self.string().expect("a string");
+                Digest::of(&[string.bytes(&mut itoa::Buffer::new())])
+            }
+            Type::Hash => {
+                let mut pairs = Digest::default();
+                let hash = self.collection::<Hash>().expect("a hash");
+                hash.for_each(|field, value| pairs.add(Digest::of(&[field, value])));
+                pairs
+            }
+        };
+        Digest::of(&[self.type_().name().as_bytes(), &[self.expire_at().is_some() as u8], &value.0])
+    }
+}
+
+impl Keyspace {
+    /// Of all databases.
+    pub fn digest(&self) -> Digest {
+        let mut all = Digest::default();
+        for (number, db) in self.dbs().iter().enumerate() {
+            for entry in db.table().iter() {
+                all.add(Digest::of(&[&number.to_le_bytes(), entry.key(), &entry.digest().0]));
+            }
+        }
+        all
+    }
+}
