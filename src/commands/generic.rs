@@ -198,9 +198,8 @@ fn copy(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let keyspace = &mut *ctx.keyspace;
     let copied = keyspace.read(from).is_some() && (replace || !keyspace.in_db(db, |keyspace| keyspace.exists(to)));
     if copied {
-        let source = keyspace.peek(from).expect("just found");
-        let copy = source.duplicate(to, source.expire_at());
-        drop(source);
+        let source = keyspace.peek(from);
+        let copy = source.map(|source| source.duplicate(to, source.expire_at())).expect("just found");
         keyspace.in_db(db, |keyspace| {
             keyspace.put(copy);
             keyspace.changed(EventClass::GENERIC, "copy_to", to);
