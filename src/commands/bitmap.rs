@@ -244,7 +244,7 @@ fn bitfield_keys(args: &Args) -> Option<Vec<FoundKey>> {
 fn bitfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let operations = parse_fields(args, ctx.config)?;
     let key = &args[1];
-    let writes = operations.iter().filter(|op| op.kind != FieldOperationKind::Get);
+    let writes = operations.iter().filter(|op| op.action != Action::Get);
     let Some(len) = writes.map(|op| (op.offset + op.field.width as usize).div_ceil(8)).max() else {
         return get_fields(ctx, key, &operations);
     };
@@ -255,24 +255,24 @@ fn bitfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
         let grown = string.get().len() < len;
         let bytes = string.bytes_mut(len);
         reply.array(operations.len());
-        for &FieldOperation { kind, field, offset, overflow } in &operations {
+        for &FieldOperation { action, field, offset, overflow } in &operations {
             let before = field.get(bytes, offset);
-            let after = match kind {
-                FieldOperationKind::Get => Some(before),
+            let after = match action {
+                Action::Get => Some(before),
                 // COMPAT: what is too negative for an unsigned field counts as a large number.
-                FieldOperationKind::Set(value) if !field.signed => field.fit(value as u64 as i128, overflow),
-                FieldOperationKind::Set(value) => field.fit(value as i128, overflow),
-                FieldOperationKind::Increment(by) => field.fit(before as i128 + by as i128, overflow),
+                Action::Set(value) if !field.signed => field.fit(value as u64 as i128, overflow),
+                Action::Set(value) => field.fit(value as i128, overflow),
+                Action::Increment(by) => field.fit(before as i128 + by as i128, overflow),
             };
             let Some(after) = after else {
                 reply.null();
                 continue;
             };
-            if kind != FieldOperationKind::Get {
+            if action != Action::Get {
                 field.set(bytes, offset, after);
                 changes += (grown || before != after) as u64;
             }
-            reply.integer(if matches!(kind, FieldOperationKind::Increment(_)) { after } else { before });
+            reply.integer(if matches!(action, Action::Increment(_)) { after } else { before });
         }
     }
     if changes > 0 {
@@ -282,8 +282,9 @@ fn bitfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
     Ok(())
 }
 
+/// What an operation of BITFIELD does.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum FieldOperationKind {
+enum Action {
     Get,
     Set(i64),
     Increment(i64),
@@ -291,7 +292,7 @@ enum FieldOperationKind {
 
 /// One operation of BITFIELD.
 struct FieldOperation {
-    kind: FieldOperationKind,
+    action: Action,
     field: FieldType,
     /// In bits.
     offset: usize,
@@ -326,12 +327,12 @@ fn parse_fields(args: &Args, config: &Config) -> Result<FieldOperations, Command
         }
         let field = parse_field_type(args.get(index + 1))?;
         let offset = bit_offset(args, index + 2, config, Some(field.width))?;
-        let kind = match operands {
-            2 => FieldOperationKind::Get,
-            _ if args.is(index, "SET") => FieldOperationKind::Set(args.int(index + 3)?),
-            _ => FieldOperationKind::Increment(args.int(index + 3)?),
+        let action = match operands {
+            2 => Action::Get,
+            _ if args.is(index, "SET") => Action::Set(args.int(index + 3)?),
+            _ => Action::Increment(args.int(index + 3)?),
         };
-        operations.push(FieldOperation { kind, field, offset, overflow });
+        operations.push(FieldOperation { action, field, offset, overflow });
         index += 1 + operands;
     }
     Ok(operations)
@@ -379,7 +380,7 @@ pub const BITFIELD_RO: Command = Command {
 
 fn bitfield_ro(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let operations = parse_fields(args, ctx.config)?;
-    if operations.iter().any(|op| op.kind != FieldOperationKind::Get) {
+    if operations.iter().any(|op| op.action != Action::Get) {
         return Err(CommandError::new("ERR BITFIELD_RO only supports the GET subcommand"));
     }
     get_fields(ctx, &args[1], &operations)

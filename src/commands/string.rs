@@ -361,7 +361,6 @@ fn getex(ctx: &mut DataContext, args: &Args) -> CommandResult {
     };
     let before = entry.expire_at();
     reply.string(Some(entry.string().ok_or(CommandError::WRONG_TYPE)?));
-    drop(entry);
     // COMPAT: a bad time is an error only where there is a key.
     let expiry = options.expiry.resolve(keyspace.now_ms, "getex")?;
     let db = keyspace.selected();

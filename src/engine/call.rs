@@ -112,7 +112,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
         && let Some(aof) = server.aof.as_mut().filter(|_| !server.loading)
     {
         // What one command did is repeated as a whole or not at all.
-        let transaction = count > 1;
+        let transaction = count > 1 && !effects.deleted_apart;
         if transaction {
             aof.append_marker(b"MULTI");
         }
@@ -131,6 +131,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
         }
     }
     effects.deleted.clear();
+    effects.deleted_apart = false;
     effects.rewritten.clear();
     effects.events.clear();
 }

@@ -37,6 +37,15 @@ pub fn load_append_only_file(server: &mut Server) -> Result<(), LoadError> {
     Ok(())
 }
 
+/// DEBUG LOADAOF: forgets the data set and loads it from the file.
+pub fn reload(server: &mut Server) -> Result<(), LoadError> {
+    if let Some(mut aof) = server.aof.take() {
+        aof.finish().map_err(|error| LoadError(format!("Error writing the append only file: {error}")))?;
+    }
+    server.keyspace.flush(None, false);
+    load_append_only_file(server)
+}
+
 fn load_parts(server: &mut Server, paths: &Paths, manifest: &Manifest) -> Result<(), LoadError> {
     let started = server.clock.stamp();
     server.loading = true;

@@ -95,6 +95,9 @@ pub struct Effects {
     pub propagate: Propagate,
     /// Deletions of keys found expired or evicted; they go before the command itself.
     pub deleted: Commands,
+    /// The deletions were met on a walk over arbitrary keys or are the work of time: each stands for
+    /// itself, while those met by any other command belong to what that does.
+    pub deleted_apart: bool,
     /// What to propagate with [`Propagate::Instead`].
     pub rewritten: Commands,
     pub events: Vec<Event>,

@@ -55,6 +55,7 @@ impl Keyspace {
             }
         }
         self.selected = selected;
+        self.set_deleted_apart();
     }
 
     /// When [`Self::expire_due`] has work again, in milliseconds of the Unix epoch.

@@ -460,6 +460,7 @@ impl Keyspace {
         for key in expired {
             self.exists(&key);
         }
+        self.set_deleted_apart();
         cursor
     }
 
@@ -471,14 +472,24 @@ impl Keyspace {
     /// A random live key of the selected database.
     pub fn random_key(&mut self) -> Option<Vec<u8>> {
         // Where all keys are expired but may not be deleted, give up after a while.
-        for _ in 0..100 {
+        const TRIES: usize = 100;
+        let mut found = None;
+        for _ in 0..TRIES {
             let rng = &mut self.rng;
-            let key = self.dbs[self.selected].table.random(|| rng.u64(..))?.key().to_vec();
+            let Some(entry) = self.dbs[self.selected].table.random(|| rng.u64(..)) else { break };
+            let key = entry.key().to_vec();
             if self.exists(&key) {
-                return Some(key);
+                found = Some(key);
+                break;
             }
         }
-        None
+        self.set_deleted_apart();
+        found
+    }
+
+    /// Deletions so far stand alone: see [`Effects::deleted_apart`].
+    fn set_deleted_apart(&mut self) {
+        self.effects.deleted_apart = !self.effects.deleted.is_empty();
     }
 
     /// Moves a little of any rehash under way; true if there is more to do.

@@ -101,13 +101,37 @@ fn propagated_with_absolute_times() {
          FLUSHDB => +OK
          FLUSHALL async => +OK",
     );
-    let files = files_below(&server.dir);
-    let log = files.iter().find(|path| path.to_string_lossy().ends_with(".incr.aof")).unwrap();
-    let log = String::from_utf8(std::fs::read(log).unwrap()).unwrap();
-    let words: Vec<&str> = log.split("\r\n").filter(|line| !line.starts_with(['*', '$'])).collect();
-    let text = words.join(" ");
+    let text = appended(&server);
     assert!(text.starts_with("SELECT 0 SET k v PEXPIREAT k 1"), "{text}");
     assert_eq!(text.matches("PEXPIREAT").count(), 3);
     assert_eq!(text.matches(" LT ").count(), 1);
     assert!(text.ends_with("PEXPIREAT k 9000000000000 PERSIST k DEL k HSET h f 0.1 FLUSHDB FLUSHALL async "), "{text}");
+}
+
+/// The words of the append-only file, without lengths.
+fn appended(server: &Server) -> String {
+    let files = files_below(&server.dir);
+    let log = files.iter().find(|path| path.to_string_lossy().ends_with(".incr.aof")).unwrap();
+    let log = String::from_utf8(std::fs::read(log).unwrap()).unwrap();
+    let words: Vec<&str> = log.split("\r\n").filter(|line| !line.starts_with(['*', '$'])).collect();
+    words.join(" ")
+}
+
+/// Keys that a walk finds expired have nothing to do with each other; those that another command
+/// does belong to it.
+#[test]
+fn deletions_on_a_walk_stand_alone() {
+    let server = Server::start(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let mut client = server.connect();
+    client.check("DEBUG SET-ACTIVE-EXPIRE 0 => +OK");
+    for (command, wrapped) in [("SCAN 0", false), ("RANDOMKEY", false), ("MGET a b", true)] {
+        client.check("PSETEX a 1 v\n PSETEX b 1 v");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        let before = appended(&server).len();
+        client.ask(command);
+        // The reply comes after the file was written.
+        let text = appended(&server)[before..].to_string();
+        assert!(text.contains("DEL a") && text.contains("DEL b"), "{command}: {text}");
+        assert_eq!(text.contains("MULTI"), wrapped, "{command}: {text}");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
+use crate::engine::load;
 use crate::keyspace::{Digest, NewExpiry};
 use crate::server::system;
 use crate::types::string::NewString;
@@ -41,6 +42,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("error", 1..=1, error),
     sub("help", 0..=0, help),
     sub("htstats", 1..=1, htstats),
+    sub("loadaof", 0..=0, load_append_only_file),
     sub("log", 1..=1, log),
     sub("object", 1..=1, object),
     sub("panic", 0..=0, |_, _, _| panic!("DEBUG PANIC")),
@@ -80,6 +82,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "    Reply with this error.",
             "HTSTATS <db>",
             "    Describe the table of a database.",
+            "LOADAOF",
+            "    Forget the data set and load it from the append-only file.",
             "LOG <text>",
             "    Write a line to the log.",
             "OBJECT <key>",
@@ -274,4 +278,13 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     ok(server, id)
+}
+
+fn load_append_only_file(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    if server.aof.is_none() {
+        return Err(CommandError::new("ERR the append-only file is off"));
+    }
+    load::reload(server).map_err(|error| CommandError::err(error.0))?;
+    server.reply(id).ok();
+    Ok(())
 }
