@@ -62,11 +62,7 @@ fn write_to_file(config: &Config, extent: Extent) -> io::Result<()> {
 /// loaded any more, and then whatever it says of a directive is replaced.
 fn render(old: &[u8], in_file: Option<&Config>, config: &Config, extent: Extent) -> Vec<u8> {
     let old = old.strip_suffix(b"\n").unwrap_or(old);
-    let mut lines: Vec<&[u8]> = if old.is_empty() { Vec::new() } else { old.split(|&byte| byte == b'\n').collect() };
-    // Trailing blank lines would pile up above the marker, one for each rewrite.
-    while lines.last().is_some_and(|line| line.trim_ascii().is_empty()) {
-        lines.pop();
-    }
+    let lines: Vec<&[u8]> = if old.is_empty() { Vec::new() } else { old.split(|&byte| byte == b'\n').collect() };
 
     let mut places: BTreeMap<&'static str, Vec<usize>> = BTreeMap::new();
     for (index, line) in lines.iter().enumerate() {
@@ -94,8 +90,13 @@ fn render(old: &[u8], in_file: Option<&Config>, config: &Config, extent: Extent)
         appended.extend(wanted);
     }
 
+    let mut kept: Vec<Vec<u8>> = new_lines.into_iter().flatten().collect();
+    // Trailing blank lines would pile up above the marker, one for each rewrite.
+    while kept.last().is_some_and(|line| line.trim_ascii().is_empty()) {
+        kept.pop();
+    }
     let mut text: Vec<u8> = Vec::with_capacity(old.len());
-    for line in new_lines.iter().flatten() {
+    for line in &kept {
         text.extend(line);
         text.push(b'\n');
     }
