@@ -95,6 +95,12 @@ fn finish(server: &mut Server, db: usize, found: Found, args: &Args) {
     if server.keyspace.effects.are_any() {
         drain_effects(server, db, Some(args));
     }
+    free_garbage(server);
+}
+
+/// Hands values that take long to free to the helper thread.
+#[inline]
+pub fn free_garbage(server: &mut Server) {
     if !server.keyspace.lazy_free.is_empty() {
         server.background.free(std::mem::take(&mut server.keyspace.lazy_free));
     }

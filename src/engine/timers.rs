@@ -1,6 +1,6 @@
 //! What happens when a timer is due, or a helper thread has answered.
 
-use super::call::drain_effects;
+use super::call::{drain_effects, free_garbage};
 use crate::config::AppendFsync;
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::used_memory;
@@ -73,10 +73,14 @@ pub fn schedule_expiry(server: &mut Server) {
 
 fn expire(server: &mut Server) {
     server.keyspace.expiry_mode = server.expiry_mode();
+    if !server.active_expire {
+        return;
+    }
     for db in 0..server.keyspace.databases() {
         server.keyspace.expire_due(db, EXPIRE_KEYS);
         drain_effects(server, db, None);
     }
+    free_garbage(server);
 }
 
 /// A helper thread has answered.

@@ -47,6 +47,7 @@ impl Keyspace {
             return;
         }
         let selected = std::mem::replace(&mut self.selected, db);
+        self.effects.deleted_apart = true;
         for _ in 0..count {
             // Due means before now, as for lookups: a key lives through its last millisecond.
             let Some(item) = self.dbs[db].pop_due(self.now_ms - 1, count) else { break };
