@@ -105,19 +105,13 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     if server.loading && !command.has(flag::LOADING) {
         return Err(CommandError::LOADING);
     }
+    // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     if let Some((pause, _)) = server.pause
         && (pause == Pause::All || command.has(flag::WRITE))
-        && command.name != "client"
-        && !is_client_subcommand(server, found)
     {
         return Ok(Outcome::Held);
     }
     Ok(Outcome::Done)
-}
-
-/// CLIENT UNPAUSE and its like must get through a pause.
-fn is_client_subcommand(server: &Server, found: Found) -> bool {
-    server.commands.full_name(found.index).starts_with("client|")
 }
 
 fn debug_allowed(server: &Server, id: ClientId) -> Result<(), CommandError> {

@@ -23,7 +23,7 @@ pub struct Command {
     pub categories: u32,
     pub keys: &'static [KeySpec],
     /// Finds the keys where `keys` cannot tell them all, or what happens to them.
-    pub key_finder: Option<fn(&Args) -> Option<Vec<FoundKey>>>,
+    pub key_finder: Option<KeyFinder>,
     pub tips: &'static [&'static str],
     /// The arguments, in the notation of `commands/server/docs.rs`.
     pub args: &'static str,
@@ -34,6 +34,9 @@ pub struct Command {
     pub subcommands: &'static [Command],
     pub handler: Handler,
 }
+
+/// Gives the keys among the arguments; None if these do not fit the command.
+pub type KeyFinder = fn(&Args) -> Option<Vec<FoundKey>>;
 
 /// How a command runs.
 pub enum Handler {
@@ -122,14 +125,14 @@ impl Command {
     /// The first key, the last (negative: counted from the end) and the step between them, as far as
     /// these three tell: COMMAND INFO shows them for old clients.
     pub fn key_range(&self) -> (i32, i32, i32) {
-        let ranges = self.keys.iter().filter_map(|spec| match (spec.begin, spec.find) {
+        let mut ranges = self.keys.iter().filter_map(|spec| match (spec.begin, spec.find) {
             (Begin::Index(first), Find::Range { last, step, .. }) => {
                 Some((first, if last >= 0 { first + last } else { last }, step))
             }
             _ => None,
         });
         if let [_] = self.keys {
-            return ranges.last().unwrap_or((0, 0, 0));
+            return ranges.next().unwrap_or((0, 0, 0));
         }
         // Of several, those count that follow each other without a gap.
         let mut range: Option<(i32, i32, i32)> = None;

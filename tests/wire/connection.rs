@@ -243,8 +243,8 @@ fn a_pause_of_all_ends_by_itself() {
     let started = Instant::now();
     // The longer time and the stricter kind hold.
     client.check(
-        "CLIENT PAUSE 300 => +OK
-         CLIENT PAUSE 10 WRITE => +OK",
+        "CLIENT PAUSE 300 WRITE => +OK
+         CLIENT PAUSE 10 ALL => +OK",
     );
     other.check("PING => +PONG");
     // The loop counts in whole milliseconds.

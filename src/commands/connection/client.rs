@@ -303,7 +303,6 @@ fn pause(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     const NOT_INTEGER: CommandError = CommandError::new("ERR timeout is not an integer or out of range");
     let timeout_ms = args.int(2).map_err(|_| NOT_INTEGER)?;
     let timeout_ms = u64::try_from(timeout_ms).map_err(|_| CommandError::new("ERR timeout is negative"))?;
-    let until_ms = server.clock.now_ms.saturating_add(timeout_ms);
     if server.clock.unix_ms().checked_add_unsigned(timeout_ms).is_none() {
         return Err(CommandError::new("ERR timeout is out of range"));
     }
@@ -314,7 +313,7 @@ fn pause(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         4 => return Err(CommandError::new("ERR CLIENT PAUSE mode must be WRITE or ALL")),
         _ => return Err(CommandError::SYNTAX),
     };
-    server.set_pause(pause, until_ms);
+    server.set_pause(pause, server.clock.now_ms + timeout_ms);
     server.reply(id).ok();
     Ok(())
 }

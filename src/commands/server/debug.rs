@@ -206,6 +206,8 @@ fn populate(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     ok(server, id)
 }
 
+// What Redis replies for a double looks like pi, and is not.
+#[allow(clippy::approx_constant)]
 fn protocol(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     const UNKNOWN: CommandError = CommandError::new(
         "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
