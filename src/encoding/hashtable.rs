@@ -777,12 +777,12 @@ mod tests {
 
     /// A key in a box: the smallest element there is.
     #[derive(Debug, PartialEq)]
-    struct Word(Box<Vec<u8>>);
+    struct Word(Box<[u8; 4]>);
 
     // SAFETY: a boxed pointer has 48 bits and turns back into its box.
     unsafe impl Element for Word {
         fn key(&self) -> &[u8] {
-            &self.0
+            &*self.0
         }
         fn into_raw(self) -> NonNull<u8> {
             NonNull::from(Box::leak(self.0)).cast()
@@ -794,11 +794,11 @@ mod tests {
     }
 
     fn word(n: u32) -> Word {
-        Word(Box::new(n.to_le_bytes().to_vec()))
+        Word(Box::new(n.to_le_bytes()))
     }
 
     fn number(word: &Word) -> u32 {
-        u32::from_le_bytes(word.0[..].try_into().unwrap())
+        u32::from_le_bytes(*word.0)
     }
 
     fn keys(table: &HashTable<Word>) -> BTreeSet<u32> {

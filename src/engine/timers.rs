@@ -39,6 +39,7 @@ fn cron(server: &mut Server) {
     if server.config.activerehashing {
         server.keyspace.step_rehash(REHASH_BUCKETS);
     }
+    server.check_output_limits();
     allocator::decay();
     server.stats.cron_nanos += server.clock.nanos_between(began, server.clock.stamp());
 }

@@ -208,6 +208,7 @@ impl Input {
         server.will_write(id);
         self.look_up(server, id, buffer);
         let mut gates_are_open = dispatch::gates_are_open(server, id);
+        let output_watermark = server.output_watermark();
         for (i, lookup) in self.lookups.iter().enumerate() {
             let args = self.batch.args(i, buffer);
             if let Some(Found { command, .. }) = lookup.found
@@ -218,7 +219,7 @@ impl Input {
                 if let Some(hash) = lookup.hash {
                     server.keyspace.hint_hash(args.get(1), hash);
                 }
-                if call_data(server, id, lookup.found.expect("just seen"), run, &args) > READ_MAX {
+                if call_data(server, id, lookup.found.expect("just seen"), run, &args) as u64 >= output_watermark {
                     server.check_output_limit(id);
                     if server.clients[id].is_closing() {
                         return false;

@@ -390,13 +390,10 @@ mod tests {
 
     const LIMITS: Limits = Limits { bulk_max: 512 << 20, authenticated: true };
 
+    type Requests = Vec<Vec<Vec<u8>>>;
+
     /// Feeds `input` in pieces, as the loop does, and gives the requests.
-    fn feed(
-        input: &[u8],
-        pieces: &[usize],
-        max: usize,
-        limits: Limits,
-    ) -> Result<Vec<Vec<Vec<u8>>>, (Vec<Vec<Vec<u8>>>, String)> {
+    fn feed(input: &[u8], pieces: &[usize], max: usize, limits: Limits) -> Result<Requests, (Requests, String)> {
         let mut parser = RequestParser::default();
         let mut batch = Batch::default();
         let mut requests = Vec::new();

@@ -258,6 +258,24 @@ impl Server {
         }
     }
 
+    /// From how many waiting bytes on [`Self::check_output_limit`] may have something to say.
+    pub fn output_watermark(&self) -> u64 {
+        let limit = self.config.client_output_buffer_limit[0];
+        [limit.hard_bytes, limit.soft_bytes].into_iter().filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX)
+    }
+
+    /// Closes clients that have been over the soft limit for too long without asking for more.
+    pub fn check_output_limits(&mut self) {
+        let watermark = self.output_watermark();
+        if watermark == u64::MAX {
+            return;
+        }
+        let over = self.clients.iter().filter(|client| client.output.len() as u64 >= watermark);
+        for id in over.map(|client| client.id).collect::<Vec<_>>() {
+            self.check_output_limit(id);
+        }
+    }
+
     /// Closes a client whose replies wait beyond the limits of its class.
     pub fn check_output_limit(&mut self, id: ClientId) {
         let limit = self.config.client_output_buffer_limit[0];
@@ -268,7 +286,7 @@ impl Server {
         let mut over_soft = false;
         if limit.soft_bytes > 0 && waiting >= limit.soft_bytes {
             let since = *client.soft_limit_since_ms.get_or_insert(now_ms);
-            over_soft = now_ms - since > limit.soft_seconds as u64 * 1000;
+            over_soft = now_ms - since > limit.soft_seconds * 1000;
         } else {
             client.soft_limit_since_ms = None;
         }
