@@ -91,6 +91,13 @@ struct Progress {
 fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> Result<(), LoadError> {
     let failed =
         |error: std::io::Error| LoadError(format!("Error reading the append only file {}: {error}", path.display()));
+    let bad_format = |what: &str, progress: &Progress| {
+        LoadError(format!(
+            "Bad file format reading the append only file {}: {what} after offset {}. Make a backup of the file, then remove what does not belong there",
+            path.display(),
+            progress.valid_up_to
+        ))
+    };
     let mut file = File::open(path).map_err(failed)?;
     let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true };
     let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
@@ -122,31 +129,21 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
             batch.clear();
             let parsed = parser.parse(&buffer, start, BATCH_MAX, limits, &mut batch);
             for i in 0..batch.len() {
+                let range = batch.range(i);
+                check_beginning(&buffer[range.clone()]).map_err(|what| bad_format(&what, &progress))?;
                 run(server, id, &batch.args(i, &buffer), &mut progress)
                     .map_err(|what| LoadError(format!("{what} reading the append only file {}", path.display())))?;
+                progress.good_up_to(position - (buffer.len() - range.end) as u64);
             }
             match parsed {
-                Ok(Parsed::Full(next)) => {
-                    start = next;
-                    progress.good_up_to(position - (buffer.len() - next) as u64);
-                }
+                Ok(Parsed::Full(next)) => start = next,
                 Ok(Parsed::Incomplete(left)) => {
-                    // Otherwise the request of before is still incomplete.
-                    if left.start > 0 || parser.is_idle() {
-                        progress.good_up_to(position - (buffer.len() - left.start) as u64);
-                    }
+                    check_beginning(&buffer[left.clone()]).map_err(|what| bad_format(&what, &progress))?;
                     buffer.truncate(left.end);
                     buffer.drain(..left.start);
                     break;
                 }
-                Err(error) => {
-                    return Err(LoadError(format!(
-                        "Bad file format reading the append only file {}: {} after offset {}. Make a backup of the file, then remove what does not belong there",
-                        path.display(),
-                        error.0,
-                        progress.valid_up_to
-                    )));
-                }
+                Err(error) => return Err(bad_format(&error.0, &progress)),
             }
         }
     }
@@ -154,6 +151,15 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
         return Ok(());
     }
     truncated(server, path, is_last, progress.valid_up_to, position)
+}
+
+/// Inline requests, which the parser takes as well, are no part of a file; annotations, such as time
+/// stamps, are lines of their own.
+fn check_beginning(request: &[u8]) -> Result<(), String> {
+    match request.first() {
+        None | Some(b'*' | b'#') => Ok(()),
+        Some(&other) => Err(format!("expected '*', got '{}'", other.escape_ascii())),
+    }
 }
 
 impl Progress {
@@ -189,7 +195,6 @@ fn truncated(server: &Server, path: &Path, is_last: bool, valid_up_to: u64, size
 /// Runs one command of the file; commands between MULTI and EXEC once EXEC is there.
 fn run(server: &mut Server, id: ClientId, args: &Args, progress: &mut Progress) -> Result<(), String> {
     let name = args.get(0);
-    // Annotations, such as time stamps, are lines of their own.
     if name.starts_with(b"#") {
         return Ok(());
     }

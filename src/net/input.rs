@@ -151,7 +151,6 @@ impl Input {
                     client.number,
                     client.addr
                 );
-                server.stats.input_limit_disconnections += 1;
                 server.close_client(id);
             }
         }

@@ -95,6 +95,12 @@ impl Batch {
         });
     }
 
+    /// Where request `index` is in the buffer, but for arguments with a buffer of their own.
+    pub fn range(&self, index: usize) -> Range<usize> {
+        let span = &self.requests[index];
+        span.start as usize..span.end as usize
+    }
+
     /// Where the last request ends in the buffer.
     pub fn end_of_last(&self) -> usize {
         self.requests.last().map_or(0, |span| span.end as usize)
@@ -143,7 +149,7 @@ enum Step {
 
 impl RequestParser {
     /// Whether nothing of a request was read yet.
-    pub fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.remaining == 0 && self.scanned == 0
     }
 

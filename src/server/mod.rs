@@ -296,7 +296,6 @@ impl Server {
                 client.number,
                 client.addr
             );
-            self.stats.output_limit_disconnections += 1;
             self.close_client(id);
         }
     }

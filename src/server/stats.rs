@@ -61,8 +61,6 @@ pub struct Stats {
     pub lazy_freed: u64,
     pub auth_failures: u64,
     pub expire_cycle_nanos: u64,
-    pub output_limit_disconnections: u64,
-    pub input_limit_disconnections: u64,
     pub dirty: u64,
     pub memory_peak: usize,
     pub rates: Rates,

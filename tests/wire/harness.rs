@@ -52,11 +52,16 @@ impl Server {
     }
 
     fn try_connect(&self) -> std::io::Result<Client> {
-        Ok(Client::new(UnixStream::connect(self.dir.join("sock"))?))
+        Client::connect(&self.socket())
     }
 
     pub fn connect(&self) -> Client {
         self.try_connect().expect("the server accepts connections")
+    }
+
+    /// The path of its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join("sock")
     }
 
     pub fn pid(&self) -> u32 {
@@ -120,9 +125,11 @@ pub struct Client {
 }
 
 impl Client {
-    fn new(stream: UnixStream) -> Client {
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        Client { reader: BufReader::new(stream.try_clone().unwrap()), stream }
+    /// Connects to whatever server listens on a unix socket.
+    pub fn connect(socket: &Path) -> std::io::Result<Client> {
+        let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(DEADLINE))?;
+        Ok(Client { reader: BufReader::new(stream.try_clone()?), stream })
     }
 
     pub fn send(&mut self, bytes: &[u8]) {

@@ -1,0 +1,406 @@
+//! What a server was told survives its end: the append-only file, from restart to a torn tail.
+
+#[path = "wire/harness.rs"]
+mod harness;
+
+use harness::*;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+const INCREMENT: &str = "appendonlydir/appendonly.aof.1.incr.aof";
+const ON: [&str; 2] = ["--appendonly", "yes"];
+
+// ---- helpers ----
+
+/// The elements of an array of bulk strings.
+fn words(reply: &[u8]) -> Vec<Vec<u8>> {
+    let mut words = Vec::new();
+    let mut rest = reply;
+    while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        if let Some(len) = line.strip_prefix(b"$") {
+            let len: usize = std::str::from_utf8(len).unwrap().trim_end().parse().unwrap();
+            words.push(rest[..len].to_vec());
+            rest = &rest[len + 2..];
+        }
+    }
+    words
+}
+
+/// All that a server holds, in an order that does not depend on the server.
+fn contents(client: &mut Client) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for db in 0..16 {
+        client.ask(&format!("SELECT {db}"));
+        client.send(&encode(&[b"KEYS", b"*"]));
+        let mut keys = words(&client.reply_bytes());
+        keys.sort();
+        for key in keys {
+            let type_ = client.ask_args(&[b"TYPE", &key]);
+            let expire_at = client.ask_args(&[b"PEXPIRETIME", &key]);
+            let get: &[u8] = if type_ == "+hash\r\n" { b"HGETALL" } else { b"GET" };
+            client.send(&encode(&[get, &key]));
+            let mut value = client.reply_bytes();
+            if type_ == "+hash\r\n" {
+                let fields = words(&value);
+                let mut pairs: Vec<&[Vec<u8>]> = fields.chunks(2).collect();
+                pairs.sort();
+                value = pairs.concat().join(&b' ');
+            }
+            all.push([format!("{db} {type_}{expire_at}").as_bytes(), &key, b" ", &value].concat());
+        }
+    }
+    client.ask("SELECT 0");
+    all
+}
+
+/// A folder whose append-only file holds these bytes.
+fn folder_with(increment: &[u8]) -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("rondo-test-aof-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    let dir = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(dir.join("appendonlydir")).unwrap();
+    let manifest = "file appendonly.aof.1.incr.aof seq 1 type i\n";
+    std::fs::write(dir.join("appendonlydir/appendonly.aof.manifest"), manifest).unwrap();
+    std::fs::write(dir.join(INCREMENT), increment).unwrap();
+    dir
+}
+
+/// Runs a server that is expected to end at once. Its log is on standard output.
+fn run_to_end(dir: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rondo"));
+    command.args(["--port", "0", "--appendonly", "yes", "--dir"]).arg(dir).args(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let end = Instant::now() + DEADLINE;
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.wait_with_output().unwrap()
+}
+
+/// Asserts that a server refuses to start with this append-only file, and leaves it as it is.
+fn assert_refused(increment: &[u8], arguments: &[&str], reason: &str) {
+    let dir = folder_with(increment);
+    let output = run_to_end(&dir, arguments);
+    let log = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains(reason), "{log}");
+    assert_eq!(std::fs::read(dir.join(INCREMENT)).unwrap(), increment);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Redis itself, to see that both read each other's files; None if it is not installed.
+struct Redis(std::process::Child, PathBuf);
+
+impl Redis {
+    fn start(dir: &Path) -> Option<Redis> {
+        let socket = dir.join("redis-sock");
+        let started = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(dir)
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(child) = started else {
+            println!("skipped: there is no redis-server");
+            return None;
+        };
+        wait_until("redis-server answers", || {
+            Client::connect(&socket).is_ok_and(|mut client| client.ask("PING") == "+PONG\r\n")
+        });
+        Some(Redis(child, socket))
+    }
+
+    fn connect(&self) -> Client {
+        Client::connect(&self.1).unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Fills a server with some of everything.
+fn fill(client: &mut Client) {
+    client.check(
+        "SET plain value => +OK
+         SET number 41
+         INCR number => :42
+         INCRBYFLOAT float 3.25 => $4 3.25
+         INCRBYFLOAT float 0.1 => $4 3.35
+         SET options 1 EX 1000 => +OK
+         SET options 2 KEEPTTL GET => $1 1
+         SET options 3 NX => $-1
+         SET never 3 XX => $-1
+         PSETEX psetex 100000 v => +OK
+         SETRANGE range 3 abc => :6
+         APPEND range d => :7
+         GETDEL gone
+         SET getex v EX 100
+         GETEX getex PERSIST => $1 v
+         SETBIT bits 100 1 => :0
+         BITFIELD bits SET u8 8 200 INCRBY u8 8 10 => *2 :0 :210
+         BITOP NOT inverted bits => :13
+         MSET a 1 b 2 c 3 => +OK
+         DEL b => :1
+         EXPIRE c 500 => :1
+         HSET hash f1 v1 f2 v2 f3 3 => :3
+         HINCRBY hash f3 4 => :7
+         HINCRBYFLOAT hash f4 0.5 => $3 0.5
+         HDEL hash f1 => :1
+         HSET expiring f v
+         PEXPIRE expiring 300000 => :1
+         SELECT 3 => +OK
+         SET third 3 => +OK
+         SELECT 15 => +OK
+         SET last 15 PX 500000 => +OK
+         MOVE last 2 => :1
+         COPY nothing to => :0
+         SELECT 1 => +OK
+         SET swapped 1
+         RENAME swapped renamed => +OK
+         SWAPDB 1 4 => +OK
+         SELECT 0 => +OK",
+    );
+    client.send(b"SET inline \"a\\r\\n b\"\r\n");
+    assert_eq!(client.reply(), "+OK\r\n");
+    // Arguments of this size arrive in buffers of their own.
+    let (large, larger) = (vec![b'x'; 40_000], (0..=255u8).cycle().take(300_000).collect::<Vec<_>>());
+    let reply = client.ask_args(&[b"MSET", b"large", &large, b"small", b"s", b"larger", &larger, b"after", b"a"]);
+    assert_eq!(reply, "+OK\r\n");
+    for i in 0..2000 {
+        client.send(&encode(&[b"HSET", b"big hash", format!("field {i}").as_bytes(), b"value"]));
+    }
+    (0..2000).for_each(|_| assert_eq!(client.reply(), ":1\r\n"));
+}
+
+// ---- restarts ----
+
+#[test]
+fn everything_is_there_after_a_restart() {
+    for policy in ["always", "everysec", "no"] {
+        let arguments = ["--appendonly", "yes", "--appendfsync", policy];
+        let server = Server::start(&arguments);
+        let mut client = server.connect();
+        fill(&mut client);
+        let before = contents(&mut client);
+        assert!(before.len() > 20);
+        let server = Server::start_in(server.terminate(), &arguments);
+        assert!(contents(&mut server.connect()) == before, "{policy}, terminated");
+        let server = Server::start_in(server.kill(), &arguments);
+        assert!(contents(&mut server.connect()) == before, "{policy}, killed");
+        server.connect().check("FLUSHDB => +OK\nSET only 1 => +OK");
+        let server = Server::start_in(server.kill(), &arguments);
+        server.connect().check("KEYS * => *1 $4 only\nSELECT 3 => +OK\nKEYS * => *1 $5 third\nFLUSHALL => +OK");
+        let server = Server::start_in(server.kill(), &arguments);
+        assert!(contents(&mut server.connect()).is_empty());
+    }
+}
+
+#[test]
+fn what_expires_while_the_server_is_down_is_gone() {
+    let server = Server::start(&ON);
+    let mut client = server.connect();
+    client.check("SET short v PX 30 => +OK\nHSET long f v => :1\nEXPIRE long 1000 => :1");
+    let expire_at = client.ask("PEXPIRETIME long");
+    let dir = server.kill();
+    std::thread::sleep(Duration::from_millis(40));
+    let server = Server::start_in(dir, &ON);
+    let mut client = server.connect();
+    client.check("EXISTS short => :0\nDBSIZE => :1");
+    assert_eq!(client.ask("PEXPIRETIME long"), expire_at);
+}
+
+/// Writes `round:0`, `round:1`, ... several at a time until the server dies; counts what was acknowledged.
+fn write_until_killed(socket: &Path, round: usize, acknowledged: &AtomicUsize) {
+    const PIPELINED: usize = 8;
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let mut replies = BufReader::new(stream.try_clone().unwrap());
+    for i in (0..).step_by(PIPELINED) {
+        let requests: Vec<u8> = (i..i + PIPELINED)
+            .flat_map(|i| encode(&[b"SET", format!("{round}:{i}").as_bytes(), i.to_string().as_bytes()]))
+            .collect();
+        if stream.write_all(&requests).is_err() {
+            return;
+        }
+        for _ in 0..PIPELINED {
+            let mut line = String::new();
+            match replies.read_line(&mut line) {
+                Ok(_) if line == "+OK\r\n" => acknowledged.fetch_add(1, Relaxed),
+                _ => return,
+            };
+        }
+    }
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_by_a_kill() {
+    for policy in ["always", "everysec"] {
+        let arguments = ["--appendonly", "yes", "--appendfsync", policy];
+        let mut server = Server::start(&arguments);
+        let mut written = Vec::new();
+        for round in 0..4 {
+            let acknowledged = AtomicUsize::new(0);
+            let socket = server.socket();
+            let dir = std::thread::scope(|scope| {
+                scope.spawn(|| write_until_killed(&socket, round, &acknowledged));
+                wait_until("something was written", || acknowledged.load(Relaxed) > 300 + 100 * round);
+                server.kill()
+            });
+            written.push(acknowledged.into_inner());
+            server = Server::start_in(dir, &arguments);
+            let mut client = server.connect();
+            for (round, &count) in written.iter().enumerate() {
+                for i in 0..count {
+                    let value = i.to_string();
+                    let expected = format!("${}\r\n{value}\r\n", value.len());
+                    assert_eq!(client.ask(&format!("GET {round}:{i}")), expected, "{policy}, round {round} of {count}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn switched_on_and_off_at_run_time() {
+    let (server, mut client) = server_and_client();
+    client.check(
+        "SET before 1 => +OK\nSELECT 2 => +OK\nHSET h f v => :1\nCONFIG SET appendonly yes => +OK\nSET while 2 => +OK",
+    );
+    client.check("CONFIG SET appendonly no => +OK\nSET off 3 => +OK\nCONFIG SET appendonly yes => +OK\nSET on 4 PX 100000 => +OK");
+    let all = contents(&mut client);
+    assert_eq!(all.len(), 5);
+    client.check("CONFIG SET appendonly no => +OK\nSET lost 5 => +OK");
+    let server = Server::start_in(server.kill(), &ON);
+    assert_eq!(contents(&mut server.connect()), all);
+    // Nothing but what the manifest names is left.
+    assert_eq!(files_below(&server.dir.join("appendonlydir")).len(), 3);
+}
+
+// ---- files that are not whole ----
+
+#[test]
+fn a_cut_tail_is_truncated_or_refused() {
+    let whole = encode(&[b"SET", b"first", b"1"]);
+    let last = encode(&[b"SET", b"last", b"a\r\nb"]);
+    for cut in 1..last.len() {
+        let torn = [&whole[..], &last[..cut]].concat();
+        assert_refused(&torn, &["--aof-load-truncated", "no"], "Unexpected end of file");
+        let server = Server::start_in(folder_with(&torn), &ON);
+        server.connect().check("KEYS * => *1 $5 first\nSET next 1 => +OK");
+        assert!(server.log().contains("short read while loading the AOF file"), "cut at {cut}");
+        let expected = [&whole[..], &encode(&[b"SELECT", b"0"]), &encode(&[b"SET", b"next", b"1"])].concat();
+        assert_eq!(std::fs::read(server.dir.join(INCREMENT)).unwrap(), expected, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_cut_in_a_long_argument() {
+    let whole = encode(&[b"SET", b"first", &[b'1'; 70_000]]);
+    let last = encode(&[b"MSET", b"a", &[b'2'; 40_000], b"b", &[b'3'; 2_500_000], b"c", b"4"]);
+    for cut in [1, 30, 31, 20_000, 40_030, 40_036, 40_050, 1_000_000, 2_540_055, last.len() - 1] {
+        let torn = [&whole[..], &last[..cut]].concat();
+        let server = Server::start_in(folder_with(&torn), &ON);
+        server.connect().check("KEYS * => *1 $5 first\nSTRLEN first => :70000");
+        assert_eq!(std::fs::metadata(server.dir.join(INCREMENT)).unwrap().len(), whole.len() as u64, "cut at {cut}");
+    }
+    let server = Server::start_in(folder_with(&[&whole[..], &last].concat()), &ON);
+    server.connect().check("DBSIZE => :4\nSTRLEN b => :2500000");
+}
+
+#[test]
+fn garbage_is_refused() {
+    let good = encode(&[b"SET", b"k", b"v"]);
+    let cases: [(&[u8], &str); 8] = [
+        (b"garbage\r\n", "Bad file format"),
+        (b"PING\r\n", "Bad file format"),
+        (b"\0\0\0\0\0\0\0\0", "Bad file format"),
+        (b"*3\r\n$3\r\nSET\r\n$x\r\nk\r\n$1\r\nv\r\n", "Bad file format"),
+        (b"*3\r\n:3\r\nSET\r\n", "Bad file format"),
+        (b"*x\r\n", "Bad file format"),
+        (b"*1\r\n$6\r\nNOSUCH\r\n", "Unknown command 'NOSUCH'"),
+        (b"*2\r\n$3\r\nSET\r\n$1\r\nk\r\n", "wrong number of arguments"),
+    ];
+    for (garbage, reason) in cases {
+        assert_refused(&[&good[..], garbage, &good].concat(), &[], reason);
+        assert_refused(&[garbage, &good].concat(), &[], reason);
+        assert_refused(&[&good[..], garbage].concat(), &[], reason);
+    }
+}
+
+#[test]
+fn a_transaction_is_loaded_whole_or_not_at_all() {
+    let set = |key: &str| encode(&[b"SET", key.as_bytes(), b"1"]);
+    let (multi, exec) = (encode(&[b"MULTI"]), encode(&[b"EXEC"]));
+    let good = [set("a"), multi.clone(), set("b"), set("c"), exec.clone()].concat();
+    let server = Server::start_in(folder_with(&good), &ON);
+    server.connect().check("DBSIZE => :3");
+
+    let torn = [&good[..], &multi, &set("d"), &set("e")].concat();
+    let dir = folder_with(&torn);
+    let server = Server::start_in(dir, &ON);
+    server.connect().check("DBSIZE => :3\nEXISTS d e => :0");
+    assert_eq!(std::fs::metadata(server.dir.join(INCREMENT)).unwrap().len(), good.len() as u64);
+    assert_refused(&torn, &["--aof-load-truncated", "no"], "Unexpected end of file");
+}
+
+#[test]
+fn annotations_are_skipped() {
+    let text = [b"#TS:1700000000\r\n", &encode(&[b"SET", b"k", b"v"])[..], b"#TS:1700000001\r\n"].concat();
+    let server = Server::start_in(folder_with(&text), &ON);
+    server.connect().check("KEYS * => *1 $1 k");
+    assert_eq!(std::fs::metadata(server.dir.join(INCREMENT)).unwrap().len(), text.len() as u64);
+}
+
+// ---- with Redis ----
+
+#[test]
+fn redis_loads_what_this_server_wrote() {
+    let server = Server::start(&ON);
+    let mut client = server.connect();
+    fill(&mut client);
+    // A base as well as an increment.
+    client.check("CONFIG SET appendonly no => +OK\nCONFIG SET appendonly yes => +OK\nSET increment 1 => +OK");
+    let before = contents(&mut client);
+    let dir = server.terminate();
+    if let Some(redis) = Redis::start(&dir) {
+        assert!(contents(&mut redis.connect()) == before);
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn this_server_loads_what_redis_wrote() {
+    let dir = folder_with(b"");
+    std::fs::remove_dir_all(dir.join("appendonlydir")).unwrap();
+    let Some(redis) = Redis::start(&dir) else { return };
+    let mut client = redis.connect();
+    fill(&mut client);
+    assert!(client.ask("BGREWRITEAOF").starts_with('+'));
+    wait_until("the file was rewritten", || {
+        let info = client.ask("INFO persistence");
+        info.contains("aof_rewrite_in_progress:0") && info.contains("aof_rewrite_scheduled:0")
+    });
+    client.check("SET increment 1 EX 1000 => +OK\nSELECT 7 => +OK\nHSET h f v => :1");
+    let before = contents(&mut client);
+    client.ask("CONFIG SET appendfsync always");
+    drop(redis);
+    let server = Server::start_in(dir, &ON);
+    let mut client = server.connect();
+    assert!(contents(&mut client) == before);
+    client.check("SET afterwards 1 => +OK");
+    let server = Server::start_in(server.kill(), &ON);
+    assert_eq!(contents(&mut server.connect()).len(), before.len() + 1);
+}
