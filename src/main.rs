@@ -116,7 +116,11 @@ fn serve(mut config: Config) -> Result<(), String> {
     if append_only {
         load_append_only_file(&mut event_loop.server).map_err(|error| error.0)?;
     }
-    event_loop.run().map_err(|error| error.to_string())
+    event_loop.run().map_err(|error| error.to_string())?;
+    // The port is free and the socket's file gone before the process is; freeing the data set key by
+    // key would keep whoever waits for the end waiting.
+    event_loop.server.listeners.clear();
+    std::process::exit(0)
 }
 
 /// Lowers `maxclients` to what the limit of open files is enough for.

@@ -4,7 +4,7 @@ use super::call::{drain_effects, free_garbage};
 use crate::config::AppendFsync;
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::{self, used_memory};
-use crate::server::{ClientId, Server, Timer};
+use crate::server::{ClientFlags, ClientId, Server, Timer};
 
 /// `everysec`.
 const SYNC_INTERVAL_MS: u64 = 1000;
@@ -40,6 +40,8 @@ fn cron(server: &mut Server) {
         server.keyspace.step_rehash(REHASH_BUCKETS);
     }
     server.check_output_limits();
+    let later = std::mem::take(&mut server.accept_later);
+    server.accept_again.extend(later);
     allocator::decay();
     server.stats.cron_nanos += server.clock.nanos_between(began, server.clock.stamp());
 }
@@ -49,6 +51,10 @@ fn client_idle(server: &mut Server, id: ClientId) {
     let timeout_ms = server.config.timeout as u64 * 1000;
     let Some(client) = server.clients.get_mut(id) else { return };
     client.idle_timer = None;
+    if client.flags.contains(ClientFlags::PAUSED) {
+        // It is we who keep it waiting.
+        client.active_ms = server.clock.now_ms;
+    }
     if timeout_ms > 0 && server.clock.now_ms.saturating_sub(client.active_ms) > timeout_ms {
         log::debug!("Closing idle client");
         server.close_client(id);

@@ -342,6 +342,10 @@ impl Keyspace {
     /// Adds an entry whose key is not there.
     fn add(&mut self, hash: u64, entry: Entry) {
         let now_ms = self.now_ms;
+        if self.expiry_mode == ExpiryMode::Hide {
+            // It may be there all the same, past its time and hidden.
+            self.db_mut().take(hash, entry.key());
+        }
         self.db_mut().insert_new(hash, entry, now_ms);
     }
 

@@ -91,6 +91,9 @@ impl EventLoop {
     fn handle_events(&mut self) {
         let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &events {
+            if self.server.shutdown {
+                break;
+            }
             match event.token() {
                 WAKER => engine::timers::background_done(&mut self.server),
                 SIGNALS => {
@@ -105,7 +108,7 @@ impl EventLoop {
                     if event.is_read_closed() || event.is_error() {
                         client.flags |= ClientFlags::PEER_CLOSED;
                     }
-                    if event.is_writable() && !client.output.is_empty() {
+                    if (event.is_writable() || event.is_error()) && !client.output.is_empty() {
                         output::flush(&mut self.server, id);
                     }
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -123,7 +126,9 @@ impl EventLoop {
             self.accept(index);
         }
         for _ in 0..self.server.pending_reads.len() {
-            if let Some(id) = self.server.pending_reads.pop_front() {
+            if let Some(id) = self.server.pending_reads.pop_front()
+                && !self.server.shutdown
+            {
                 self.input.turn(&mut self.server, id);
             }
         }
@@ -165,10 +170,14 @@ impl EventLoop {
             match accepted {
                 Ok((stream, addr, laddr)) => self.add_client(stream, addr, laddr),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => {
-                    log::warn!("Accepting client connection: {error}");
-                    return;
-                }
+                Err(error) => match error.raw_os_error() {
+                    // That one connection is gone; others may wait.
+                    Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => (),
+                    _ => {
+                        log::warn!("Accepting client connection: {error}");
+                        return self.server.accept_later.push(index);
+                    }
+                },
             }
         }
         // An edge tells of new connections only: come back for those that are left.
@@ -183,7 +192,7 @@ impl EventLoop {
             return;
         }
         if let Stream::Tcp(tcp) = &stream {
-            if server.config.protected_mode && server.config.requirepass.is_empty() && !is_loopback(tcp) {
+            if server.config.protected_mode && server.config.requirepass.is_empty() && !stream.is_local() {
                 server.stats.connections_rejected += 1;
                 let _ = (&stream).write(DENIED);
                 return;
@@ -217,7 +226,3 @@ impl EventLoop {
 }
 
 const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. Only connections from the loopback interface are accepted. Set a password, or turn protected mode off, to connect from elsewhere.\r\n";
-
-fn is_loopback(stream: &mio::net::TcpStream) -> bool {
-    stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback())
-}

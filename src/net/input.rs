@@ -53,7 +53,14 @@ impl Input {
     pub fn turn(&mut self, server: &mut Server, id: ClientId) {
         let Some(client) = server.clients.get_mut(id) else { return };
         client.flags -= ClientFlags::READ_PENDING;
-        if client.is_closing() || client.flags.contains(ClientFlags::PAUSED) {
+        if client.is_closing() {
+            return;
+        }
+        if client.flags.contains(ClientFlags::PEER_CLOSED) && !client.held.is_empty() {
+            // Nobody waits for what it asked for any more.
+            return server.close_client(id);
+        }
+        if client.flags.contains(ClientFlags::PAUSED) {
             return;
         }
         if !client.held.is_empty() && !self.run_held(server, id) {
@@ -92,7 +99,12 @@ impl Input {
             own.truncate(kept + *result.as_ref().unwrap_or(&0).min(&(own.len() - kept)));
         }
         let count = match result {
-            Ok(0) => return server.close_client(id),
+            Ok(0) if client.output.is_empty() => return server.close_client(id),
+            Ok(0) => {
+                // The peer sends no more, but may still read.
+                client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
+                return server.will_write(id);
+            }
             Ok(count) => count,
             Err(error) => {
                 client.input = own;
@@ -177,7 +189,8 @@ impl Input {
                         next..buffer.len()
                     }
                     Ok(Parsed::Incomplete(left)) => left,
-                    // The error is found again when its turn comes.
+                    // The error is found again when its turn comes: after the last request of the batch
+                    // nothing was read, or the batch is empty and did run.
                     Err(_) => {
                         client.flags |= ClientFlags::INPUT_WAITING;
                         client.parser = Default::default();
@@ -199,10 +212,17 @@ impl Input {
 
     /// Runs the requests of the batch; false if the client takes no more for now.
     fn run_batch(&mut self, server: &mut Server, id: ClientId, buffer: &[u8]) -> bool {
-        let count = self.batch.len();
-        if count == 0 {
+        if self.batch.is_empty() {
             return true;
         }
+        let goes_on = self.run_in_order(server, id, buffer);
+        // The hint means a place in a buffer that something else is about to be read into.
+        server.keyspace.clear_hint();
+        goes_on
+    }
+
+    fn run_in_order(&mut self, server: &mut Server, id: ClientId, buffer: &[u8]) -> bool {
+        let count = self.batch.len();
         server.command_started = server.clock.stamp();
         server.will_write(id);
         self.look_up(server, id, buffer);
@@ -210,15 +230,16 @@ impl Input {
         let output_watermark = server.output_watermark();
         for (i, lookup) in self.lookups.iter().enumerate() {
             let args = self.batch.args(i, buffer);
-            if let Some(Found { command, .. }) = lookup.found
-                && let Handler::Data(run) = command.handler
+            match lookup.hash {
+                Some(hash) => server.keyspace.hint_hash(args.get(1), hash),
+                None => server.keyspace.clear_hint(),
+            }
+            if let Some(found) = lookup.found
+                && let Handler::Data(run) = found.command.handler
                 && gates_are_open
-                && command.accepts(args.len())
+                && found.command.accepts(args.len())
             {
-                if let Some(hash) = lookup.hash {
-                    server.keyspace.hint_hash(args.get(1), hash);
-                }
-                if call_data(server, id, lookup.found.expect("just seen"), run, &args) as u64 >= output_watermark {
+                if call_data(server, id, found, run, &args) as u64 >= output_watermark {
                     server.check_output_limit(id);
                     if server.clients[id].is_closing() {
                         return false;
@@ -230,18 +251,18 @@ impl Input {
                 Some(found) => dispatch::dispatch_found(server, id, found, &args),
                 None => dispatch::dispatch(server, id, &args),
             };
+            server.check_output_limit(id);
             let Some(client) = server.clients.get_mut(id) else { return false };
             if outcome == Outcome::Held {
                 client.flags |= ClientFlags::PAUSED;
                 client.held = (i..count).map(|i| self.batch.args(i, buffer).to_owned()).collect();
                 return false;
             }
-            if client.is_closing() {
+            if client.is_closing() || server.shutdown {
                 return false;
             }
             gates_are_open = dispatch::gates_are_open(server, id);
         }
-        server.keyspace.clear_hint();
         true
     }
 
@@ -283,6 +304,7 @@ impl Input {
         let mut done = 0;
         for request in &held {
             let outcome = dispatch::dispatch(server, id, &request.args());
+            server.check_output_limit(id);
             let Some(client) = server.clients.get_mut(id) else { return false };
             if outcome == Outcome::Held {
                 client.flags |= ClientFlags::PAUSED;

@@ -37,6 +37,14 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// Its other end is on this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Stream::Tcp(stream) => stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback()),
+            Stream::Unix(_) | Stream::None => true,
+        }
+    }
+
     pub fn fd(&self) -> RawFd {
         match self {
             Stream::Tcp(stream) => stream.as_raw_fd(),
@@ -133,7 +141,7 @@ pub struct Client {
     pub db: usize,
     pub reply_mode: ReplyMode,
     pub last_command: Option<CommandIndex>,
-    /// Seconds of the monotonic clock.
+    /// Milliseconds of the monotonic clock, as is `active_ms`.
     pub created_ms: u64,
     pub active_ms: u64,
     pub net_input: u64,
@@ -159,10 +167,7 @@ impl Client {
 
     /// Connected from this machine.
     pub fn is_local(&self) -> bool {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback()),
-            Stream::Unix(_) | Stream::None => true,
-        }
+        self.stream.is_local()
     }
 
     pub fn is_closing(&self) -> bool {

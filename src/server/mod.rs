@@ -108,6 +108,8 @@ pub struct Server {
     pub pending_closes: Vec<ClientId>,
     /// Listeners that may have more connections than were accepted.
     pub accept_again: Vec<usize>,
+    /// Listeners to be tried again by cron: the system had no descriptor left.
+    pub accept_later: Vec<usize>,
     /// The timer for the next fsync of the append-only file.
     pub aof_sync_timer: Option<TimerId>,
     /// The timer for the next due key, and when it fires.
@@ -126,6 +128,9 @@ pub struct Server {
     /// DEBUG PAUSE-CRON.
     pub cron_paused: bool,
 }
+
+/// Replies that wait for a client that has not authenticated.
+const UNAUTHENTICATED_OUTPUT_MAX: u64 = 16 * 1024;
 
 impl Server {
     pub fn new(config: Config, commands: CommandTable, background: Background, registry: Registry) -> Server {
@@ -156,6 +161,7 @@ impl Server {
             pending_reads: VecDeque::new(),
             pending_closes: Vec::new(),
             accept_again: Vec::new(),
+            accept_later: Vec::new(),
             aof_sync_timer: None,
             expire_timer: None,
             spare_outputs: Vec::new(),
@@ -270,7 +276,10 @@ impl Server {
         if watermark == u64::MAX {
             return;
         }
-        let over = self.clients.iter().filter(|client| client.output.len() as u64 >= watermark);
+        let over = self
+            .clients
+            .iter()
+            .filter(|client| client.output.len() as u64 >= watermark || client.soft_limit_since_ms.is_some());
         for id in over.map(|client| client.id).collect::<Vec<_>>() {
             self.check_output_limit(id);
         }
@@ -290,7 +299,9 @@ impl Server {
         } else {
             client.soft_limit_since_ms = None;
         }
-        if over_hard || over_soft {
+        // Who has not said who he is has few replies to wait for.
+        let too_much = !client.authenticated && waiting > UNAUTHENTICATED_OUTPUT_MAX;
+        if over_hard || over_soft || too_much {
             log::warn!(
                 "Client id={} addr={} closed for overcoming of output buffer limits.",
                 client.number,

@@ -136,6 +136,11 @@ impl Client {
         self.stream.write_all(bytes).unwrap();
     }
 
+    /// As [`Self::send`], but it does not matter if the server closes meanwhile.
+    pub fn send_as_far_as_possible(&mut self, bytes: &[u8]) {
+        let _ = self.stream.write_all(bytes);
+    }
+
     /// One line without its end.
     pub fn line(&mut self) -> String {
         let mut line = Vec::new();
@@ -180,6 +185,11 @@ impl Client {
             b'%' => (0..2 * number()).for_each(|_| self.read_reply(reply)),
             _ => (),
         }
+    }
+
+    /// Tells the server that nothing more will be sent, while reading on.
+    pub fn half_close(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
     /// Sends bytes as they are and gives all that comes back until the server closes.

@@ -234,3 +234,65 @@ fn unix_socket_permissions() {
         assert_eq!(server.socket().metadata().unwrap().permissions().mode() & 0o777, mode);
     }
 }
+
+#[test]
+fn replies_reach_a_client_that_has_closed_its_side() {
+    let server = Server::start(&[]);
+    for _ in 0..50 {
+        let mut client = server.connect();
+        client.send(b"SET k v\r\nGET k\r\n");
+        client.half_close();
+        assert_eq!(client.until_closed(b""), "+OK\r\n$1\r\nv\r\n");
+    }
+}
+
+#[test]
+fn a_key_is_not_mistaken_for_one_read_to_the_same_place_before() {
+    let server = Server::start(&[]);
+    let (mut first, mut second) = (server.connect(), server.connect());
+    second.ask("SET k2 there");
+    // The second request begins a pause that holds the third one back, which ends the batch early.
+    first.send(b"*2\r\n$3\r\nGET\r\n$2\r\nk1\r\n*4\r\n$6\r\nCLIENT\r\n$5\r\nPAUSE\r\n$5\r\n60000\r\n$5\r\nWRITE\r\n*3\r\n$3\r\nSET\r\n$1\r\nz\r\n$1\r\n1\r\n");
+    assert_eq!((first.reply(), first.reply()), ("$-1\r\n".into(), "+OK\r\n".into()));
+    assert_eq!(second.ask("GET k2"), "$5\r\nthere\r\n");
+    second.ask("CLIENT UNPAUSE");
+    assert_eq!(first.reply(), "+OK\r\n");
+}
+
+#[test]
+fn a_key_hidden_by_a_pause_can_be_made_anew() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    client.ask("DEBUG SET-ACTIVE-EXPIRE 0");
+    client.ask("SET key:0 x PX 1");
+    wait_until("the key expires", || client.ask("PTTL key:0") != ":0\r\n" && client.ask("EXISTS key:0") == ":0\r\n");
+    client.ask("SET key:0 x PX 1");
+    client.ask("CLIENT PAUSE 60000 WRITE");
+    wait_until("the key is hidden", || client.ask("EXISTS key:0") == ":0\r\n");
+    client.ask("DEBUG POPULATE 1");
+    assert_eq!(client.ask("DBSIZE"), ":1\r\n");
+    assert_eq!(client.ask("GET key:0"), "$7\r\nvalue:0\r\n");
+}
+
+#[test]
+fn nothing_runs_after_shutdown() {
+    let server = Server::start(&["--appendonly", "yes"]);
+    let mut client = server.connect();
+    assert_eq!(client.until_closed(b"SET a 1\r\nSHUTDOWN\r\nSET a 2\r\n"), "+OK\r\n");
+    let server = Server::start_in(server.terminate(), &["--appendonly", "yes"]);
+    assert_eq!(server.connect().ask("GET a"), "$1\r\n1\r\n");
+}
+
+#[test]
+fn who_has_not_authenticated_cannot_make_the_server_keep_replies() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut client = server.connect();
+    let requests = b"GET k\r\n".repeat(100_000);
+    // It does not read meanwhile, so sending ends when the server closes the connection.
+    client.send_as_far_as_possible(&requests);
+    wait_until("the client is gone", || {
+        let mut other = server.connect();
+        other.ask("AUTH secret");
+        other.ask("CLIENT LIST").matches(" addr=").count() == 1
+    });
+}
