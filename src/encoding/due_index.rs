@@ -78,7 +78,7 @@ struct Slot {
     chunks: Vec<Vec<Item>>,
     /// Items that are probably stale.
     stale: u32,
-    /// The next item to look at for staleness.
+    /// The next item to look at for staleness; beyond the last once all were looked at.
     cursor: u32,
     /// Items found stale since the cursor last began at 0.
     found: u32,
@@ -125,6 +125,10 @@ impl Slot {
         let before = self.len();
         self.stale = (self.stale + 1).min(before as u32);
         for _ in 0..LOOKS {
+            // All were looked at, or the rest has been popped.
+            if self.cursor as usize >= self.len() {
+                self.begin_again();
+            }
             if !self.is_mostly_stale() {
                 break;
             }
@@ -141,9 +145,6 @@ impl Slot {
                 if at < self.len() {
                     self.chunks[chunk][place] = last;
                 }
-            }
-            if self.cursor as usize >= self.len() {
-                self.begin_again();
             }
         }
         before - self.len()
@@ -294,7 +295,7 @@ impl DueIndex {
     }
 
     /// Tells that one item of this due time has become stale: its key has been deleted, or has
-    /// another due time now.
+    /// another due time now. Not for an item that was popped.
     ///
     /// Where at least half of the items are stale, `is_live(due_ms, hash48)` is called for at most
     /// four of them; it answers whether there is a key of that hash that is due at that time.
@@ -557,6 +558,35 @@ mod tests {
         }
         // Each moved 256 items, twice.
         assert!(calls_for_nothing < 2 * 100_000 / 256 + 10, "{calls_for_nothing}");
+    }
+
+    proptest! {
+        /// Far more items of one time than are left alone: as they are popped, some keys that are
+        /// still to come are persisted, or expire at the same time again.
+        #[test]
+        fn popping_and_forgetting_in_one_slot(
+            crowd in 1..400u64,
+            steps in prop::collection::vec((0..3u8, 1..100usize, any::<bool>()), 0..40),
+        ) {
+            const DUE: u64 = 50;
+            let mut keys = Keys::new(0);
+            (0..crowd).for_each(|hash| keys.expire(hash, DUE));
+            keys.now_ms = DUE + TICK_MS;
+            for (what, count, from_the_end) in steps {
+                for _ in 0..count {
+                    let key = if from_the_end { keys.by_due.last() } else { keys.by_due.first() };
+                    match (what, key.copied()) {
+                        (0, _) => drop(keys.pop(9)),
+                        (1, Some((_, hash))) => keys.persist(hash),
+                        (_, Some((_, hash))) => keys.expire(hash, DUE),
+                        (_, None) => (),
+                    }
+                    prop_assert!(keys.index.len() >= keys.by_due.len());
+                }
+            }
+            while keys.pop(9) {}
+            prop_assert!(keys.by_due.is_empty() && keys.index.is_empty());
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::entry::Entry;
 use crate::encoding::due_index::DueIndex;
-use crate::encoding::hashtable::HashTable;
+use crate::encoding::hash::hash;
+use crate::encoding::hashtable::{HashTable, Ref};
 
 /// The keys are in `table`; every key with an expiry is also in `due`, by its hash. Only this file
 /// changes an expiry or takes an entry out of the table, so the two agree.
@@ -102,28 +103,38 @@ impl Db {
         index.insert(due(expire_at), hash48(hash));
     }
 
-    fn unindex(&mut self, expire_at: i64) {
+    /// Counts out an expiry whose item is in the index no more, or is about to become stale.
+    fn uncount(&mut self, expire_at: i64) {
         self.volatile -= 1;
         self.expiry_sum -= expire_at as i128;
         if self.volatile == 0 {
             self.due = None;
-        } else if let Some(index) = &mut self.due {
+        }
+    }
+
+    fn unindex(&mut self, expire_at: i64) {
+        self.uncount(expire_at);
+        if let Some(index) = &mut self.due {
             let table = &self.table;
-            index.forget(due(expire_at), |at, hash48| is_due_at(table, at, hash48));
+            index.forget(due(expire_at), |at, hash48| find_due_at(table, at, hash48).is_some());
         }
     }
 
     /// The next item of the index that is due at `now_ms`: its time and what the index keeps of the
-    /// key's hash. It may be stale, and it may stand for several keys; see [`Self::key_due_at`]. None
+    /// key's hash. It may be stale, and it may stand for several keys; see [`Self::take_due`]. None
     /// if there are no more or `budget` was used up.
     pub(super) fn pop_due(&mut self, now_ms: i64, budget: usize) -> Option<(u64, u64)> {
         self.due.as_mut()?.pop_due(due(now_ms), budget)
     }
 
-    /// A key that such an item stands for.
-    pub(super) fn key_due_at(&self, (at, hash48): (u64, u64)) -> Option<Vec<u8>> {
-        let entry = self.table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at))?;
-        Some(entry.key().to_vec())
+    /// Takes out a key that such an item stands for.
+    pub(super) fn take_due(&mut self, (at, hash48): (u64, u64)) -> Option<Entry> {
+        let key = find_due_at(&self.table, at, hash48)?.key().to_vec();
+        let entry = self.table.remove_hashed(hash(&key), &key)?;
+        if let Some(expire_at) = entry.expire_at() {
+            self.uncount(expire_at);
+        }
+        Some(entry)
     }
 
     /// When to look for due keys again.
@@ -132,6 +143,6 @@ impl Db {
     }
 }
 
-fn is_due_at(table: &HashTable<Entry>, at: u64, hash48: u64) -> bool {
-    table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at)).is_some()
+fn find_due_at(table: &HashTable<Entry>, at: u64, hash48: u64) -> Option<Ref<'_, Entry>> {
+    table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at))
 }

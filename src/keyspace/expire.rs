@@ -1,5 +1,6 @@
 //! Keys whose time has come: deleted when found, and actively in the order of their due times.
 
+use super::entry::Entry;
 use super::{EventClass, Garbage, Keyspace};
 
 /// What to do about a key that is past its time.
@@ -23,21 +24,22 @@ impl Keyspace {
     #[cold]
     pub(super) fn found_expired(&mut self, hash: u64, key: &[u8]) {
         if self.expiry_mode == ExpiryMode::Delete {
-            self.expire(hash, key);
+            let entry = self.db_mut().take(hash, key).expect("just found");
+            self.expired(entry);
         }
     }
 
-    fn expire(&mut self, hash: u64, key: &[u8]) {
-        let selected = self.selected;
-        let Some(entry) = self.dbs[selected].take(hash, key) else { return };
+    /// Tells that an entry expired, which is out of the selected database.
+    fn expired(&mut self, entry: Entry) {
+        let (selected, key) = (self.selected, entry.key());
         let lazy = self.options.lazy_expire;
-        if lazy && entry.is_costly_to_free() {
-            self.lazy_free.push(Garbage::Entry(entry));
-        }
         self.stats.expired += 1;
         let delete: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
         self.effects.deleted.push(selected, &[delete, key]);
         self.effects.notify(EventClass::EXPIRED, "expired", selected, key);
+        if lazy && entry.is_costly_to_free() {
+            self.lazy_free.push(Garbage::Entry(entry));
+        }
     }
 
     /// Deletes due keys of one database, looking at up to `count` items of its index. Where more are
@@ -50,8 +52,8 @@ impl Keyspace {
         for _ in 0..count {
             // Due means before now, as for lookups: a key lives through its last millisecond.
             let Some(item) = self.dbs[db].pop_due(self.now_ms - 1, count) else { break };
-            while let Some(key) = self.dbs[db].key_due_at(item) {
-                self.expire(crate::encoding::hash::hash(&key), &key);
+            while let Some(entry) = self.dbs[db].take_due(item) {
+                self.expired(entry);
             }
         }
         self.selected = selected;
