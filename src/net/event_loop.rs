@@ -81,11 +81,12 @@ impl EventLoop {
 
     /// How long poll may sleep: until the next timer, or not at all if there is work.
     fn timeout(&self) -> Option<Duration> {
-        if !self.server.pending_reads.is_empty() || !self.server.accept_again.is_empty() {
+        let server = &self.server;
+        if !(server.pending_reads.is_empty() && server.pending_writes.is_empty() && server.accept_again.is_empty()) {
             return Some(Duration::ZERO);
         }
-        let due = self.server.timers.next_due_ms()?;
-        Some(Duration::from_millis(due.saturating_sub(self.server.clock.now_ms)))
+        let due = server.timers.next_due_ms()?;
+        Some(Duration::from_millis(due.saturating_sub(server.clock.now_ms)))
     }
 
     fn handle_events(&mut self) {
@@ -109,7 +110,7 @@ impl EventLoop {
                         client.flags |= ClientFlags::PEER_CLOSED;
                     }
                     if (event.is_writable() || event.is_error()) && !client.output.is_empty() {
-                        output::flush(&mut self.server, id);
+                        self.server.will_write(id);
                     }
                     if event.is_readable() || event.is_read_closed() || event.is_error() {
                         self.input.turn(&mut self.server, id);
@@ -142,7 +143,7 @@ impl EventLoop {
         for id in pending.drain(..) {
             output::flush(server, id);
         }
-        // Keep the allocation, and whatever a flush may have added.
+        // Keep the allocation, and those who have more to be sent than goes in a turn.
         pending.append(&mut server.pending_writes);
         server.pending_writes = pending;
         while let Some(id) = server.pending_closes.pop() {

@@ -5,28 +5,36 @@ use std::io::{ErrorKind, IoSlice, Write};
 
 /// Slices of one writev; the system takes up to 1024.
 const SLICES_MAX: usize = 128;
+/// Sent to a client a turn, so that one who reads fast does not keep the others waiting.
+const BYTES_MAX: usize = 1 << 20;
 
-/// Sends what the client has waiting. Closes it if that is what was to follow, or if it is gone.
+/// Sends what the client has waiting; if that is much, the rest in the next turns. Closes it if that is what was to follow, or if it is gone.
 pub fn flush(server: &mut Server, id: ClientId) {
     let Some(client) = server.clients.get_mut(id) else { return };
     client.flags -= ClientFlags::WRITE_PENDING;
     if client.flags.contains(ClientFlags::CLOSE_NOW) {
         return;
     }
+    // At the end there is no next turn.
+    let mut budget = if server.shutdown { usize::MAX } else { BYTES_MAX };
     while !client.output.is_empty() {
+        if budget == 0 {
+            return server.will_write(id);
+        }
         let output = &mut client.output;
         let result = if output.large.is_empty() {
-            (&client.stream).write(&output.bytes)
+            let bytes = output.slices().next().expect("there is something to send");
+            (&client.stream).write(&bytes[..bytes.len().min(budget)])
         } else {
             let mut slices = Vec::with_capacity(SLICES_MAX.min(2 * output.large.len() + 1));
-            let mut from = 0;
-            for (at, value) in output.large.iter().take(SLICES_MAX / 2) {
-                slices.push(IoSlice::new(&output.bytes[from..*at]));
-                slices.push(IoSlice::new(value));
-                from = *at;
-            }
-            if output.large.len() <= SLICES_MAX / 2 {
-                slices.push(IoSlice::new(&output.bytes[from..]));
+            let mut left = budget;
+            for slice in output.slices().take(SLICES_MAX) {
+                let slice = &slice[..slice.len().min(left)];
+                slices.push(IoSlice::new(slice));
+                left -= slice.len();
+                if left == 0 {
+                    break;
+                }
             }
             (&client.stream).write_vectored(&slices)
         };
@@ -35,11 +43,8 @@ pub fn flush(server: &mut Server, id: ClientId) {
                 client.net_output += sent as u64;
                 server.stats.net_output += sent as u64;
                 server.stats.writes += 1;
-                if sent == output.bytes.len() && output.large.is_empty() {
-                    output.clear();
-                } else {
-                    output.consume(sent);
-                }
+                output.consume(sent);
+                budget -= sent;
             }
             // The socket tells when it takes more.
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,

@@ -4,16 +4,22 @@ use super::error::CommandError;
 use crate::encoding::number;
 use crate::types::string::StringRef;
 use bytes::Bytes;
+use std::collections::VecDeque;
 
 /// From this length on a value is handed to the kernel where it is, not copied into the buffer.
 pub const BY_REFERENCE_MIN: usize = 16 * 1024;
 
 /// Replies on their way to one client: bytes, and large values by reference between them.
+///
+/// What was sent stays at the start of `bytes` until it is more than the rest, for moving the rest
+/// has a price.
 #[derive(Default)]
 pub struct Output {
     pub bytes: Vec<u8>,
+    /// So many of `bytes` were sent: at most half of them.
+    sent: usize,
     /// Each with the offset in `bytes` that it comes before. In order.
-    pub large: Vec<(usize, Bytes)>,
+    pub large: VecDeque<(usize, Bytes)>,
     /// Total length of `large`.
     large_bytes: usize,
 }
@@ -25,21 +31,39 @@ impl Output {
 
     /// Bytes waiting to be sent.
     pub fn len(&self) -> usize {
-        self.bytes.len() + self.large_bytes
+        self.bytes.len() - self.sent + self.large_bytes
+    }
+
+    /// Of those the ones in large values.
+    pub fn large_bytes(&self) -> usize {
+        self.large_bytes
+    }
+
+    /// What is waiting to be sent, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let mut from = self.sent;
+        let until_last_large = self.large.iter().flat_map(move |(at, value)| {
+            let before = &self.bytes[from..*at];
+            from = *at;
+            [before, &value[..]]
+        });
+        let rest = self.large.back().map_or(self.sent, |(at, _)| *at);
+        until_last_large.chain([&self.bytes[rest..]]).filter(|slice| !slice.is_empty())
     }
 
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.sent = 0;
         self.large.clear();
         self.large_bytes = 0;
     }
 
     pub fn push_large(&mut self, value: Bytes) {
         self.large_bytes += value.len();
-        self.large.push((self.bytes.len(), value));
+        self.large.push_back((self.bytes.len(), value));
     }
 
-    /// Where the next reply begins, for [`Self::truncate`].
+    /// Where the next reply begins, for [`Self::truncate`]. Holds until something is sent.
     pub fn mark(&self) -> (usize, usize) {
         (self.bytes.len(), self.large.len())
     }
@@ -47,37 +71,33 @@ impl Output {
     /// Takes back what was written since `mark`.
     pub fn truncate(&mut self, mark: (usize, usize)) {
         self.bytes.truncate(mark.0);
+        self.large_bytes -= self.large.range(mark.1..).map(|(_, value)| value.len()).sum::<usize>();
         self.large.truncate(mark.1);
-        self.large_bytes = self.large.iter().map(|(_, value)| value.len()).sum();
     }
 
     /// Drops the first `count` bytes of what is to be sent: they were.
     pub fn consume(&mut self, mut count: usize) {
-        let mut from_bytes = 0;
-        let mut large = 0;
-        for (at, value) in &mut self.large {
-            let before = (*at - from_bytes).min(count);
-            from_bytes += before;
+        if count == self.len() {
+            return self.clear();
+        }
+        while let Some((at, value)) = self.large.front_mut() {
+            let before = (*at - self.sent).min(count);
+            self.sent += before;
             count -= before;
-            if from_bytes < *at || count < value.len() {
-                if from_bytes == *at {
-                    bytes::Buf::advance(value, count);
-                    self.large_bytes -= count;
-                    count = 0;
-                }
+            let of_value = value.len().min(count);
+            count -= of_value;
+            self.large_bytes -= of_value;
+            if self.sent < *at || of_value < value.len() {
+                bytes::Buf::advance(value, of_value);
                 break;
             }
-            count -= value.len();
-            self.large_bytes -= value.len();
-            large += 1;
+            self.large.pop_front();
         }
-        from_bytes += count;
-        self.large.drain(..large);
-        self.large.iter_mut().for_each(|(at, _)| *at -= from_bytes.min(*at));
-        if from_bytes == self.bytes.len() {
-            self.bytes.clear();
-        } else if from_bytes > 0 {
-            self.bytes.drain(..from_bytes);
+        self.sent += count;
+        if self.sent * 2 > self.bytes.len() {
+            self.bytes.drain(..self.sent);
+            self.large.iter_mut().for_each(|(at, _)| *at -= self.sent);
+            self.sent = 0;
         }
     }
 }
@@ -283,7 +303,7 @@ impl<'a> Reply<'a> {
         debug_assert_eq!(self.out.large.len(), end.1, "a head is short");
         let len = self.out.bytes.len() - end.0;
         self.out.bytes[at..].rotate_right(len);
-        self.out.large[large..].iter_mut().for_each(|(offset, _)| *offset += len);
+        self.out.large.range_mut(large..).for_each(|(offset, _)| *offset += len);
     }
 }
 
@@ -293,35 +313,58 @@ mod tests {
     use proptest::prelude::*;
 
     fn flatten(output: &Output) -> Vec<u8> {
-        let mut flat = Vec::new();
-        let mut from = 0;
-        for (at, value) in &output.large {
-            flat.extend_from_slice(&output.bytes[from..*at]);
-            flat.extend_from_slice(value);
-            from = *at;
-        }
-        flat.extend_from_slice(&output.bytes[from..]);
-        flat
+        output.slices().collect::<Vec<_>>().concat()
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Write(usize),
+        PushLarge(usize),
+        WriteAndTakeBack(usize, usize),
+        Consume(usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            1 => (0..60usize).prop_map(Step::Write),
+            1 => (0..60usize).prop_map(Step::PushLarge),
+            1 => (0..60usize, 0..60usize).prop_map(|(bytes, large)| Step::WriteAndTakeBack(bytes, large)),
+            3 => (0..60usize).prop_map(Step::Consume),
+        ]
     }
 
     proptest! {
         #[test]
-        fn consuming_drops_a_prefix(
-            parts in prop::collection::vec((any::<bool>(), 0..40usize), 0..12),
-            steps in prop::collection::vec(0..60usize, 0..12),
-        ) {
+        fn consuming_drops_a_prefix(steps in prop::collection::vec(step(), 0..40)) {
             let mut output = Output::default();
-            for (i, (large, len)) in parts.into_iter().enumerate() {
-                let part = vec![i as u8; len];
-                if large { output.push_large(part.into()) } else { output.bytes.extend(part) }
-            }
-            let mut all = flatten(&output);
-            for step in steps {
-                let step = step.min(all.len());
-                output.consume(step);
-                all.drain(..step);
-                prop_assert_eq!(flatten(&output), all.clone());
+            let mut all = Vec::new();
+            for (i, step) in steps.into_iter().enumerate() {
+                let part = |len| vec![i as u8; len];
+                match step {
+                    Step::Write(len) => {
+                        output.bytes.extend(part(len));
+                        all.extend(part(len));
+                    }
+                    Step::PushLarge(len) => {
+                        output.push_large(part(len).into());
+                        all.extend(part(len));
+                    }
+                    Step::WriteAndTakeBack(bytes, large) => {
+                        let mark = output.mark();
+                        output.bytes.extend(part(bytes));
+                        output.push_large(part(large).into());
+                        output.truncate(mark);
+                    }
+                    Step::Consume(count) => {
+                        let count = count.min(all.len());
+                        output.consume(count);
+                        all.drain(..count);
+                    }
+                }
+                prop_assert_eq!(&flatten(&output), &all);
                 prop_assert_eq!(output.len(), all.len());
+                prop_assert!(output.sent * 2 <= output.bytes.len());
+                prop_assert!(!all.is_empty() || output.is_empty() || !output.large.is_empty());
             }
         }
     }
