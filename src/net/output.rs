@@ -8,7 +8,8 @@ const SLICES_MAX: usize = 128;
 /// Sent to a client a turn, so that one who reads fast does not keep the others waiting.
 const BYTES_MAX: usize = 1 << 20;
 
-/// Sends what the client has waiting; if that is much, the rest in the next turns. Closes it if that is what was to follow, or if it is gone.
+/// Sends what the client has waiting; if that is much, the rest in the next turns. Closes it if that
+/// is what was to follow, or if it is gone.
 pub fn flush(server: &mut Server, id: ClientId) {
     let Some(client) = server.clients.get_mut(id) else { return };
     client.flags -= ClientFlags::WRITE_PENDING;
