@@ -73,7 +73,17 @@ impl Db {
     pub(super) fn take(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let entry = self.table.remove_hashed(hash, key)?;
         if let Some(expire_at) = entry.expire_at() {
-            self.unindex(expire_at);
+            self.no_longer_expires(expire_at);
+            self.forget(expire_at);
+        }
+        Some(entry)
+    }
+
+    /// As [`Self::take`] for a key whose item of the index was just popped.
+    pub(super) fn take_popped(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let entry = self.table.remove_hashed(hash, key)?;
+        if let Some(expire_at) = entry.expire_at() {
+            self.no_longer_expires(expire_at);
         }
         Some(entry)
     }
@@ -86,7 +96,8 @@ impl Db {
             entry.set_expire_at(expire_at);
             drop(entry);
             if let Some(before) = before {
-                self.unindex(before);
+                self.no_longer_expires(before);
+                self.forget(before);
             }
             if let Some(expire_at) = expire_at {
                 self.index(hash, expire_at, now_ms);
@@ -102,12 +113,18 @@ impl Db {
         index.insert(due(expire_at), hash48(hash));
     }
 
-    fn unindex(&mut self, expire_at: i64) {
+    /// Counts a key less that expires.
+    fn no_longer_expires(&mut self, expire_at: i64) {
         self.volatile -= 1;
         self.expiry_sum -= expire_at as i128;
         if self.volatile == 0 {
             self.due = None;
-        } else if let Some(index) = &mut self.due {
+        }
+    }
+
+    /// Tells the index that one of its items no longer means anything.
+    fn forget(&mut self, expire_at: i64) {
+        if let Some(index) = &mut self.due {
             let table = &self.table;
             index.forget(due(expire_at), |at, hash48| is_due_at(table, at, hash48));
         }

@@ -1,6 +1,6 @@
 //! Keys whose time has come: deleted when found, and actively in the order of their due times.
 
-use super::{EventClass, Garbage, Keyspace};
+use super::{Entry, EventClass, Garbage, Keyspace};
 
 /// What to do about a key that is past its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,13 +23,15 @@ impl Keyspace {
     #[cold]
     pub(super) fn found_expired(&mut self, hash: u64, key: &[u8]) {
         if self.expiry_mode == ExpiryMode::Delete {
-            self.expire(hash, key);
+            let entry = self.dbs[self.selected].take(hash, key);
+            self.expired(key, entry);
         }
     }
 
-    fn expire(&mut self, hash: u64, key: &[u8]) {
+    /// Tells of a key of the selected database that expired, and frees what was taken out.
+    fn expired(&mut self, key: &[u8], entry: Option<Entry>) {
         let selected = self.selected;
-        let Some(entry) = self.dbs[selected].take(hash, key) else { return };
+        let Some(entry) = entry else { return };
         let lazy = self.options.lazy_expire;
         if lazy && entry.is_costly_to_free() {
             self.lazy_free.push(Garbage::Entry(entry));
@@ -51,7 +53,8 @@ impl Keyspace {
             // Due means before now, as for lookups: a key lives through its last millisecond.
             let Some(item) = self.dbs[db].pop_due(self.now_ms - 1, count) else { break };
             while let Some(key) = self.dbs[db].key_due_at(item) {
-                self.expire(crate::encoding::hash::hash(&key), &key);
+                let entry = self.dbs[db].take_popped(crate::encoding::hash::hash(&key), &key);
+                self.expired(&key, entry);
             }
         }
         self.selected = selected;

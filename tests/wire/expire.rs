@@ -135,3 +135,17 @@ fn deletions_on_a_walk_stand_alone() {
         assert_eq!(text.contains("MULTI"), wrapped, "{command}: {text}");
     }
 }
+
+#[test]
+fn a_crowd_due_at_once_goes_and_the_server_lives() {
+    let (_server, mut client) = server_and_client();
+    client.ask("SET far x EX 10000");
+    for crowd in [1, 64, 72, 99, 150, 500] {
+        let now: u64 = client.ask("TIME").split("\r\n").nth(2).unwrap().parse().unwrap();
+        let due = now * 1000 + 1200;
+        for i in 0..crowd {
+            client.ask(&format!("SET key:{i} v PXAT {due}"));
+        }
+        wait_until("the crowd is gone", || client.ask("DBSIZE") == ":1\r\n");
+    }
+}
