@@ -199,7 +199,7 @@ impl Server {
 
     /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<CommandError> {
-        let error = self.aof.as_ref()?.error.as_ref()?;
+        let error = self.aof.as_ref()?.error()?;
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 
