@@ -17,7 +17,7 @@ use crate::resp::encode_request;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The buffer keeps up to this much between two turns.
@@ -109,14 +109,20 @@ impl Aof {
     /// Makes a new set of files: `write_base` writes the data set, an empty increment follows.
     pub fn create(paths: &Paths, write_base: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Aof> {
         fs::create_dir_all(&paths.folder)?;
-        let old = Manifest::load(&paths.manifest()).ok().flatten().unwrap_or_default();
-        let seq = old.parts.iter().map(|part| part.seq).max().unwrap_or(0) + 1;
-        let base = paths.new_part(seq, Kind::Base);
-        let increment = paths.new_part(seq, Kind::Increment);
-        let mut writer = io::BufWriter::with_capacity(1 << 16, File::create(paths.part(&base))?);
-        write_base(&mut writer)?;
-        writer.into_inner()?.sync_all()?;
-        File::create(paths.part(&increment))?.sync_all()?;
+        let old = Manifest::load(&paths.manifest())?.unwrap_or_default();
+        let mut seq = old.parts.iter().map(|part| part.seq).max().unwrap_or(0) + 1;
+        let parts_of = |seq| [paths.new_part(seq, Kind::Base), paths.new_part(seq, Kind::Increment)];
+        // No manifest names such files, but they may be all that is left of somebody's data.
+        while parts_of(seq).iter().any(|part| paths.part(part).exists()) {
+            seq += 1;
+        }
+        let [base, increment] = parts_of(seq);
+        let base_path = paths.part(&base);
+        if let Err(error) = write_new(&base_path, write_base) {
+            let _ = fs::remove_file(base_path);
+            return Err(error);
+        }
+        write_new(&paths.part(&increment), |_| Ok(()))?;
         let manifest = Manifest { parts: vec![base, increment] };
         manifest.store(&paths.manifest())?;
         // From here on nothing refers to the old files.
@@ -247,18 +253,17 @@ impl Aof {
     }
 }
 
-/// Remembers in `last` why something failed, or that it succeeded.
-fn note(last: &mut Option<io::Error>, result: io::Result<()>) -> io::Result<()> {
-    *last = result.as_ref().err().map(again);
-    result
+/// Makes a durable file that was not there.
+fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut writer = io::BufWriter::with_capacity(1 << 16, File::create_new(path)?);
+    write(&mut writer)?;
+    writer.into_inner()?.sync_all()
 }
 
-/// The same error once more.
-fn again(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
-    }
+/// Remembers in `last` why something failed, or that it succeeded.
+fn note(last: &mut Option<io::Error>, result: io::Result<()>) -> io::Result<()> {
+    *last = result.as_ref().err().map(|error| io::Error::new(error.kind(), error.to_string()));
+    result
 }
 
 #[cfg(test)]
