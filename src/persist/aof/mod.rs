@@ -117,11 +117,7 @@ impl Aof {
             seq += 1;
         }
         let [base, increment] = parts_of(seq);
-        let base_path = paths.part(&base);
-        if let Err(error) = write_new(&base_path, write_base) {
-            let _ = fs::remove_file(base_path);
-            return Err(error);
-        }
+        write_new(&paths.part(&base), write_base)?;
         write_new(&paths.part(&increment), |_| Ok(()))?;
         let manifest = Manifest { parts: vec![base, increment] };
         manifest.store(&paths.manifest())?;
@@ -253,11 +249,14 @@ impl Aof {
     }
 }
 
-/// Makes a durable file that was not there.
+/// Makes a durable file that was not there, whole or not at all.
 fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut writer = io::BufWriter::with_capacity(1 << 16, File::create_new(path)?);
-    write(&mut writer)?;
-    writer.into_inner()?.sync_all()
+    let written = write(&mut writer).and_then(|()| writer.into_inner()?.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 /// Remembers in `last` why something failed, or that it succeeded.
