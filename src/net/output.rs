@@ -15,31 +15,19 @@ pub fn flush(server: &mut Server, id: ClientId) {
     }
     while !client.output.is_empty() {
         let output = &mut client.output;
-        let result = if output.large.is_empty() {
-            (&client.stream).write(&output.bytes)
-        } else {
-            let mut slices = Vec::with_capacity(SLICES_MAX.min(2 * output.large.len() + 1));
-            let mut from = 0;
-            for (at, value) in output.large.iter().take(SLICES_MAX / 2) {
-                slices.push(IoSlice::new(&output.bytes[from..*at]));
-                slices.push(IoSlice::new(value));
-                from = *at;
+        let result = match output.as_slice() {
+            Some(bytes) => (&client.stream).write(bytes),
+            None => {
+                let slices: Vec<IoSlice> = output.slices().take(SLICES_MAX).map(IoSlice::new).collect();
+                (&client.stream).write_vectored(&slices)
             }
-            if output.large.len() <= SLICES_MAX / 2 {
-                slices.push(IoSlice::new(&output.bytes[from..]));
-            }
-            (&client.stream).write_vectored(&slices)
         };
         match result {
             Ok(sent) => {
                 client.net_output += sent as u64;
                 server.stats.net_output += sent as u64;
                 server.stats.writes += 1;
-                if sent == output.bytes.len() && output.large.is_empty() {
-                    output.clear();
-                } else {
-                    output.consume(sent);
-                }
+                output.consume(sent);
             }
             // The socket tells when it takes more.
             Err(error) if error.kind() == ErrorKind::WouldBlock => return,

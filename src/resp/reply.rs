@@ -12,6 +12,8 @@ pub const BY_REFERENCE_MIN: usize = 16 * 1024;
 #[derive(Default)]
 pub struct Output {
     pub bytes: Vec<u8>,
+    /// So many of `bytes` were sent.
+    sent: usize,
     /// Each with the offset in `bytes` that it comes before. In order.
     pub large: Vec<(usize, Bytes)>,
     /// Total length of `large`.
@@ -20,16 +22,36 @@ pub struct Output {
 
 impl Output {
     pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.large.is_empty()
+        self.sent == self.bytes.len() && self.large.is_empty()
     }
 
     /// Bytes waiting to be sent.
     pub fn len(&self) -> usize {
-        self.bytes.len() + self.large_bytes
+        self.bytes.len() - self.sent + self.large_bytes
+    }
+
+    /// Bytes of waiting values that are sent from where they are.
+    pub fn large_bytes(&self) -> usize {
+        self.large_bytes
+    }
+
+    /// What is to be sent next, if there are no large values.
+    pub fn as_slice(&self) -> Option<&[u8]> {
+        self.large.is_empty().then(|| &self.bytes[self.sent..])
+    }
+
+    /// The pieces to be sent next, in order.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(self.sent).chain(self.large.iter().map(|(at, _)| *at));
+        let last = self.large.last().map_or(self.sent, |(at, _)| *at);
+        let before =
+            self.large.iter().zip(starts).flat_map(|((at, value), start)| [&self.bytes[start..*at], &value[..]]);
+        before.chain(std::iter::once(&self.bytes[last..]))
     }
 
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.sent = 0;
         self.large.clear();
         self.large_bytes = 0;
     }
@@ -51,33 +73,32 @@ impl Output {
         self.large_bytes = self.large.iter().map(|(_, value)| value.len()).sum();
     }
 
-    /// Drops the first `count` bytes of what is to be sent: they were.
+    /// Drops the first `count` bytes of what is to be sent: they were. The rest is moved only when it
+    /// is the smaller part, so that a slow reader of much costs no more than a fast one.
     pub fn consume(&mut self, mut count: usize) {
-        let mut from_bytes = 0;
         let mut large = 0;
         for (at, value) in &mut self.large {
-            let before = (*at - from_bytes).min(count);
-            from_bytes += before;
+            let before = (*at - self.sent).min(count);
+            self.sent += before;
             count -= before;
-            if from_bytes < *at || count < value.len() {
-                if from_bytes == *at {
-                    bytes::Buf::advance(value, count);
-                    self.large_bytes -= count;
-                    count = 0;
-                }
+            if self.sent < *at || count < value.len() {
+                bytes::Buf::advance(value, count);
+                self.large_bytes -= count;
+                count = 0;
                 break;
             }
             count -= value.len();
             self.large_bytes -= value.len();
             large += 1;
         }
-        from_bytes += count;
         self.large.drain(..large);
-        self.large.iter_mut().for_each(|(at, _)| *at -= from_bytes.min(*at));
-        if from_bytes == self.bytes.len() {
-            self.bytes.clear();
-        } else if from_bytes > 0 {
-            self.bytes.drain(..from_bytes);
+        self.sent += count;
+        if self.is_empty() {
+            self.clear();
+        } else if self.sent > self.bytes.len() / 2 {
+            self.bytes.drain(..self.sent);
+            self.large.iter_mut().for_each(|(at, _)| *at -= self.sent);
+            self.sent = 0;
         }
     }
 }
@@ -293,22 +314,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn flatten(output: &Output) -> Vec<u8> {
-        let mut flat = Vec::new();
-        let mut from = 0;
-        for (at, value) in &output.large {
-            flat.extend_from_slice(&output.bytes[from..*at]);
-            flat.extend_from_slice(value);
-            from = *at;
-        }
-        flat.extend_from_slice(&output.bytes[from..]);
-        flat
+        output.slices().collect::<Vec<_>>().concat()
     }
 
     proptest! {
         #[test]
         fn consuming_drops_a_prefix(
             parts in prop::collection::vec((any::<bool>(), 0..40usize), 0..12),
-            steps in prop::collection::vec(0..60usize, 0..12),
+            steps in prop::collection::vec((0..60usize, 0..20usize), 0..12),
         ) {
             let mut output = Output::default();
             for (i, (large, len)) in parts.into_iter().enumerate() {
@@ -316,10 +329,12 @@ mod tests {
                 if large { output.push_large(part.into()) } else { output.bytes.extend(part) }
             }
             let mut all = flatten(&output);
-            for step in steps {
+            for (step, more) in steps {
                 let step = step.min(all.len());
                 output.consume(step);
                 all.drain(..step);
+                output.bytes.extend(std::iter::repeat_n(b'+', more));
+                all.extend(std::iter::repeat_n(b'+', more));
                 prop_assert_eq!(flatten(&output), all.clone());
                 prop_assert_eq!(output.len(), all.len());
             }

@@ -191,7 +191,7 @@ impl Client {
     }
 
     pub fn output_memory(&self) -> usize {
-        self.output.bytes.capacity() + (self.output.len() - self.output.bytes.len())
+        self.output.bytes.capacity() + self.output.large_bytes()
     }
 }
 
