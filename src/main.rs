@@ -110,9 +110,13 @@ fn serve(mut config: Config) -> Result<(), String> {
         log::info!("Running mode=standalone, port={}.", config.port);
     }
     let append_only = config.appendonly;
+    let snapshot = config.dir.join(&config.dbfilename);
     let commands = CommandTable::new(FAMILIES, &config.renamed_commands);
     let mut event_loop = EventLoop::new(config, commands).map_err(|error| error.to_string())?;
     log::info!("Server initialized");
+    if !append_only && snapshot.exists() {
+        log::warn!("{} is there, but RDB files are not read yet: the data set is empty", snapshot.display());
+    }
     if append_only {
         load_append_only_file(&mut event_loop.server).map_err(|error| error.0)?;
     }

@@ -289,6 +289,159 @@ fn switched_on_and_off_at_run_time() {
     assert_eq!(files_below(&server.dir.join("appendonlydir")).len(), 3);
 }
 
+#[test]
+fn what_is_loaded_is_not_counted() {
+    let server = Server::start(&ON);
+    server.connect().check("SET k v => +OK\nSET k v XX => +OK\nHINCRBY h f 1 => :1\nGETDEL k => $1 v");
+    let server = Server::start_in(server.kill(), &ON);
+    let mut client = server.connect();
+    client.check("EXISTS h => :1\nDEBUG LOADAOF => +OK\nEXISTS h => :1");
+    let info = client.ask("INFO everything");
+    for absent in ["cmdstat_set:", "cmdstat_hincrby:", "cmdstat_del:", "latency_percentiles_usec_set:"] {
+        assert!(!info.contains(absent), "{info}");
+    }
+    for line in ["rdb_changes_since_last_save:0\r", "keyspace_hits:2\r", "keyspace_misses:0\r"] {
+        assert!(info.contains(line), "{line} in {info}");
+    }
+}
+
+// ---- files that must not be lost ----
+
+#[test]
+fn a_new_file_does_not_overwrite_another() {
+    let set = encode(&[b"SET", b"k", b"v"]);
+    let server = Server::start_in(folder_with(&set), &[]);
+    let manifest = server.dir.join("appendonlydir/appendonly.aof.manifest");
+    let mut client = server.connect();
+    // No manifest can tell what the files are.
+    std::fs::write(&manifest, "nonsense").unwrap();
+    client.check("CONFIG SET appendonly yes => -ERR_CONFIG_SET_failed_(possibly_related_to_argument_'appendonly')_-_Unable_to_turn_on_AOF._Check_server_logs.");
+    client.check("CONFIG GET appendonly => *2 $10 appendonly $2 no");
+    assert_eq!(std::fs::read(&manifest).unwrap(), b"nonsense");
+    std::fs::remove_file(&manifest).unwrap();
+    client.check("CONFIG SET appendonly yes => +OK\nSET new 1 => +OK");
+    assert_eq!(std::fs::read(server.dir.join(INCREMENT)).unwrap(), set);
+    let server = Server::start_in(server.kill(), &ON);
+    server.connect().check("KEYS * => *1 $3 new");
+}
+
+#[test]
+fn a_reload_that_fails_ends_nothing() {
+    let server = Server::start(&ON);
+    let mut client = server.connect();
+    client.check(
+        "SET k v => +OK\nDEBUG LOADAOF => +OK\nGET k => $1 v\nSET l v => +OK\nDEBUG LOADAOF => +OK\nDBSIZE => :2",
+    );
+    let path = server.dir.join(INCREMENT);
+    let good = std::fs::read(&path).unwrap();
+    std::fs::write(&path, [&good[..], b"garbage\r\n"].concat()).unwrap();
+    client.check("DEBUG LOADAOF => -ERR_Error_trying_to_load_the_AOF_files,_check_server_logs.");
+    assert!(server.log().contains("Bad file format"));
+    std::fs::write(&path, good).unwrap();
+    client.check("SET later 1 => +OK");
+    let server = Server::start_in(server.kill(), &ON);
+    server.connect().check("DBSIZE => :3\nGET later => $1 1");
+}
+
+/// A small file system, for a server's append-only file.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// Gives a folder for a server as well; None where file systems cannot be mounted.
+    fn mount() -> Option<(PathBuf, SmallDisk)> {
+        let dir = folder_with(b"");
+        let folder = dir.join("appendonlydir");
+        if !mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], &folder) {
+            println!("skipped: a file system cannot be mounted here");
+            std::fs::remove_dir_all(dir).unwrap();
+            return None;
+        }
+        Some((dir, SmallDisk(folder)))
+    }
+
+    fn grow(&self) {
+        assert!(mount(&["-o", "remount,size=8m"], &self.0));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+fn mount(arguments: &[&str], folder: &Path) -> bool {
+    let status = Command::new("mount").args(arguments).arg(folder).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// Sets `prefix:0`, `prefix:1`, ... until that is refused, or the server is gone; gives how many were
+/// acknowledged, and what was answered last.
+fn set_until_refused(server: &Server, prefix: &str) -> (usize, String) {
+    let stream = UnixStream::connect(server.socket()).unwrap();
+    let mut replies = BufReader::new(stream.try_clone().unwrap());
+    for i in 0.. {
+        let request = encode(&[b"SET", format!("{prefix}:{i}").as_bytes(), &[b'x'; 10_000]]);
+        let mut line = String::new();
+        let _ = (&stream).write_all(&request).and_then(|()| replies.read_line(&mut line));
+        if line != "+OK\r\n" {
+            return (i, line);
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_full_disk_refuses_writes_until_there_is_room() {
+    const REFUSED: &str = "-MISCONF Errors writing to the AOF file: No space left on device\r\n";
+    for policy in ["everysec", "no"] {
+        let arguments = ["--appendonly", "yes", "--appendfsync", policy, "--aof-load-truncated", "no"];
+        let Some((dir, disk)) = SmallDisk::mount() else { return };
+        let server = Server::start_in(dir, &arguments);
+        let (count, reply) = set_until_refused(&server, "a");
+        assert_eq!(reply, REFUSED);
+        assert!(count > 90, "{count}");
+        let mut client = server.connect();
+        assert_eq!(client.ask("PING"), REFUSED);
+        assert_eq!(client.ask("DEL a:0"), REFUSED);
+        client.check("STRLEN a:0 => :10000\nSHUTDOWN => -ERR_Errors_trying_to_SHUTDOWN._Check_logs.");
+        assert!(client.ask("INFO persistence").contains("aof_last_write_status:err\r\n"));
+        // The disk has whole commands only: what was torn was taken back.
+        let file = std::fs::read(server.dir.join(INCREMENT)).unwrap();
+        assert!(file.ends_with(b"xxx\r\n"));
+
+        disk.grow();
+        // Nothing but cron tries again.
+        wait_until("the file is written again", || server.log().contains("AOF write error looks solved"));
+        client.check("PING => +PONG\nSET after 1 => +OK");
+        let info = client.ask("INFO persistence");
+        assert!(info.contains("aof_last_write_status:ok\r\n") && info.contains("aof_buffer_length:0\r\n"), "{info}");
+        // Even the one that was acknowledged when the disk was full.
+        let server = Server::start_in(server.kill(), &arguments);
+        let mut client = server.connect();
+        client.check(&format!("DBSIZE => :{}\nGET after => $1 1\nSTRLEN a:{} => :10000", count + 1, count - 1));
+        // Doing without the file is a way out as well.
+        assert!(set_until_refused(&server, "b").1 == REFUSED);
+        client.check("CONFIG SET appendonly no => +OK\nPING => +PONG\nSET k v => +OK");
+        // The folder cannot go before what is mounted there.
+        drop(disk);
+    }
+}
+
+#[test]
+fn a_full_disk_ends_a_server_that_syncs_always() {
+    let arguments = ["--appendonly", "yes", "--appendfsync", "always"];
+    let Some((dir, disk)) = SmallDisk::mount() else { return };
+    let mut server = Server::start_in(dir, &arguments);
+    let (count, reply) = set_until_refused(&server, "a");
+    assert_eq!(reply, "");
+    assert_eq!(server.wait().code(), Some(1));
+    disk.grow();
+    let server = Server::start_in(server.kill(), &arguments);
+    server.connect().check(&format!("DBSIZE => :{count}\nSTRLEN a:{} => :10000", count - 1));
+    drop(disk);
+}
+
 // ---- files that are not whole ----
 
 #[test]

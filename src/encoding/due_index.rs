@@ -78,7 +78,7 @@ struct Slot {
     chunks: Vec<Vec<Item>>,
     /// Items that are probably stale.
     stale: u32,
-    /// The next item to look at for staleness; beyond the last once all were looked at.
+    /// The next item to look at for staleness.
     cursor: u32,
     /// Items found stale since the cursor last began at 0.
     found: u32,
@@ -116,6 +116,10 @@ impl Slot {
         if self.chunks.is_empty() {
             *self = Self::default();
         }
+        // There cannot be more stale items than items, nor a place to go on beyond the end.
+        let len = self.len() as u32;
+        self.stale = self.stale.min(len);
+        self.cursor = self.cursor.min(len);
         item
     }
 
@@ -125,7 +129,6 @@ impl Slot {
         let before = self.len();
         self.stale = (self.stale + 1).min(before as u32);
         for _ in 0..LOOKS {
-            // All were looked at, or the rest has been popped.
             if self.cursor as usize >= self.len() {
                 self.begin_again();
             }
@@ -139,7 +142,7 @@ impl Slot {
                 self.cursor += 1;
             } else {
                 self.found += 1;
-                self.stale -= 1;
+                self.stale = self.stale.saturating_sub(1);
                 // The last item takes its place, which is to be looked at next.
                 let last = self.pop().expect("there is at least this item");
                 if at < self.len() {
@@ -295,7 +298,7 @@ impl DueIndex {
     }
 
     /// Tells that one item of this due time has become stale: its key has been deleted, or has
-    /// another due time now. Not for an item that was popped.
+    /// another due time now.
     ///
     /// Where at least half of the items are stale, `is_live(due_ms, hash48)` is called for at most
     /// four of them; it answers whether there is a key of that hash that is due at that time.
@@ -585,6 +588,31 @@ mod tests {
         }
         // Each moved 256 items, twice.
         assert!(calls_for_nothing < 2 * 100_000 / 256 + 10, "{calls_for_nothing}");
+    }
+
+    /// What is popped may be forgotten too, when keys go between: neither may lose its place.
+    #[test]
+    fn popping_and_forgetting_take_turns() {
+        for crowd in 1..300 {
+            let mut index = DueIndex::new(0);
+            let mut live: BTreeSet<u64> = (0..crowd).collect();
+            live.iter().for_each(|&hash48| index.insert(1000, hash48));
+            let mut popped = 0;
+            while let Some((due_ms, hash48)) = index.pop_due(2000, 1000) {
+                assert_eq!(due_ms, 1000);
+                popped += live.remove(&hash48) as u64;
+                index.forget(1000, |_, hash48| live.contains(&hash48));
+                // Every third key goes by itself.
+                if popped % 3 == 0
+                    && let Some(gone) = live.pop_last()
+                {
+                    popped += 1;
+                    index.forget(1000, |_, hash48| live.contains(&hash48));
+                    assert!(!live.contains(&gone));
+                }
+            }
+            assert_eq!((popped, live.len()), (crowd, 0));
+        }
     }
 
     #[test]

@@ -97,7 +97,8 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     if command.system && command.name == "debug" {
         debug_allowed(server, id)?;
     }
-    if command.has(flag::WRITE)
+    // PING as well, so that health checks notice.
+    if (command.has(flag::WRITE) || command.name == "ping")
         && let Some(error) = server.write_error()
     {
         return Err(error);

@@ -5,6 +5,7 @@ use super::dispatch::resolve;
 use crate::persist::aof::{Aof, Manifest, Paths};
 use crate::resp::request::{Batch, Limits, Parsed, RequestParser};
 use crate::resp::{Args, OwnedRequest};
+use crate::server::stats::Stats;
 use crate::server::{ClientId, Server, Stream};
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -37,9 +38,10 @@ pub fn load_append_only_file(server: &mut Server) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// DEBUG LOADAOF: forgets the data set and loads it from the file.
+/// DEBUG LOADAOF: forgets the data set and loads it from the file. If that fails, what could be loaded
+/// is there, and the file is written to as before.
 pub fn reload(server: &mut Server) -> Result<(), LoadError> {
-    if let Some(mut aof) = server.aof.take() {
+    if let Some(aof) = &mut server.aof {
         aof.finish().map_err(|error| LoadError(format!("Error writing the append only file: {error}")))?;
     }
     server.keyspace.flush(None, false);
@@ -48,6 +50,9 @@ pub fn reload(server: &mut Server) -> Result<(), LoadError> {
 
 fn load_parts(server: &mut Server, paths: &Paths, manifest: &Manifest) -> Result<(), LoadError> {
     let started = server.clock.stamp();
+    // What clients did once is not to be counted as done again.
+    let stats = std::mem::replace(&mut server.stats, Stats::new(server.commands.rows().len()));
+    let keyspace_stats = std::mem::take(&mut server.keyspace.stats);
     server.loading = true;
     server.keyspace.expiry_mode = server.expiry_mode();
     let id = server.clients.add(Stream::None, String::new(), String::new(), true, server.clock.now_ms);
@@ -71,6 +76,8 @@ fn load_parts(server: &mut Server, paths: &Paths, manifest: &Manifest) -> Result
     server.clients.remove(id);
     server.loading = false;
     server.keyspace.expiry_mode = server.expiry_mode();
+    server.stats = stats;
+    server.keyspace.stats = keyspace_stats;
     result?;
     log::info!("DB loaded from append only file: {:.3} seconds", seconds_since(server, started));
     Ok(())

@@ -96,20 +96,22 @@ fn expire(server: &mut Server) {
 /// A helper thread has answered.
 pub fn background_done(server: &mut Server) {
     for answer in server.background.take_synced() {
-        if let Err(error) = &answer.result {
+        let Some(aof) = &mut server.aof else { continue };
+        let had_failed = aof.sync_error.is_some();
+        aof.synced(&answer.file, answer.upto, answer.result);
+        if let Some(error) = aof.sync_error.as_ref().filter(|_| !had_failed) {
             log::warn!("Fail to fsync the AOF file: {error}");
-        }
-        if let Some(aof) = &mut server.aof {
-            aof.synced(answer.upto, answer.result);
         }
     }
 }
 
-/// Writes what the append-only file is still to hold, before any reply of this turn is sent.
+/// Writes what the append-only file is still to hold, before any reply of this turn is sent. What
+/// cannot be written, but under `always`, is kept and tried again each turn; until it is written,
+/// writes are refused.
 pub fn flush_append_only_file(server: &mut Server) {
     let Some(aof) = &mut server.aof else { return };
     let policy = server.config.appendfsync;
-    let had_failed = aof.error.is_some();
+    let had_failed = aof.write_error.is_some();
     let began = server.clock.stamp();
     let flushed = aof.flush(policy);
     server.stats.aof_nanos += server.clock.nanos_between(began, server.clock.stamp());

@@ -2,8 +2,7 @@
 
 use super::entry::Entry;
 use crate::encoding::due_index::DueIndex;
-use crate::encoding::hash::hash;
-use crate::encoding::hashtable::{HashTable, Ref};
+use crate::encoding::hashtable::HashTable;
 
 /// The keys are in `table`; every key with an expiry is also in `due`, by its hash. Only this file
 /// changes an expiry or takes an entry out of the table, so the two agree.
@@ -74,7 +73,17 @@ impl Db {
     pub(super) fn take(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let entry = self.table.remove_hashed(hash, key)?;
         if let Some(expire_at) = entry.expire_at() {
-            self.unindex(expire_at);
+            self.no_longer_expires(expire_at);
+            self.forget(expire_at);
+        }
+        Some(entry)
+    }
+
+    /// As [`Self::take`] for a key whose item of the index was just popped.
+    pub(super) fn take_popped(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
+        let entry = self.table.remove_hashed(hash, key)?;
+        if let Some(expire_at) = entry.expire_at() {
+            self.no_longer_expires(expire_at);
         }
         Some(entry)
     }
@@ -87,7 +96,8 @@ impl Db {
             entry.set_expire_at(expire_at);
             drop(entry);
             if let Some(before) = before {
-                self.unindex(before);
+                self.no_longer_expires(before);
+                self.forget(before);
             }
             if let Some(expire_at) = expire_at {
                 self.index(hash, expire_at, now_ms);
@@ -103,8 +113,8 @@ impl Db {
         index.insert(due(expire_at), hash48(hash));
     }
 
-    /// Counts out an expiry whose item is in the index no more, or is about to become stale.
-    fn uncount(&mut self, expire_at: i64) {
+    /// Counts a key less that expires.
+    fn no_longer_expires(&mut self, expire_at: i64) {
         self.volatile -= 1;
         self.expiry_sum -= expire_at as i128;
         if self.volatile == 0 {
@@ -112,29 +122,25 @@ impl Db {
         }
     }
 
-    fn unindex(&mut self, expire_at: i64) {
-        self.uncount(expire_at);
+    /// Tells the index that one of its items no longer means anything.
+    fn forget(&mut self, expire_at: i64) {
         if let Some(index) = &mut self.due {
             let table = &self.table;
-            index.forget(due(expire_at), |at, hash48| find_due_at(table, at, hash48).is_some());
+            index.forget(due(expire_at), |at, hash48| is_due_at(table, at, hash48));
         }
     }
 
     /// The next item of the index that is due at `now_ms`: its time and what the index keeps of the
-    /// key's hash. It may be stale, and it may stand for several keys; see [`Self::take_due`]. None
+    /// key's hash. It may be stale, and it may stand for several keys; see [`Self::key_due_at`]. None
     /// if there are no more or `budget` was used up.
     pub(super) fn pop_due(&mut self, now_ms: i64, budget: usize) -> Option<(u64, u64)> {
         self.due.as_mut()?.pop_due(due(now_ms), budget)
     }
 
-    /// Takes out a key that such an item stands for.
-    pub(super) fn take_due(&mut self, (at, hash48): (u64, u64)) -> Option<Entry> {
-        let key = find_due_at(&self.table, at, hash48)?.key().to_vec();
-        let entry = self.table.remove_hashed(hash(&key), &key)?;
-        if let Some(expire_at) = entry.expire_at() {
-            self.uncount(expire_at);
-        }
-        Some(entry)
+    /// A key that such an item stands for.
+    pub(super) fn key_due_at(&self, (at, hash48): (u64, u64)) -> Option<Vec<u8>> {
+        let entry = self.table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at))?;
+        Some(entry.key().to_vec())
     }
 
     /// When to look for due keys again.
@@ -143,6 +149,6 @@ impl Db {
     }
 }
 
-fn find_due_at(table: &HashTable<Entry>, at: u64, hash48: u64) -> Option<Ref<'_, Entry>> {
-    table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at))
+fn is_due_at(table: &HashTable<Entry>, at: u64, hash48: u64) -> bool {
+    table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at)).is_some()
 }

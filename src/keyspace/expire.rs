@@ -1,7 +1,6 @@
 //! Keys whose time has come: deleted when found, and actively in the order of their due times.
 
-use super::entry::Entry;
-use super::{EventClass, Garbage, Keyspace};
+use super::{Entry, EventClass, Garbage, Keyspace};
 
 /// What to do about a key that is past its time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,22 +23,23 @@ impl Keyspace {
     #[cold]
     pub(super) fn found_expired(&mut self, hash: u64, key: &[u8]) {
         if self.expiry_mode == ExpiryMode::Delete {
-            let entry = self.db_mut().take(hash, key).expect("just found");
-            self.expired(entry);
+            let entry = self.dbs[self.selected].take(hash, key);
+            self.expired(key, entry);
         }
     }
 
-    /// Tells that an entry expired, which is out of the selected database.
-    fn expired(&mut self, entry: Entry) {
-        let (selected, key) = (self.selected, entry.key());
+    /// Tells of a key of the selected database that expired, and frees what was taken out.
+    fn expired(&mut self, key: &[u8], entry: Option<Entry>) {
+        let selected = self.selected;
+        let Some(entry) = entry else { return };
         let lazy = self.options.lazy_expire;
+        if lazy && entry.is_costly_to_free() {
+            self.lazy_free.push(Garbage::Entry(entry));
+        }
         self.stats.expired += 1;
         let delete: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
         self.effects.deleted.push(selected, &[delete, key]);
         self.effects.notify(EventClass::EXPIRED, "expired", selected, key);
-        if lazy && entry.is_costly_to_free() {
-            self.lazy_free.push(Garbage::Entry(entry));
-        }
     }
 
     /// Deletes due keys of one database, looking at up to `count` items of its index. Where more are
@@ -52,8 +52,9 @@ impl Keyspace {
         for _ in 0..count {
             // Due means before now, as for lookups: a key lives through its last millisecond.
             let Some(item) = self.dbs[db].pop_due(self.now_ms - 1, count) else { break };
-            while let Some(entry) = self.dbs[db].take_due(item) {
-                self.expired(entry);
+            while let Some(key) = self.dbs[db].key_due_at(item) {
+                let entry = self.dbs[db].take_popped(crate::encoding::hash::hash(&key), &key);
+                self.expired(&key, entry);
             }
         }
         self.selected = selected;

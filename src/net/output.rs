@@ -23,21 +23,19 @@ pub fn flush(server: &mut Server, id: ClientId) {
             return server.will_write(id);
         }
         let output = &mut client.output;
-        let result = if output.large.is_empty() {
-            let bytes = output.slices().next().expect("there is something to send");
-            (&client.stream).write(&bytes[..bytes.len().min(budget)])
-        } else {
-            let mut slices = Vec::with_capacity(SLICES_MAX.min(2 * output.large.len() + 1));
-            let mut left = budget;
-            for slice in output.slices().take(SLICES_MAX) {
-                let slice = &slice[..slice.len().min(left)];
-                slices.push(IoSlice::new(slice));
-                left -= slice.len();
-                if left == 0 {
-                    break;
-                }
+        let result = match output.as_slice() {
+            Some(bytes) => (&client.stream).write(&bytes[..bytes.len().min(budget)]),
+            None => {
+                let mut left = budget;
+                let within_budget = output.slices().map_while(|slice| {
+                    let part = &slice[..slice.len().min(left)];
+                    let had_room = left > 0;
+                    left -= part.len();
+                    had_room.then(|| IoSlice::new(part))
+                });
+                let slices: Vec<IoSlice> = within_budget.take(SLICES_MAX).collect();
+                (&client.stream).write_vectored(&slices)
             }
-            (&client.stream).write_vectored(&slices)
         };
         match result {
             Ok(sent) => {

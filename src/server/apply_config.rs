@@ -38,6 +38,9 @@ impl Server {
     /// Starts an append-only file from the data set as it is, or ends it.
     fn set_append_only(&mut self) -> Result<(), String> {
         if !self.config.appendonly {
+            if let Some(timer) = self.aof_sync_timer.take() {
+                self.timers.cancel(timer);
+            }
             if let Some(mut aof) = self.aof.take()
                 && let Err(error) = aof.finish()
             {

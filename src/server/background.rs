@@ -19,6 +19,7 @@ enum DiskJob {
 /// How a sync ended.
 pub struct Synced {
     /// As given to [`Background::sync`].
+    pub file: Arc<File>,
     pub upto: u64,
     pub result: io::Result<()>,
 }
@@ -49,7 +50,7 @@ impl Background {
         Ok(Background { disk, free, shared })
     }
 
-    /// Makes what was written to `file` so far durable; `upto` comes back with the answer.
+    /// Makes what was written to `file` so far durable; both come back with the answer.
     pub fn sync(&self, file: Arc<File>, upto: u64) {
         self.send(DiskJob::Sync { file, upto });
     }
@@ -100,7 +101,7 @@ fn run_disk(jobs: Receiver<DiskJob>, shared: &Shared, wake: impl Fn()) {
         match job {
             DiskJob::Sync { file, upto } => {
                 let result = file.sync_data();
-                shared.synced.lock().expect("no panic while holding it").push(Synced { upto, result });
+                shared.synced.lock().expect("no panic while holding it").push(Synced { file, upto, result });
                 wake();
             }
             DiskJob::Close(file) => drop(file),

@@ -39,7 +39,7 @@ pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
 use mio::Registry;
-use stats::{CommandStats, Stats};
+use stats::Stats;
 use std::collections::VecDeque;
 
 /// What can be due.
@@ -138,8 +138,7 @@ impl Server {
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).expect("the operating system gives random bytes");
         let seed = u64::from_ne_bytes(seed);
-        let mut stats = Stats::default();
-        stats.commands.resize_with(commands.rows().len(), CommandStats::default);
+        let stats = Stats::new(commands.rows().len());
         let mut server = Server {
             keyspace: Keyspace::new(config.databases, seed.rotate_left(17)),
             clients: Clients::default(),
@@ -199,7 +198,7 @@ impl Server {
 
     /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<CommandError> {
-        let error = self.aof.as_ref()?.error.as_ref()?;
+        let error = self.aof.as_ref()?.error()?;
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 

@@ -67,6 +67,13 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// For a table of so many commands.
+    pub fn new(commands: usize) -> Stats {
+        let mut stats = Stats::default();
+        stats.commands.resize_with(commands, CommandStats::default);
+        stats
+    }
+
     pub fn of(&mut self, command: CommandIndex) -> &mut CommandStats {
         &mut self.commands[command.0 as usize]
     }
@@ -112,10 +119,8 @@ impl Stats {
 
     /// CONFIG RESETSTAT.
     pub fn reset(&mut self) {
-        let commands = self.commands.len();
-        let memory_peak = self.memory_peak;
-        *self = Stats { memory_peak, dirty: self.dirty, ..Stats::default() };
-        self.commands.resize_with(commands, CommandStats::default);
+        let (memory_peak, dirty) = (self.memory_peak, self.dirty);
+        *self = Stats { memory_peak, dirty, ..Stats::new(self.commands.len()) };
     }
 }
 

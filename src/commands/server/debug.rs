@@ -286,7 +286,10 @@ fn load_append_only_file(server: &mut Server, id: ClientId, _: &Args) -> Command
     if server.aof.is_none() {
         return Err(CommandError::new("ERR the append-only file is off"));
     }
-    load::reload(server).map_err(|error| CommandError::err(error.0))?;
+    load::reload(server).map_err(|error| {
+        log::warn!("{}", error.0);
+        CommandError::new("ERR Error trying to load the AOF files, check server logs.")
+    })?;
     server.reply(id).ok();
     Ok(())
 }

@@ -233,7 +233,7 @@ fn persistence(server: &Server, fields: &mut Fields) {
     fields.add_all(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1);
     fields.add("aof_last_bgrewrite_status", "ok");
     fields.add_all(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
-    let failed = server.aof.as_ref().is_some_and(|aof| aof.error.is_some());
+    let failed = server.aof.as_ref().is_some_and(|aof| aof.error().is_some());
     fields.add("aof_last_write_status", if failed { "err" } else { "ok" });
     fields.add_all(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
     if let Some(aof) = &server.aof {

@@ -1,9 +1,10 @@
 //! The append-only file: every change, as the command that repeats it.
 //!
 //! It is a folder: a manifest, a base with the data set as it was, and increments with what came
-//! since. What always holds: the bytes of a command are written (and under `always` durable) before
-//! any reply of the same turn of the loop is sent; and the file only ever ends within a command if
-//! the machine or the disk failed.
+//! since. The bytes of a command are written before any reply of the same turn of the loop is sent.
+//! Where that fails, `always` ends the server; under `everysec` and `no` the replies are sent, but
+//! further writes are refused until what was acknowledged is in the file: it is kept and tried again.
+//! The file only ever ends within a command if the machine or the disk failed.
 
 mod dump;
 mod manifest;
@@ -16,7 +17,7 @@ use crate::resp::encode_request;
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The buffer keeps up to this much between two turns.
@@ -74,8 +75,10 @@ pub struct Aof {
     /// So much of the increment is known to be durable, or on its way.
     sync_requested: u64,
     synced: u64,
-    /// Why the last write or sync failed, until one succeeds.
-    pub error: Option<io::Error>,
+    /// Why the last write failed, until one succeeds.
+    pub write_error: Option<io::Error>,
+    /// Why the last sync failed, until one succeeds.
+    pub sync_error: Option<io::Error>,
     /// Times that a sync was due while one still ran.
     pub delayed_syncs: u64,
 }
@@ -97,7 +100,8 @@ impl Aof {
             file_size,
             sync_requested: file_size,
             synced: file_size,
-            error: None,
+            write_error: None,
+            sync_error: None,
             delayed_syncs: 0,
         })
     }
@@ -105,14 +109,16 @@ impl Aof {
     /// Makes a new set of files: `write_base` writes the data set, an empty increment follows.
     pub fn create(paths: &Paths, write_base: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Aof> {
         fs::create_dir_all(&paths.folder)?;
-        let old = Manifest::load(&paths.manifest()).ok().flatten().unwrap_or_default();
-        let seq = old.parts.iter().map(|part| part.seq).max().unwrap_or(0) + 1;
-        let base = paths.new_part(seq, Kind::Base);
-        let increment = paths.new_part(seq, Kind::Increment);
-        let mut writer = io::BufWriter::with_capacity(1 << 16, File::create(paths.part(&base))?);
-        write_base(&mut writer)?;
-        writer.into_inner()?.sync_all()?;
-        File::create(paths.part(&increment))?.sync_all()?;
+        let old = Manifest::load(&paths.manifest())?.unwrap_or_default();
+        let mut seq = old.parts.iter().map(|part| part.seq).max().unwrap_or(0) + 1;
+        let parts_of = |seq| [paths.new_part(seq, Kind::Base), paths.new_part(seq, Kind::Increment)];
+        // No manifest names such files, but they may be all that is left of somebody's data.
+        while parts_of(seq).iter().any(|part| paths.part(part).exists()) {
+            seq += 1;
+        }
+        let [base, increment] = parts_of(seq);
+        write_new(&paths.part(&base), write_base)?;
+        write_new(&paths.part(&increment), |_| Ok(()))?;
         let manifest = Manifest { parts: vec![base, increment] };
         manifest.store(&paths.manifest())?;
         // From here on nothing refers to the old files.
@@ -122,7 +128,7 @@ impl Aof {
         Aof::open(paths, &manifest)
     }
 
-    /// Adds a command; it is written before any reply of this turn of the loop is sent.
+    /// Adds a command; the next [`Self::flush`] writes it.
     pub fn append<'a>(&mut self, db: usize, arguments: impl ExactSizeIterator<Item = &'a [u8]>) {
         self.select(db);
         encode_request(&mut self.buffer, arguments);
@@ -153,16 +159,21 @@ impl Aof {
         self.buffer.len()
     }
 
-    /// Writes what was added, and under `always` makes it durable. After an error nothing of it may
-    /// be acknowledged; what could not be written stays for the next call.
+    /// Why commands cannot be kept at present, if so.
+    pub fn error(&self) -> Option<&io::Error> {
+        self.write_error.as_ref().or(self.sync_error.as_ref())
+    }
+
+    /// Writes what was added, and under `always` makes it durable. What could not be written stays
+    /// for the next call.
     pub fn flush(&mut self, policy: AppendFsync) -> io::Result<()> {
         if !self.buffer.is_empty() {
             let result = self.write_buffer();
-            self.note(result)?;
+            note(&mut self.write_error, result)?;
         }
         if policy == AppendFsync::Always && self.synced < self.file_size {
             let result = self.file.sync_data();
-            self.note(result)?;
+            note(&mut self.sync_error, result)?;
             self.sync_requested = self.file_size;
             self.synced = self.file_size;
         }
@@ -198,19 +209,6 @@ impl Aof {
         result
     }
 
-    fn note(&mut self, result: io::Result<()>) -> io::Result<()> {
-        match result {
-            Ok(()) => {
-                self.error = None;
-                Ok(())
-            }
-            Err(error) => {
-                self.error = Some(io::Error::new(error.kind(), error.to_string()));
-                Err(error)
-            }
-        }
-    }
-
     /// The file, if there is something in it that is not durable and no sync of it runs: to be synced
     /// up to the given size. Say with [`Self::synced`] how that went.
     pub fn begin_sync(&mut self) -> Option<(Arc<File>, u64)> {
@@ -234,8 +232,12 @@ impl Aof {
         self.synced < self.file_size
     }
 
-    pub fn synced(&mut self, upto: u64, result: io::Result<()>) {
-        match self.note(result) {
+    /// What became of a sync that was begun. It may have been of a file that is no longer written to.
+    pub fn synced(&mut self, file: &Arc<File>, upto: u64, result: io::Result<()>) {
+        if !Arc::ptr_eq(file, &self.file) {
+            return;
+        }
+        match note(&mut self.sync_error, result) {
             Ok(()) => self.synced = self.synced.max(upto),
             Err(_) => self.sync_requested = self.synced,
         }
@@ -244,5 +246,71 @@ impl Aof {
     /// Makes everything durable: on the way out.
     pub fn finish(&mut self) -> io::Result<()> {
         self.flush(AppendFsync::Always)
+    }
+}
+
+/// Makes a durable file that was not there, whole or not at all.
+fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut writer = io::BufWriter::with_capacity(1 << 16, File::create_new(path)?);
+    let written = write(&mut writer).and_then(|()| writer.into_inner()?.sync_all());
+    if written.is_err() {
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
+/// Remembers in `last` why something failed, or that it succeeded.
+fn note(last: &mut Option<io::Error>, result: io::Result<()>) -> io::Result<()> {
+    *last = result.as_ref().err().map(|error| io::Error::new(error.kind(), error.to_string()));
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder for one test.
+    fn paths(name: &str) -> Paths {
+        let folder = std::env::temp_dir().join(format!("rondo-aof-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        Paths { folder, stem: "a".into() }
+    }
+
+    #[test]
+    fn a_sync_counts_for_its_own_file_only() {
+        let paths = paths("sync");
+        let written = || {
+            let mut aof = Aof::create(&paths, |_| Ok(())).unwrap();
+            aof.append(0, [&b"PING"[..]].into_iter());
+            aof.flush(AppendFsync::Everysec).unwrap();
+            aof
+        };
+        let (old_file, upto) = written().begin_sync().unwrap();
+        let mut aof = written();
+        aof.synced(&old_file, upto, Ok(()));
+        assert!(aof.is_behind());
+        let (file, upto) = aof.begin_sync().unwrap();
+        aof.synced(&old_file, 0, Err(io::ErrorKind::StorageFull.into()));
+        assert!(aof.error().is_none() && aof.is_syncing());
+        aof.synced(&file, upto, Ok(()));
+        assert!(!aof.is_behind());
+        fs::remove_dir_all(paths.folder).unwrap();
+    }
+
+    #[test]
+    fn a_failed_sync_is_not_forgotten_by_a_write() {
+        let paths = paths("error");
+        let mut aof = Aof::create(&paths, |_| Ok(())).unwrap();
+        aof.append(0, [&b"PING"[..]].into_iter());
+        aof.flush(AppendFsync::Everysec).unwrap();
+        let (file, upto) = aof.begin_sync().unwrap();
+        aof.synced(&file, upto, Err(io::ErrorKind::StorageFull.into()));
+        aof.append(0, [&b"PING"[..]].into_iter());
+        aof.flush(AppendFsync::Everysec).unwrap();
+        assert!(aof.error().is_some() && !aof.is_syncing());
+        let (file, upto) = aof.begin_sync().unwrap();
+        aof.synced(&file, upto, Ok(()));
+        assert!(aof.error().is_none());
+        fs::remove_dir_all(paths.folder).unwrap();
     }
 }
