@@ -361,8 +361,9 @@ impl DueIndex {
             let begin_ms = if number == current {
                 self.now_ms
             } else if number == current + 1 {
-                // It is moving down ahead of its time, which need not keep the caller busy.
-                self.now_ms + 1
+                // It is moving down ahead of its time, which need not keep the caller busy. Unless the
+                // last call ended before it got here, and its time has come.
+                (first_tick(number, level) << TICK_BITS).min(self.now_ms + 1)
             } else {
                 first_tick(number - 1, level) << TICK_BITS
             };
@@ -588,6 +589,24 @@ mod tests {
         }
         // Each moved 256 items, twice.
         assert!(calls_for_nothing < 2 * 100_000 / 256 + 10, "{calls_for_nothing}");
+    }
+
+    /// A call whose budget ends far before `now_ms` says that there is more to do, even if what is
+    /// due then is in an upper slot that comes next.
+    #[test]
+    fn a_budget_used_up_on_the_way_hides_nothing() {
+        let mut keys = Keys::new(307_160_108_785 + 24_944_759);
+        keys.expire(0, keys.now_ms + 427_823_256);
+        keys.now_ms += 425_462_979;
+        while keys.pop(1) {}
+        keys.expire(0, keys.now_ms + 193_856);
+        keys.expire(0, keys.now_ms + 3000);
+        keys.now_ms += 640;
+        while keys.pop(1) {}
+        keys.expire(1, keys.now_ms + 37_754_192);
+        keys.now_ms += 75_648;
+        while keys.pop(1) {}
+        keys.check();
     }
 
     /// What is popped may be forgotten too, when keys go between: neither may lose its place.
