@@ -557,3 +557,19 @@ fn this_server_loads_what_redis_wrote() {
     let server = Server::start_in(server.kill(), &ON);
     assert_eq!(contents(&mut server.connect()).len(), before.len() + 1);
 }
+
+#[test]
+fn a_base_in_rdb_form_is_refused_with_what_to_do() {
+    let server = Server::start(&["--appendonly", "yes"]);
+    let dir = server.terminate();
+    std::fs::write(dir.join("appendonlydir/appendonly.aof.1.base.aof"), b"REDIS0011\xfa\x09redis-ver").unwrap();
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_rondo"))
+        .args(["--port", "0", "--unixsocket", "sock", "--appendonly", "yes", "--dir"])
+        .arg(&dir)
+        .output()
+        .unwrap();
+    assert!(!ended.status.success());
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("is in RDB form") && said.contains("aof-use-rdb-preamble"), "{said}");
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -130,6 +130,12 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
         if count == 0 {
             break;
         }
+        if position == 0 && buffer.starts_with(b"REDIS") {
+            return Err(LoadError(format!(
+                "The append only file {} is in RDB form, which is not read yet. Have it rewritten by Redis with aof-use-rdb-preamble set to no",
+                path.display()
+            )));
+        }
         position += count as u64;
         let mut start = 0;
         loop {
