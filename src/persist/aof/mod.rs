@@ -171,6 +171,10 @@ impl Aof {
             let result = self.write_buffer();
             note(&mut self.write_error, result)?;
         }
+        if policy == AppendFsync::No {
+            // Nobody asks for durability any more.
+            self.sync_error = None;
+        }
         if policy == AppendFsync::Always && self.synced < self.file_size {
             let result = self.file.sync_data();
             note(&mut self.sync_error, result)?;
