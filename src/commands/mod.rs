@@ -11,6 +11,7 @@ pub mod hash;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod stream;
 pub mod string;
 
 use crate::server::Command;
@@ -26,6 +27,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
 ];
 

@@ -9,5 +9,6 @@ pub mod lcs;
 pub mod listpack;
 pub mod number;
 pub mod size_class;
+pub mod stream_log;
 pub mod timer_wheel;
 pub mod words;

@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod hash;
+pub mod stream;
 pub mod string;
 
 use std::mem::ManuallyDrop;
@@ -14,6 +15,7 @@ use std::ptr::NonNull;
 pub enum Type {
     String,
     Hash,
+    Stream,
 }
 
 impl Type {
@@ -21,11 +23,12 @@ impl Type {
         match self {
             Type::String => "string",
             Type::Hash => "hash",
+            Type::Stream => "stream",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Hash].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        [Type::String, Type::Hash, Type::Stream].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
@@ -43,16 +46,25 @@ pub enum Encoding {
     Large,
     HashListpack,
     HashTable,
+    Stream,
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 6] =
-        [Encoding::Int, Encoding::Embstr, Encoding::Raw, Encoding::Large, Encoding::HashListpack, Encoding::HashTable];
+    pub const ALL: [Encoding; 7] = [
+        Encoding::Int,
+        Encoding::Embstr,
+        Encoding::Raw,
+        Encoding::Large,
+        Encoding::HashListpack,
+        Encoding::HashTable,
+        Encoding::Stream,
+    ];
 
     pub fn type_(self) -> Type {
         match self {
             Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
             Encoding::HashListpack | Encoding::HashTable => Type::Hash,
+            Encoding::Stream => Type::Stream,
         }
     }
 
@@ -64,6 +76,7 @@ impl Encoding {
             Encoding::Raw | Encoding::Large => "raw",
             Encoding::HashListpack => "listpack",
             Encoding::HashTable => "hashtable",
+            Encoding::Stream => "stream",
         }
     }
 }
@@ -95,6 +108,7 @@ macro_rules! with_collection {
             Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
+            Encoding::Stream => $f::<Box<stream::Stream>>($($argument),*),
         }
     };
 }
