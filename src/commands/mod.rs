@@ -13,6 +13,7 @@ pub mod scan;
 pub mod server;
 pub mod stream;
 pub mod string;
+pub mod transaction;
 
 use crate::server::Command;
 
@@ -29,6 +30,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     server::COMMANDS,
     stream::COMMANDS,
     string::COMMANDS,
+    transaction::COMMANDS,
 ];
 
 /// What a family's file imports.
