@@ -68,6 +68,7 @@ impl Keyspace {
         };
         let touched =
             self.watched.of_db(db).filter(|key| is_in(db, key) || other.is_some_and(|other| is_in(other, key)));
-        self.effects.touched.extend(touched.map(|key| (db, key.into())));
+        let touched: Vec<_> = touched.map(|key| (db, key.into())).collect();
+        self.effects.touched.extend(touched);
     }
 }
