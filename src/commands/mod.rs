@@ -11,6 +11,7 @@ pub mod hash;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod set;
 pub mod string;
 
 use crate::server::Command;
@@ -26,6 +27,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
 ];
 

@@ -9,6 +9,7 @@ pub mod intset;
 pub mod lcs;
 pub mod listpack;
 pub mod number;
+pub mod prefixed;
 pub mod size_class;
 pub mod timer_wheel;
 pub mod words;

@@ -4,6 +4,8 @@
 #![allow(unsafe_code)]
 
 pub mod hash;
+pub mod sampling;
+pub mod set;
 pub mod string;
 
 use std::mem::ManuallyDrop;
@@ -13,6 +15,7 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Type {
     String,
+    Set,
     Hash,
 }
 
@@ -20,12 +23,13 @@ impl Type {
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
+            Type::Set => "set",
             Type::Hash => "hash",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Hash].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        [Type::String, Type::Set, Type::Hash].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
@@ -41,17 +45,30 @@ pub enum Encoding {
     Raw,
     /// A long string in a block of its own.
     Large,
+    SetIntset,
+    SetListpack,
+    SetTable,
     HashListpack,
     HashTable,
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 6] =
-        [Encoding::Int, Encoding::Embstr, Encoding::Raw, Encoding::Large, Encoding::HashListpack, Encoding::HashTable];
+    pub const ALL: [Encoding; 9] = [
+        Encoding::Int,
+        Encoding::Embstr,
+        Encoding::Raw,
+        Encoding::Large,
+        Encoding::SetIntset,
+        Encoding::SetListpack,
+        Encoding::SetTable,
+        Encoding::HashListpack,
+        Encoding::HashTable,
+    ];
 
     pub fn type_(self) -> Type {
         match self {
             Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
+            Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => Type::Set,
             Encoding::HashListpack | Encoding::HashTable => Type::Hash,
         }
     }
@@ -62,8 +79,9 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw | Encoding::Large => "raw",
-            Encoding::HashListpack => "listpack",
-            Encoding::HashTable => "hashtable",
+            Encoding::SetIntset => "intset",
+            Encoding::SetListpack | Encoding::HashListpack => "listpack",
+            Encoding::SetTable | Encoding::HashTable => "hashtable",
         }
     }
 }
@@ -94,6 +112,7 @@ macro_rules! with_collection {
         match $encoding {
             Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
+            Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => $f::<set::Set>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
         }
     };
