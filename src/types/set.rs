@@ -471,3 +471,6 @@ unsafe impl Collection for Set {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
