@@ -11,6 +11,7 @@ pub mod hash;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod set;
 pub mod stream;
 pub mod string;
 pub mod transaction;
@@ -29,6 +30,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,
+    set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
 ];

@@ -167,10 +167,10 @@ directives! {
     /// Bytes.
     "hash-max-listpack-value" | "hash-max-ziplist-value" =>
         hash_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
-    "set-max-intset-entries" => set_max_intset_entries: usize = 512, Int(0, LONG_MAX), [], Later;
-    "set-max-listpack-entries" => set_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
+    "set-max-intset-entries" => set_max_intset_entries: usize = 512, Int(0, LONG_MAX), [], Works;
+    "set-max-listpack-entries" => set_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Works;
     /// Bytes.
-    "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
+    "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     "zset-max-listpack-entries" | "zset-max-ziplist-entries" =>
         zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
     /// Bytes.
@@ -186,7 +186,7 @@ directives! {
     /// 0 is no limit.
     "stream-node-max-entries" => stream_node_max_entries: usize = 100, Int(0, LONG_MAX), [], Later;
     /// Bytes.
-    "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Later;
+    "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Works;
 
     // Persistence
     "dir" =>

@@ -5,6 +5,7 @@ use super::{Entry, Keyspace};
 use crate::encoding::stream_log::StreamId;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::set::Set;
 use crate::types::stream::Stream;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
@@ -43,6 +44,13 @@ impl Entry {
             Type::String => {
                 let string = self.string().expect("a string");
                 Digest::of(&[string.bytes(&mut itoa::Buffer::new())])
+            }
+            Type::Set => {
+                let mut members = Digest::default();
+                let mut digits = itoa::Buffer::new();
+                let set = self.collection::<Set>().expect("a set");
+                set.iter().for_each(|member| members.add(Digest::of(&[member.bytes(&mut digits)])));
+                members
             }
             Type::Hash => {
                 let mut pairs = Digest::default();

@@ -4,6 +4,8 @@
 #![allow(unsafe_code)]
 
 pub mod hash;
+pub mod sampling;
+pub mod set;
 pub mod stream;
 pub mod string;
 
@@ -14,21 +16,25 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Type {
     String,
+    Set,
     Hash,
     Stream,
 }
 
 impl Type {
+    pub const ALL: [Type; 4] = [Type::String, Type::Set, Type::Hash, Type::Stream];
+
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
+            Type::Set => "set",
             Type::Hash => "hash",
             Type::Stream => "stream",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Hash, Type::Stream].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        Type::ALL.into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
@@ -44,17 +50,23 @@ pub enum Encoding {
     Raw,
     /// A long string in a block of its own.
     Large,
+    SetIntset,
+    SetListpack,
+    SetTable,
     HashListpack,
     HashTable,
     Stream,
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 7] = [
+    pub const ALL: [Encoding; 10] = [
         Encoding::Int,
         Encoding::Embstr,
         Encoding::Raw,
         Encoding::Large,
+        Encoding::SetIntset,
+        Encoding::SetListpack,
+        Encoding::SetTable,
         Encoding::HashListpack,
         Encoding::HashTable,
         Encoding::Stream,
@@ -63,6 +75,7 @@ impl Encoding {
     pub fn type_(self) -> Type {
         match self {
             Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
+            Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => Type::Set,
             Encoding::HashListpack | Encoding::HashTable => Type::Hash,
             Encoding::Stream => Type::Stream,
         }
@@ -74,9 +87,10 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw | Encoding::Large => "raw",
-            Encoding::HashListpack => "listpack",
-            Encoding::HashTable => "hashtable",
             Encoding::Stream => "stream",
+            Encoding::SetIntset => "intset",
+            Encoding::SetListpack | Encoding::HashListpack => "listpack",
+            Encoding::SetTable | Encoding::HashTable => "hashtable",
         }
     }
 }
@@ -107,6 +121,7 @@ macro_rules! with_collection {
         match $encoding {
             Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
+            Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => $f::<set::Set>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
             Encoding::Stream => $f::<Box<stream::Stream>>($($argument),*),
         }

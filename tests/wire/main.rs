@@ -10,4 +10,5 @@ mod hash;
 mod keyspace;
 mod protocol;
 mod server;
+mod set;
 mod string;

@@ -5,6 +5,7 @@ use crate::keyspace::{Entry, Keyspace};
 use crate::resp::encode_request;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::set::{MemberRef, Set};
 use crate::types::stream::Stream;
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -30,6 +31,16 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
         Type::String => {
             let string = entry.string().expect("it is one");
             command(out, request, &[b"SET", entry.key(), string.bytes(&mut itoa::Buffer::new())])?;
+        }
+        Type::Set => {
+            let set = entry.collection::<Set>().expect("it is one");
+            let members: Vec<MemberRef> = set.iter().collect();
+            let mut digits = [itoa::Buffer::new(); ELEMENTS_MAX];
+            for chunk in members.chunks(ELEMENTS_MAX) {
+                let mut arguments: Vec<&[u8]> = vec![b"SADD", entry.key()];
+                arguments.extend(chunk.iter().zip(&mut digits).map(|(member, digits)| member.bytes(digits)));
+                command(out, request, &arguments)?;
+            }
         }
         Type::Hash => {
             let hash = entry.collection::<Hash>().expect("it is one");
