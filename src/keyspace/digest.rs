@@ -2,8 +2,10 @@
 //! and the order in which it came about.
 
 use super::{Entry, Keyspace};
+use crate::encoding::number::format_f64;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::zset::ZSet;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -46,6 +48,12 @@ impl Entry {
                 let mut pairs = Digest::default();
                 let hash = self.collection::<Hash>().expect("a hash");
                 hash.for_each(|field, value| pairs.add(Digest::of(&[field, value])));
+                pairs
+            }
+            Type::ZSet => {
+                let mut pairs = Digest::default();
+                let zset = self.collection::<ZSet>().expect("a sorted set");
+                zset.for_each(|member, score| pairs.add(Digest::of(&[member, &format_f64(score)])));
                 pairs
             }
         };

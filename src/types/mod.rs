@@ -5,6 +5,7 @@
 
 pub mod hash;
 pub mod string;
+pub mod zset;
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -14,6 +15,7 @@ use std::ptr::NonNull;
 pub enum Type {
     String,
     Hash,
+    ZSet,
 }
 
 impl Type {
@@ -21,11 +23,12 @@ impl Type {
         match self {
             Type::String => "string",
             Type::Hash => "hash",
+            Type::ZSet => "zset",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Hash].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        [Type::String, Type::Hash, Type::ZSet].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
@@ -43,16 +46,27 @@ pub enum Encoding {
     Large,
     HashListpack,
     HashTable,
+    ZSetListpack,
+    ZSetTable,
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 6] =
-        [Encoding::Int, Encoding::Embstr, Encoding::Raw, Encoding::Large, Encoding::HashListpack, Encoding::HashTable];
+    pub const ALL: [Encoding; 8] = [
+        Encoding::Int,
+        Encoding::Embstr,
+        Encoding::Raw,
+        Encoding::Large,
+        Encoding::HashListpack,
+        Encoding::HashTable,
+        Encoding::ZSetListpack,
+        Encoding::ZSetTable,
+    ];
 
     pub fn type_(self) -> Type {
         match self {
             Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
             Encoding::HashListpack | Encoding::HashTable => Type::Hash,
+            Encoding::ZSetListpack | Encoding::ZSetTable => Type::ZSet,
         }
     }
 
@@ -62,8 +76,10 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw | Encoding::Large => "raw",
-            Encoding::HashListpack => "listpack",
+            Encoding::HashListpack | Encoding::ZSetListpack => "listpack",
             Encoding::HashTable => "hashtable",
+            // What Redis has in its place.
+            Encoding::ZSetTable => "skiplist",
         }
     }
 }
@@ -95,6 +111,7 @@ macro_rules! with_collection {
             Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
+            Encoding::ZSetListpack | Encoding::ZSetTable => $f::<zset::ZSet>($($argument),*),
         }
     };
 }

@@ -1,9 +1,11 @@
 //! The data set as commands: what a base file in AOF form holds.
 
+use crate::encoding::number::{F64Text, format_f64};
 use crate::keyspace::{Entry, Keyspace};
 use crate::resp::encode_request;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::zset::ZSet;
 use std::io::{self, Write};
 
 /// A collection is written in commands of up to so many elements, so that loading one does not need
@@ -34,6 +36,16 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
             hash.for_each(|field, value| pairs.extend([field, value]));
             for chunk in pairs.chunks(2 * ELEMENTS_MAX) {
                 command(out, request, &[&[b"HMSET", entry.key()], chunk].concat())?;
+            }
+        }
+        Type::ZSet => {
+            let zset = entry.collection::<ZSet>().expect("it is one");
+            let mut pairs: Vec<(F64Text, &[u8])> = Vec::new();
+            zset.for_each(|member, score| pairs.push((format_f64(score), member)));
+            for chunk in pairs.chunks(ELEMENTS_MAX) {
+                let texts = chunk.iter().flat_map(|(score, member)| [score.as_slice(), member]);
+                let arguments: Vec<&[u8]> = [b"ZADD", entry.key()].into_iter().chain(texts).collect();
+                command(out, request, &arguments)?;
             }
         }
     }
