@@ -34,6 +34,7 @@ pub const FAMILIES: &[&[&Command]] = &[
 mod prelude {
     pub use crate::keyspace::EventClass;
     pub use crate::resp::{Args, CommandError, CommandResult, Reply};
+    pub use crate::server::blocked::{Attempt, Refused, Wait};
     pub use crate::server::command::flag::*;
     pub use crate::server::command::key_flag::*;
     pub use crate::server::command::{

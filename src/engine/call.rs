@@ -1,7 +1,9 @@
 //! Running one command: the handler, its reply, its effects, its time.
 
+use super::blocking;
 use crate::keyspace::Propagate;
 use crate::resp::{Args, CommandError, CommandResult, Reply};
+use crate::server::blocked::Attempt;
 use crate::server::command::{DataContext, Handler};
 use crate::server::command_table::Found;
 use crate::server::stats::Stats;
@@ -9,6 +11,8 @@ use crate::server::{ClientFlags, ClientId, ReplyMode, Server};
 
 /// What a data command is.
 pub type DataHandler = fn(&mut DataContext, &Args) -> CommandResult;
+/// What a command is that may wait for its keys.
+pub type BlockingHandler = fn(&mut DataContext, &Args) -> Result<Attempt, CommandError>;
 
 /// Runs a command that passed the gates. Its effects are drained when this returns.
 pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
@@ -16,6 +20,10 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
         Handler::Data(run) => {
             server.will_write(id);
             call_data(server, id, found, run, args);
+        }
+        Handler::Blocking(run) => {
+            server.will_write(id);
+            call_blocking(server, id, found, run, args);
         }
         Handler::Server(run) => call_server(server, id, found, run, args),
         Handler::Container => unreachable!("a container was resolved to its subcommand"),
@@ -26,11 +34,29 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
 /// or the server, so what holds for both before holds after. Gives the bytes that wait to be sent.
 #[inline]
 pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandler, args: &Args) -> usize {
+    let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
+    run_with_context(server, id, found, |context| run(context, args));
+    let client = &server.clients[id];
+    let waiting = client.output.len();
+    if client.reply_mode != ReplyMode::On {
+        apply_reply_mode(server, id, mark);
+    }
+    finish(server, db, found, args);
+    waiting
+}
+
+/// Runs a handler that needs the keyspace only; its error is the reply.
+#[inline(always)]
+fn run_with_context<T>(
+    server: &mut Server,
+    id: ClientId,
+    found: Found,
+    run: impl FnOnce(&mut DataContext) -> Result<T, CommandError>,
+) -> Option<T> {
     let client = &mut server.clients[id];
     client.last_command = Some(found.index);
     let mark = client.output.mark();
-    let db = client.db;
-    server.keyspace.select(db);
+    server.keyspace.select(client.db);
     if client.flags.contains(ClientFlags::NO_TOUCH) {
         server.keyspace.access_clock = None;
     }
@@ -39,18 +65,29 @@ pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandl
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
     };
-    if let Err(error) = run(&mut context, args) {
+    let result = run(&mut context);
+    if let Err(error) = &result {
         client.output.truncate(mark);
-        Reply::new(&mut client.output, client.resp3).error(&error);
-        failed(&mut server.stats, found, &error);
+        Reply::new(&mut client.output, client.resp3).error(error);
+        failed(&mut server.stats, found, error);
     }
     server.keyspace.access_clock = Some(server.access_clock);
-    let waiting = client.output.len();
-    if client.reply_mode != ReplyMode::On {
-        apply_reply_mode(server, id, mark);
+    result.ok()
+}
+
+/// As [`call_data`], for a command that may have to wait. One that does has not run yet: it is
+/// counted when it has.
+fn call_blocking(server: &mut Server, id: ClientId, found: Found, run: BlockingHandler, args: &Args) {
+    let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
+    if let Some(Attempt::Wait(wait)) = run_with_context(server, id, found, |context| run(context, args)) {
+        blocking::wait(server, id, wait, args);
     }
+    if server.clients[id].flags.contains(ClientFlags::BLOCKED) {
+        server.command_started = server.clock.stamp();
+        return drain_effects(server, db, None);
+    }
+    apply_reply_mode(server, id, mark);
     finish(server, db, found, args);
-    waiting
 }
 
 fn call_server(
@@ -106,7 +143,7 @@ pub fn free_garbage(server: &mut Server) {
     }
 }
 
-/// Passes on what a command, or the expiry of keys, did.
+/// Passes on what a command, or the expiry of keys, did, and serves those who waited for it.
 pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     let effects = &mut server.keyspace.effects;
     let dirty = std::mem::take(&mut effects.dirty);
@@ -140,6 +177,9 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.deleted_apart = false;
     effects.rewritten.clear();
     effects.events.clear();
+    if !effects.ready.is_empty() {
+        blocking::serve_ready(server);
+    }
 }
 
 /// Takes back a reply that CLIENT REPLY said is not wanted.

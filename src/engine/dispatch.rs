@@ -14,6 +14,8 @@ pub enum Outcome {
     Done,
     /// It has to wait; keep it and what comes after it.
     Held,
+    /// It waits for its keys; keep what comes after it.
+    Blocked,
 }
 
 /// Runs one request of a client. The reply, or an error, is in the client's output afterwards.
@@ -39,8 +41,13 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
         }
     };
     match gates(server, id, found) {
-        Ok(Outcome::Done) => call(server, id, found, args),
-        Ok(Outcome::Held) => return Outcome::Held,
+        Ok(Outcome::Done) => {
+            call(server, id, found, args);
+            if server.clients.get(id).is_some_and(|client| client.flags.contains(ClientFlags::BLOCKED)) {
+                return Outcome::Blocked;
+            }
+        }
+        Ok(outcome) => return outcome,
         Err(error) => refuse(server, id, Some(found), error),
     }
     Outcome::Done

@@ -1,11 +1,13 @@
 //! Running commands.
 //!
+//! * `blocking` commands that wait for keys
 //! * `dispatch` a client's request through the gates
 //! * `call`     one command, its effects drained, its time counted
 //! * `load`     loading the append-only file
 //! * `shutdown` ending in order
 //! * `timers`   what happens when a timer is due
 
+pub mod blocking;
 pub mod call;
 pub mod dispatch;
 pub mod load;

@@ -1,10 +1,11 @@
 //! What happens when a timer is due, or a helper thread has answered.
 
+use super::blocking::{self, GaveUp};
 use super::call::{drain_effects, free_garbage};
 use crate::config::AppendFsync;
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::{self, used_memory};
-use crate::server::{ClientFlags, ClientId, Server, Timer};
+use crate::server::{ClientId, Server, Timer};
 
 /// `everysec`.
 const SYNC_INTERVAL_MS: u64 = 1000;
@@ -22,6 +23,9 @@ pub fn fire(server: &mut Server, timer: Timer) {
         }
         Timer::AofSync => aof_sync(server),
         Timer::ClientIdle(id) => client_idle(server, id),
+        Timer::BlockedClient(id) => {
+            blocking::give_up(server, id, GaveUp::TimedOut);
+        }
         Timer::PauseEnd => server.unpause(),
     }
 }
@@ -51,7 +55,7 @@ fn client_idle(server: &mut Server, id: ClientId) {
     let timeout_ms = server.config.timeout as u64 * 1000;
     let Some(client) = server.clients.get_mut(id) else { return };
     client.idle_timer = None;
-    if client.flags.contains(ClientFlags::PAUSED) {
+    if client.is_waiting() {
         // It is we who keep it waiting.
         client.active_ms = server.clock.now_ms;
     }

@@ -2,6 +2,7 @@
 //! effects once, into the append-only file, replicas, notifications and waiters.
 
 use bitflags::bitflags;
+use std::collections::VecDeque;
 
 bitflags! {
     /// Classes of keyspace events, as `notify-keyspace-events` names them.
@@ -101,6 +102,8 @@ pub struct Effects {
     /// What to propagate with [`Propagate::Instead`].
     pub rewritten: Commands,
     pub events: Vec<Event>,
+    /// Keys, with their databases, that may have what somebody waits for.
+    pub ready: VecDeque<(usize, Box<[u8]>)>,
     /// The classes somebody wants to hear of; others are not recorded.
     pub wanted_events: EventClass,
 }
@@ -109,7 +112,11 @@ impl Effects {
     /// Whether there is anything to drain.
     #[inline]
     pub fn are_any(&self) -> bool {
-        self.dirty > 0 || !self.deleted.is_empty() || !self.rewritten.is_empty() || !self.events.is_empty()
+        self.dirty > 0
+            || !self.deleted.is_empty()
+            || !self.rewritten.is_empty()
+            || !self.events.is_empty()
+            || !self.ready.is_empty()
     }
 
     /// Propagate `arguments` instead of the command as it came. Several calls add up.

@@ -8,10 +8,12 @@
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
 //! * `db`      one database: the table and the index of due times
 //! * `digest`  what tests compare data by
+//! * `awaited` keys that somebody waits for
 //! * `expire`  deleting keys whose time has come
 //! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
+mod awaited;
 mod db;
 mod digest;
 mod effects;
@@ -30,6 +32,7 @@ use crate::encoding::hash::hash;
 use crate::encoding::hashtable::{Ref, RefMut, Slot};
 use crate::types::Collection;
 use crate::types::string::{NewString, StringRef};
+use awaited::Awaited;
 use smallvec::SmallVec;
 
 /// The key holds a value of another type than the command is for.
@@ -65,6 +68,7 @@ pub enum NewExpiry {
 pub struct Keyspace {
     dbs: Vec<Db>,
     selected: usize,
+    awaited: Awaited,
     pub effects: Effects,
     pub stats: KeyspaceStats,
     pub options: KeyspaceOptions,
@@ -86,6 +90,7 @@ impl Keyspace {
         Keyspace {
             dbs: (0..databases).map(|_| Db::default()).collect(),
             selected: 0,
+            awaited: Awaited::default(),
             effects: Effects::default(),
             stats: KeyspaceStats::default(),
             options: KeyspaceOptions::default(),
@@ -346,6 +351,7 @@ impl Keyspace {
             // It may be there all the same, past its time and hidden.
             self.db_mut().take(hash, entry.key());
         }
+        self.made_ready(entry.key());
         self.db_mut().insert_new(hash, entry, now_ms);
     }
 
@@ -353,6 +359,7 @@ impl Keyspace {
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: NewString, expiry: NewExpiry) {
         let clock = self.new_clock();
+        self.made_ready(key);
         let Some((hash, slot)) = self.find_live(key) else {
             let expire_at = expiry.after(None);
             self.add(self.hash(key), Entry::with_string(key, value, expire_at, clock));
@@ -380,8 +387,7 @@ impl Keyspace {
 
     /// Deletes `key`; true if it was there. Reports nothing: see [`Self::changed`].
     pub fn delete(&mut self, key: &[u8]) -> bool {
-        let Some((hash, _)) = self.find_live(key) else { return false };
-        let entry = self.db_mut().take(hash, key).expect("just found");
+        let Some(entry) = self.take(key) else { return false };
         let lazy = self.options.lazy_user_del;
         self.discard(entry, lazy);
         true
@@ -411,6 +417,7 @@ impl Keyspace {
     /// Takes a live entry out, to move or rename it.
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let (hash, _) = self.find_live(key)?;
+        self.made_ready(key);
         self.db_mut().take(hash, key)
     }
 
@@ -434,6 +441,7 @@ impl Keyspace {
             None => 0..self.dbs.len(),
         };
         let mut removed = 0;
+        range.clone().for_each(|db| self.made_all_ready(db));
         for db in &mut self.dbs[range] {
             removed += db.len();
             let old = std::mem::take(db);
@@ -446,6 +454,7 @@ impl Keyspace {
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {
         self.dbs.swap(a, b);
+        [a, b].into_iter().for_each(|db| self.made_all_ready(db));
     }
 
     // ---- walking

@@ -56,11 +56,12 @@ impl Input {
         if client.is_closing() {
             return;
         }
-        if client.flags.contains(ClientFlags::PEER_CLOSED) && !client.held.is_empty() {
+        let waits = client.flags.contains(ClientFlags::BLOCKED) || !client.held.is_empty();
+        if client.flags.contains(ClientFlags::PEER_CLOSED) && waits {
             // Nobody waits for what it asked for any more.
             return server.close_client(id);
         }
-        if client.flags.contains(ClientFlags::PAUSED) {
+        if client.is_waiting() {
             return;
         }
         if !client.held.is_empty() && !self.run_held(server, id) {
@@ -78,7 +79,7 @@ impl Input {
 
     fn read_and_run(&mut self, server: &mut Server, id: ClientId) {
         let Some(client) = server.clients.get_mut(id) else { return };
-        if client.is_closing() || client.flags.contains(ClientFlags::PAUSED) {
+        if client.is_closing() || client.is_waiting() {
             return;
         }
         let mut own = std::mem::take(&mut client.input);
@@ -253,9 +254,12 @@ impl Input {
             };
             server.check_output_limit(id);
             let Some(client) = server.clients.get_mut(id) else { return false };
-            if outcome == Outcome::Held {
-                client.flags |= ClientFlags::PAUSED;
-                client.held = (i..count).map(|i| self.batch.args(i, buffer).to_owned()).collect();
+            if outcome != Outcome::Done {
+                let first = if outcome == Outcome::Held { i } else { i + 1 };
+                client.held = (first..count).map(|i| self.batch.args(i, buffer).to_owned()).collect();
+                if outcome == Outcome::Held {
+                    client.flags |= ClientFlags::PAUSED;
+                }
                 return false;
             }
             if client.is_closing() || server.shutdown {
@@ -311,14 +315,14 @@ impl Input {
                 break;
             }
             done += 1;
-            if client.is_closing() {
+            if outcome == Outcome::Blocked || client.is_closing() {
                 break;
             }
         }
         held.drain(..done);
         let client = &mut server.clients[id];
         client.held = held;
-        client.held.is_empty() && !client.is_closing()
+        client.held.is_empty() && !client.is_closing() && !client.is_waiting()
     }
 }
 

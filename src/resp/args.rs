@@ -117,6 +117,24 @@ impl<'a> Args<'a> {
         number::parse_f64(self.get(index)).ok_or(CommandError::NOT_FLOAT)
     }
 
+    /// An argument that must be a number of seconds to wait; gives milliseconds, 0 for ever.
+    pub fn timeout_s(&self, index: usize) -> Result<u64, CommandError> {
+        const NOT_FLOAT: CommandError = CommandError::new("ERR timeout is not a float or out of range");
+        const OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
+        let milliseconds = (number::parse_f64(self.get(index)).ok_or(NOT_FLOAT)? * 1000.0).ceil();
+        if milliseconds < 0.0 {
+            return Err(CommandError::NEGATIVE_TIMEOUT);
+        }
+        if milliseconds >= i64::MAX as f64 { Err(OUT_OF_RANGE) } else { Ok(milliseconds as u64) }
+    }
+
+    /// An argument that must be a number of milliseconds to wait; 0 waits for ever.
+    pub fn timeout_ms(&self, index: usize) -> Result<u64, CommandError> {
+        const NOT_INTEGER: CommandError = CommandError::new("ERR timeout is not an integer or out of range");
+        let milliseconds = self.int(index).map_err(|_| NOT_INTEGER)?;
+        u64::try_from(milliseconds).map_err(|_| CommandError::NEGATIVE_TIMEOUT)
+    }
+
     /// A copy that outlives the buffer: for MULTI, blocking and MONITOR.
     pub fn to_owned(&self) -> OwnedRequest {
         OwnedRequest::new(self.iter())

@@ -25,6 +25,7 @@ impl CommandError {
     pub const OVERFLOW: CommandError = Self::new("ERR increment or decrement would overflow");
     pub const NAN_OR_INFINITY: CommandError = Self::new("ERR increment would produce NaN or Infinity");
     pub const STRING_TOO_LONG: CommandError = Self::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    pub const NEGATIVE_TIMEOUT: CommandError = Self::new("ERR timeout is negative");
     pub const NO_AUTH: CommandError = Self::new("NOAUTH Authentication required.");
     pub const WRONG_PASS: CommandError = Self::new("WRONGPASS invalid username-password pair or user is disabled.");
     pub const LOADING: CommandError = Self::new("LOADING Redis is loading the dataset in memory");

@@ -1,5 +1,6 @@
 //! The clients: each one's connection, state and buffers.
 
+use super::blocked::Blocked;
 use super::command_table::CommandIndex;
 use crate::encoding::timer_wheel::TimerId;
 use crate::resp::request::RequestParser;
@@ -110,6 +111,8 @@ bitflags! {
         const INTERNAL = 1 << 9;
         /// Its input holds requests whose turn has not come.
         const INPUT_WAITING = 1 << 10;
+        /// It waits for keys.
+        const BLOCKED = 1 << 11;
     }
 }
 
@@ -152,6 +155,8 @@ pub struct Client {
     pub parser: RequestParser,
     /// Requests that were parsed but have to wait; they come before `input`.
     pub held: Vec<OwnedRequest>,
+    /// What it waits for, while it is `BLOCKED`.
+    pub blocked: Option<Box<Blocked>>,
     /// Replies not sent yet. It owns memory only while there are any.
     pub output: Output,
     /// Since when the output has been over the soft limit.
@@ -168,6 +173,11 @@ impl Client {
     /// Connected from this machine.
     pub fn is_local(&self) -> bool {
         self.stream.is_local()
+    }
+
+    /// Its requests have to wait, for the end of a pause or for keys.
+    pub fn is_waiting(&self) -> bool {
+        self.flags.intersects(ClientFlags::PAUSED | ClientFlags::BLOCKED)
     }
 
     pub fn is_closing(&self) -> bool {
@@ -243,6 +253,7 @@ impl Clients {
             input: Vec::new(),
             parser: RequestParser::default(),
             held: Vec::new(),
+            blocked: None,
             output: Output::default(),
             soft_limit_since_ms: None,
             idle_timer: None,

@@ -2,10 +2,11 @@
 //! Dispatch, COMMAND INFO and DOCS, key extraction, access categories, script and read-only rules
 //! all read it; a command's spec stands beside its handler in `commands/`.
 
+use super::blocked::Attempt;
 use super::{ClientId, Server};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
-use crate::resp::{Args, CommandResult, Reply};
+use crate::resp::{Args, CommandError, CommandResult, Reply};
 
 /// One command or subcommand.
 pub struct Command {
@@ -42,6 +43,8 @@ pub type KeyFinder = fn(&Args) -> Option<Vec<FoundKey>>;
 pub enum Handler {
     /// It needs the keyspace only: nearly all commands.
     Data(fn(&mut DataContext, &Args) -> CommandResult),
+    /// As `Data`, but where there is nothing to be had it may wait for its keys, to be run again.
+    Blocking(fn(&mut DataContext, &Args) -> Result<Attempt, CommandError>),
     /// It needs the server or its clients.
     Server(fn(&mut Server, ClientId, &Args) -> CommandResult),
     /// It only holds subcommands.

@@ -2,6 +2,7 @@
 //! what they do is in `engine`, `commands` and `net`.
 //!
 //! * `clients`       connections and their buffers
+//! * `blocked`       clients that wait for keys
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
 //! * `stats`         counters for INFO
@@ -17,6 +18,7 @@
 pub mod allocator;
 mod apply_config;
 pub mod background;
+pub mod blocked;
 pub mod clients;
 pub mod clock;
 pub mod command;
@@ -33,6 +35,7 @@ use crate::keyspace::{ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
 use crate::resp::{CommandError, Output, Reply};
 use background::Background;
+use blocked::BlockedClients;
 pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
 use clock::Clock;
 pub use command::{Command, DataContext, Handler};
@@ -53,6 +56,8 @@ pub enum Timer {
     AofSync,
     /// A client may have been idle for longer than `timeout`.
     ClientIdle(ClientId),
+    /// A client has waited long enough.
+    BlockedClient(ClientId),
     /// CLIENT PAUSE ends.
     PauseEnd,
 }
@@ -76,6 +81,7 @@ pub struct Server {
     pub config: Config,
     pub keyspace: Keyspace,
     pub clients: Clients,
+    pub blocked: BlockedClients,
     pub commands: CommandTable,
     pub timers: TimerWheel<Timer>,
     pub clock: Clock,
@@ -142,6 +148,7 @@ impl Server {
         let mut server = Server {
             keyspace: Keyspace::new(config.databases, seed.rotate_left(17)),
             clients: Clients::default(),
+            blocked: BlockedClients::default(),
             commands,
             timers: TimerWheel::new(clock.now_ms),
             stats,
@@ -329,6 +336,8 @@ impl Server {
         {
             client.flags |= ClientFlags::CLOSE_NOW;
             self.pending_closes.push(id);
+            // What comes to its keys now is for others.
+            self.unblock_client(id);
         }
     }
 }

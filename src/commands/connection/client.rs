@@ -3,6 +3,7 @@
 use super::client_kill::kill;
 use super::client_list::{info, list};
 use crate::commands::prelude::*;
+use crate::engine::blocking::{self, GaveUp};
 use crate::server::{Client, Pause, ReplyMode};
 
 pub const CLIENT: Command = Command {
@@ -341,11 +342,21 @@ fn reply(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn unblock(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    if args.len() > 3 && !args.is(3, "timeout") && !args.is(3, "error") {
-        return Err(CommandError::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
-    }
-    args.int(2)?;
-    // No command blocks, so nobody is woken.
-    server.reply(id).integer(0);
+    let how = match args.len() {
+        3 => GaveUp::TimedOut,
+        4 if args.is(3, "timeout") => GaveUp::TimedOut,
+        4 if args.is(3, "error") => GaveUp::WithError,
+        4 => return Err(CommandError::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        _ => {
+            let subcommand = String::from_utf8_lossy(&args[1]);
+            return Err(CommandError::err(format_args!(
+                "unknown subcommand or wrong number of arguments for '{subcommand}'. Try CLIENT HELP."
+            )));
+        }
+    };
+    let number = args.int(2)?;
+    let client = server.clients.iter().find(|client| client.number as i64 == number).map(|client| client.id);
+    let was_blocked = client.is_some_and(|client| blocking::give_up(server, client, how));
+    server.reply(id).integer(was_blocked as i64);
     Ok(())
 }

@@ -122,7 +122,7 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
 
 fn flag_letters(client: &Client) -> String {
     const LETTERS: &[(ClientFlags, char)] = &[
-        (ClientFlags::PAUSED, 'b'),
+        (ClientFlags::PAUSED.union(ClientFlags::BLOCKED), 'b'),
         (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
         (ClientFlags::CLOSE_NOW, 'A'),
         (ClientFlags::UNIX_SOCKET, 'U'),
@@ -130,7 +130,7 @@ fn flag_letters(client: &Client) -> String {
         (ClientFlags::NO_TOUCH, 'T'),
     ];
     let letters: String =
-        LETTERS.iter().filter(|(flag, _)| client.flags.contains(*flag)).map(|&(_, letter)| letter).collect();
+        LETTERS.iter().filter(|(flag, _)| client.flags.intersects(*flag)).map(|&(_, letter)| letter).collect();
     if letters.is_empty() { "N".to_owned() } else { letters }
 }
 

@@ -165,11 +165,15 @@ fn clients(server: &Server, fields: &mut Fields) {
     fields.add("maxclients", server.config.maxclients);
     fields.add("client_recent_max_input_buffer", most(Client::input_memory));
     fields.add("client_recent_max_output_buffer", most(Client::output_memory));
-    let paused = server.clients.iter().filter(|client| client.flags.contains(ClientFlags::PAUSED));
-    fields.add("blocked_clients", paused.count());
-    let others =
-        ["tracking_clients", "clients_in_timeout_table", "total_blocking_keys", "total_blocking_keys_on_nokey"];
-    fields.add_all(&others, 0);
+    fields.add("blocked_clients", server.clients.iter().filter(|client| client.is_waiting()).count());
+    fields.add("tracking_clients", 0);
+    let blocked = || server.clients.iter().filter_map(|client| client.blocked.as_ref());
+    fields.add("clients_in_timeout_table", blocked().filter(|blocked| blocked.deadline_ms.is_some()).count());
+    let until_gone = |id: &ClientId| server.clients[*id].blocked.as_ref().is_some_and(|blocked| blocked.until_gone);
+    let keys = || server.blocked.keys();
+    fields.add("total_blocking_keys", keys().count());
+    let on_nokey = keys().filter(|(.., waiters)| waiters.values().any(until_gone));
+    fields.add("total_blocking_keys_on_nokey", on_nokey.count());
 }
 
 fn memory(server: &Server, fields: &mut Fields) {

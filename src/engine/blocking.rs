@@ -1,0 +1,107 @@
+//! Commands that wait for keys: when a waiter's turn is, and how waiting ends.
+//!
+//! Keys that got what somebody waits for are left in the keyspace's effects. After the command (or
+//! the whole transaction) that did it, and before the next of the same client, those who wait for
+//! them are served: key by key in the order in which they became ready, client by client in the order
+//! in which they came. Serving runs the client's command anew; one that finds nothing (another was
+//! quicker, or the key expired) waits on with its old deadline, at the end of the queue.
+
+use super::call::apply_reply_mode;
+use super::dispatch::{self, Outcome};
+use crate::resp::{Args, CommandError};
+use crate::server::blocked::{Refused, Retry, Wait};
+use crate::server::{ClientFlags, ClientId, Server};
+
+/// How a wait ends that found nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GaveUp {
+    TimedOut,
+    /// CLIENT UNBLOCK ERROR.
+    WithError,
+}
+
+/// A blocking command found nothing: its client waits, unless it may not.
+pub fn wait(server: &mut Server, id: ClientId, mut wait: Wait, args: &Args) {
+    let retry = server.blocked.retry.take();
+    if server.clients[id].flags.contains(ClientFlags::INTERNAL) {
+        let mut reply = server.reply(id);
+        return match wait.refused {
+            Refused::Null => reply.null(),
+            Refused::NullArray => reply.null_array(),
+        };
+    }
+    let deadline_ms = match retry {
+        Some(Retry { deadline_ms }) => deadline_ms,
+        None if wait.timeout_ms == 0 => None,
+        None => Some(server.clock.now_ms.saturating_add(wait.timeout_ms)),
+    };
+    let request = wait.request.take().unwrap_or_else(|| args.to_owned());
+    server.block_client(id, request, &wait, deadline_ms);
+}
+
+/// Serves those who wait for keys that became ready.
+pub fn serve_ready(server: &mut Server) {
+    if std::mem::replace(&mut server.blocked.serving, true) {
+        return;
+    }
+    while let Some((db, key)) = server.keyspace.effects.ready.pop_front() {
+        serve_key(server, db, &key);
+    }
+    server.blocked.serving = false;
+}
+
+fn serve_key(server: &mut Server, db: usize, key: &[u8]) {
+    // Who waits again meanwhile has had his chance.
+    let mut turns = 0..server.blocked.next_ticket();
+    while let Some((ticket, id)) = server.blocked.next_waiter(db, key, turns.clone()) {
+        turns.start = ticket + 1;
+        let found = server.keyspace.in_db(db, |keyspace| keyspace.peek(key).map(|entry| entry.type_()));
+        if found.is_none() && !server.blocked.any_until_gone() {
+            break;
+        }
+        let Some(blocked) = server.clients.get(id).and_then(|client| client.blocked.as_ref()) else { continue };
+        if found == Some(blocked.for_type) || blocked.until_gone {
+            try_again(server, id);
+        }
+    }
+}
+
+fn try_again(server: &mut Server, id: ClientId) {
+    let Some(blocked) = server.unblock_client(id) else { return };
+    server.blocked.retry = Some(Retry { deadline_ms: blocked.deadline_ms });
+    let outcome = dispatch::dispatch(server, id, &blocked.request.args());
+    server.blocked.retry = None;
+    server.check_output_limit(id);
+    let Some(client) = server.clients.get_mut(id) else { return };
+    match outcome {
+        Outcome::Blocked => (),
+        Outcome::Held => {
+            client.flags |= ClientFlags::PAUSED;
+            client.held.insert(0, blocked.request);
+        }
+        Outcome::Done => server.pending_read(id),
+    }
+}
+
+/// Ends a client's wait without what it waited for; false if it does not wait.
+pub fn give_up(server: &mut Server, id: ClientId, how: GaveUp) -> bool {
+    const UNBLOCKED: CommandError = CommandError::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    if server.unblock_client(id).is_none() {
+        return false;
+    }
+    let mark = server.clients[id].output.mark();
+    if let Some(command) = server.clients[id].last_command {
+        server.stats.ran(command, 0, server.config.latency_tracking);
+        if how == GaveUp::WithError {
+            server.stats.of(command).failed += 1;
+            server.stats.count_error(UNBLOCKED.code());
+        }
+    }
+    match how {
+        GaveUp::TimedOut => server.reply(id).null_array(),
+        GaveUp::WithError => server.reply(id).error(&UNBLOCKED),
+    }
+    apply_reply_mode(server, id, mark);
+    server.pending_read(id);
+    true
+}
