@@ -165,8 +165,13 @@ impl Bucket {
         self.lines().flat_map(|b| (0..SLOTS).filter(|&i| b.tags[i] != 0).map(|i| b.pointer(i)))
     }
 
+    /// The line and slot of each element.
+    fn slots(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.lines().enumerate().flat_map(|(line, b)| (0..SLOTS).filter(|&i| b.tags[i] != 0).map(move |i| (line, i)))
+    }
+
     fn count(&self) -> usize {
-        self.lines().map(|b| b.tags.iter().filter(|&&t| t != 0).count()).sum()
+        self.lines().map(|b| SLOTS - matches(b.tags, 0).count_ones() as usize).sum()
     }
 }
 
@@ -550,13 +555,25 @@ impl<T: Element> HashTable<T> {
     pub fn remove_hashed(&mut self, hash: u64, key: &[u8]) -> Option<T> {
         self.step(STEP_BUCKETS);
         let (slot, _) = self.find(hash, key)?;
+        Some(self.take(slot))
+    }
+
+    /// Removes a random element, each with the same probability; `random` gives 64 random bits.
+    pub fn remove_random(&mut self, random: impl FnMut() -> u64) -> Option<T> {
+        self.step(STEP_BUCKETS);
+        let slot = self.random_slot(random)?;
+        Some(self.take(slot))
+    }
+
+    /// Removes the element at `slot`, where there is one.
+    fn take(&mut self, slot: Slot) -> T {
         let home = self.bucket_mut(slot.home);
-        let pointer = home.line_mut(slot.line).expect("just found").pointer(slot.slot);
+        let pointer = home.line_mut(slot.line).expect("a slot of this table").pointer(slot.slot);
         home.remove(slot.line, slot.slot);
         self.len -= 1;
         self.shrink_if_sparse();
         // SAFETY: just taken out of its slot, so this is the only owner.
-        Some(unsafe { T::from_raw(pointer) })
+        unsafe { T::from_raw(pointer) }
     }
 
     fn grow_if_full(&mut self) {
@@ -682,7 +699,14 @@ impl<T: Element> HashTable<T> {
     }
 
     /// A random element, each with the same probability; `random` gives 64 random bits.
-    pub fn random(&self, mut random: impl FnMut() -> u64) -> Option<Ref<'_, T>> {
+    pub fn random(&self, random: impl FnMut() -> u64) -> Option<Ref<'_, T>> {
+        Some(self.at(self.random_slot(random)?))
+    }
+
+    fn random_slot(&self, mut random: impl FnMut() -> u64) -> Option<Slot> {
+        /// Buckets that are looked at together, so that their lines come together: about every third
+        /// place has an element.
+        const TRIES: usize = 8;
         if self.len == 0 {
             return None;
         }
@@ -698,19 +722,24 @@ impl<T: Element> HashTable<T> {
         // One bucket in ten million is longer than this.
         let mut places = 3 * SLOTS;
         loop {
-            let choice = below(new + old);
-            let bucket = match &self.rehash {
-                Some(rehash) if choice >= new => rehash.old.bucket(rehash.next + choice - new),
-                _ => array.bucket(choice),
-            };
-            let count = bucket.count();
-            if count > places {
-                places = count.next_multiple_of(SLOTS);
-                continue;
-            }
-            if let Some(pointer) = bucket.pointers().nth(below(places)) {
-                // SAFETY: an element of this table.
-                return Some(Ref { element: unsafe { Self::peek(pointer) }, _table: PhantomData });
+            let tries: [(Home, usize); TRIES] = std::array::from_fn(|_| {
+                let home = match (below(new + old), &self.rehash) {
+                    (choice, Some(rehash)) if choice >= new => Home { old: true, index: rehash.next + choice - new },
+                    (choice, _) => Home { old: false, index: choice },
+                };
+                prefetch(self.bucket(home) as *const Bucket as *const u8);
+                (home, below(places))
+            });
+            for (home, place) in tries {
+                let bucket = self.bucket(home);
+                let count = bucket.count();
+                if count > places {
+                    places = count.next_multiple_of(SLOTS);
+                    break;
+                }
+                if let Some((line, slot)) = bucket.slots().nth(place) {
+                    return Some(Slot { home, line, slot });
+                }
             }
         }
     }

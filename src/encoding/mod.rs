@@ -6,6 +6,7 @@ pub mod due_index;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod intset;
 pub mod lcs;
 pub mod listpack;
 pub mod number;
