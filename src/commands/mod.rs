@@ -12,6 +12,7 @@ pub mod object;
 pub mod scan;
 pub mod server;
 pub mod string;
+pub mod zset;
 
 use crate::server::Command;
 
@@ -27,6 +28,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     string::COMMANDS,
+    zset::COMMANDS,
 ];
 
 /// What a family's file imports.

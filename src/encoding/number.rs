@@ -144,9 +144,20 @@ fn literal(text: &[u8]) -> Option<Literal<'_>> {
 ///
 /// Refuses NaN and, as Redis does, a number that overflows to infinity or underflows to zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let (value, exact) = read_f64(text)?;
+    exact.then_some(value)
+}
+
+/// As [`parse_f64`], but a number that is too large is infinite and one that is too small is zero.
+pub fn parse_f64_saturating(text: &[u8]) -> Option<f64> {
+    read_f64(text).map(|(value, _)| value)
+}
+
+/// The value, and whether it is in the range of doubles.
+fn read_f64(text: &[u8]) -> Option<(f64, bool)> {
     let (value, zero) = match literal(text)? {
         Literal::Infinite { negative } => {
-            return Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
+            return Some((if negative { f64::NEG_INFINITY } else { f64::INFINITY }, true));
         }
         Literal::Decimal { text, zero } => (text.parse().ok()?, zero),
         Literal::Hexadecimal { text, zero } => {
@@ -154,7 +165,7 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
             (f64::from_bits(parsed.to_bits() as u64), zero)
         }
     };
-    (value.is_finite() && (value != 0.0 || zero)).then_some(value)
+    Some((value, value.is_finite() && (value != 0.0 || zero)))
 }
 
 /// The text of a double.
@@ -272,7 +283,8 @@ pub fn format_f64_17g(value: f64) -> F64Text {
             out.push(b'.');
             out.extend_from_slice(&digits[1..]);
         }
-        write!(out, "e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs()).expect("a vector takes all");
+        let sign = if exponent < 0 { "-" } else { "+" };
+        out.extend_from_slice(format!("e{sign}{:02}", exponent.abs()).as_bytes());
     } else if exponent < 0 {
         out.extend_from_slice(b"0.");
         out.resize(out.len() + (-exponent - 1) as usize, b'0');

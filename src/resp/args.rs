@@ -82,6 +82,11 @@ impl<'a> Args<'a> {
         Args { tokens: &self.tokens[index.min(self.tokens.len())..], raw: None, ..*self }
     }
 
+    /// The first `count` arguments.
+    pub fn first(&self, count: usize) -> Args<'a> {
+        Args { tokens: &self.tokens[..count], raw: None, ..*self }
+    }
+
     /// The request as it came, if that can be passed on as it is.
     #[inline]
     pub fn raw(&self) -> Option<&'a [u8]> {

@@ -12,7 +12,7 @@ pub use range::{Interval, LexBound, LexRange, ScoreBound, ScoreRange};
 
 use super::{Collection, Encoding, Type};
 use crate::encoding::listpack::{self, Listpack};
-use crate::encoding::number::{F64Text, format_f64, parse_formatted_f64};
+use crate::encoding::number::{F64Text, format_f64, format_f64_17g, parse_formatted_f64};
 use ordered_table::OrderedTable;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -44,6 +44,20 @@ impl ZSet {
             return ZSet::Table(Box::new(OrderedTable::with_capacity(members)));
         }
         ZSet::new()
+    }
+
+    /// A sorted set of members that come in order, none of them twice.
+    pub fn from_ordered<'m>(
+        members: impl ExactSizeIterator<Item = (&'m [u8], f64)> + Clone,
+        limits: ZSetLimits,
+    ) -> ZSet {
+        let longest = members.clone().map(|(member, _)| member.len()).max().unwrap_or(0);
+        let mut zset = ZSet::with_capacity(members.len(), longest, limits);
+        members.for_each(|(member, score)| match &mut zset {
+            ZSet::Listpack(pairs) => pairs.push_pair(member, &score_text(score)),
+            ZSet::Table(table) => table.push(member, score),
+        });
+        zset
     }
 
     /// The number of members.
@@ -182,15 +196,18 @@ impl ZSet {
         self.for_each_in(0..self.len(), false, visit);
     }
 
-    /// Calls `visit` for about `count` members from `cursor` on; gives the cursor to go on with, 0 at
-    /// the end. Every member that is there throughout is visited. A listpack is visited at once.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], f64)) -> u64 {
+    /// Calls `visit` for about `count` members and the texts of their scores from `cursor` on; gives
+    /// the cursor to go on with, 0 at the end. Every member that is there throughout is visited. A
+    /// listpack is visited at once.
+    ///
+    /// COMPAT: the scores of a table have 17 digits here and nowhere else.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
         match self {
             ZSet::Listpack(pairs) => {
-                Pairs::of(pairs).for_each(|(member, score)| visit(member, score));
+                Pairs::of(pairs).for_each(|(member, score)| visit(member, &score_text(score)));
                 0
             }
-            ZSet::Table(table) => table.scan(cursor, count, visit),
+            ZSet::Table(table) => table.scan(cursor, count, |member, score| visit(member, &format_f64_17g(score))),
         }
     }
 

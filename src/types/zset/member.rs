@@ -8,7 +8,7 @@
 //! keeps their order has a [`MemberRef`].
 #![allow(unsafe_code)]
 
-use crate::encoding::hashtable::{Element, Ref};
+use crate::encoding::hashtable::Element;
 use crate::encoding::size_class::size_class;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::ManuallyDrop;
@@ -94,14 +94,6 @@ impl Member {
     /// Bytes of the block.
     pub fn allocated(&self) -> usize {
         layout(self.key().len()).size()
-    }
-
-    /// The member for as long as the table is borrowed, not just the look at it.
-    #[inline]
-    pub fn name<'a>(member: Ref<'a, Member>) -> &'a [u8] {
-        // SAFETY: the table owns the block and is borrowed for `'a`, so it can neither change nor
-        // free the member meanwhile.
-        unsafe { &*(member.key() as *const [u8]) }
     }
 }
 
