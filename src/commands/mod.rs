@@ -15,6 +15,7 @@ pub mod set;
 pub mod stream;
 pub mod string;
 pub mod transaction;
+pub mod zset;
 
 use crate::server::Command;
 
@@ -33,6 +34,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     set::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
+    zset::COMMANDS,
 ];
 
 /// What a family's file imports.

@@ -1,6 +1,7 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
 pub mod bits;
+pub mod btree;
 pub mod due_index;
 pub mod glob;
 pub mod hash;

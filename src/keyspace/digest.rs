@@ -2,11 +2,13 @@
 //! and the order in which it came about.
 
 use super::{Entry, Keyspace};
+use crate::encoding::number::format_f64;
 use crate::encoding::stream_log::StreamId;
 use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::set::Set;
 use crate::types::stream::Stream;
+use crate::types::zset::ZSet;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -59,6 +61,12 @@ impl Entry {
                 pairs
             }
             Type::Stream => stream_digest(&self.collection::<Box<Stream>>().expect("a stream")),
+            Type::ZSet => {
+                let mut pairs = Digest::default();
+                let zset = self.collection::<ZSet>().expect("a sorted set");
+                zset.for_each(|member, score| pairs.add(Digest::of(&[member, &format_f64(score)])));
+                pairs
+            }
         };
         Digest::of(&[self.type_().name().as_bytes(), &[self.expire_at().is_some() as u8], &value.0])
     }

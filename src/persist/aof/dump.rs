@@ -1,5 +1,6 @@
 //! The data set as commands: what a base file in AOF form holds.
 
+use crate::encoding::number::{F64Text, format_f64};
 use crate::encoding::stream_log::StreamId;
 use crate::keyspace::{Entry, Keyspace};
 use crate::resp::encode_request;
@@ -7,6 +8,7 @@ use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::set::{MemberRef, Set};
 use crate::types::stream::Stream;
+use crate::types::zset::ZSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 
@@ -53,6 +55,16 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
         Type::Stream => {
             let stream = entry.collection::<Box<Stream>>().expect("it is one");
             write_stream(entry.key(), &stream, out, request)?;
+        }
+        Type::ZSet => {
+            let zset = entry.collection::<ZSet>().expect("it is one");
+            let mut pairs: Vec<(F64Text, &[u8])> = Vec::new();
+            zset.for_each(|member, score| pairs.push((format_f64(score), member)));
+            for chunk in pairs.chunks(ELEMENTS_MAX) {
+                let texts = chunk.iter().flat_map(|(score, member)| [score.as_slice(), member]);
+                let arguments: Vec<&[u8]> = [b"ZADD", entry.key()].into_iter().chain(texts).collect();
+                command(out, request, &arguments)?;
+            }
         }
     }
     if let Some(at) = entry.expire_at() {
