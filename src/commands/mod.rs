@@ -8,6 +8,7 @@ pub mod database;
 pub mod expire;
 pub mod generic;
 pub mod hash;
+pub mod list;
 pub mod object;
 pub mod scan;
 pub mod server;
@@ -23,6 +24,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    list::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,

@@ -178,9 +178,9 @@ directives! {
         zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
     /// Entries of a node if positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.
     "list-max-listpack-size" | "list-max-ziplist-size" =>
-        list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Later;
+        list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Works;
     /// Nodes at either end that stay uncompressed; 0 compresses none.
-    "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Later;
+    "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Works;
     /// Bytes; 0 is no limit.
     "stream-node-max-bytes" => stream_node_max_bytes: usize = 4096, Memory(0, LONG_MAX), [], Later;
     /// 0 is no limit.
@@ -312,5 +312,8 @@ directives! {
         /// The words of `rename-command`: what a command is called and its new name, empty to
         /// remove it.
         renamed_commands: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        /// Bytes from which an element of a quicklist has a node to itself: DEBUG
+        /// QUICKLIST-PACKED-THRESHOLD.
+        quicklist_packed_threshold: usize = 1 << 30;
     }
 }

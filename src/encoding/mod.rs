@@ -8,6 +8,7 @@ pub mod hashtable;
 pub mod lcs;
 pub mod listpack;
 pub mod number;
+pub mod quicklist;
 pub mod size_class;
 pub mod timer_wheel;
 pub mod words;

@@ -4,6 +4,7 @@
 use super::{Entry, Keyspace};
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::list::List;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -47,6 +48,12 @@ impl Entry {
                 let hash = self.collection::<Hash>().expect("a hash");
                 hash.for_each(|field, value| pairs.add(Digest::of(&[field, value])));
                 pairs
+            }
+            Type::List => {
+                let list = self.collection::<List>().expect("a list");
+                let mut all = Digest::default();
+                list.for_each(0..list.len(), |element| all = Digest::of(&[&all.0, &element]));
+                all
             }
         };
         Digest::of(&[self.type_().name().as_bytes(), &[self.expire_at().is_some() as u8], &value.0])

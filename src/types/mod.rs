@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod hash;
+pub mod list;
 pub mod string;
 
 use std::mem::ManuallyDrop;
@@ -14,6 +15,7 @@ use std::ptr::NonNull;
 pub enum Type {
     String,
     Hash,
+    List,
 }
 
 impl Type {
@@ -21,11 +23,12 @@ impl Type {
         match self {
             Type::String => "string",
             Type::Hash => "hash",
+            Type::List => "list",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Hash].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        [Type::String, Type::Hash, Type::List].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
@@ -43,16 +46,30 @@ pub enum Encoding {
     Large,
     HashListpack,
     HashTable,
+    ListListpack,
+    /// A quicklist of one node where Redis has a listpack.
+    ListOneNode,
+    ListQuicklist,
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 6] =
-        [Encoding::Int, Encoding::Embstr, Encoding::Raw, Encoding::Large, Encoding::HashListpack, Encoding::HashTable];
+    pub const ALL: [Encoding; 9] = [
+        Encoding::Int,
+        Encoding::Embstr,
+        Encoding::Raw,
+        Encoding::Large,
+        Encoding::HashListpack,
+        Encoding::HashTable,
+        Encoding::ListListpack,
+        Encoding::ListOneNode,
+        Encoding::ListQuicklist,
+    ];
 
     pub fn type_(self) -> Type {
         match self {
             Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
             Encoding::HashListpack | Encoding::HashTable => Type::Hash,
+            Encoding::ListListpack | Encoding::ListOneNode | Encoding::ListQuicklist => Type::List,
         }
     }
 
@@ -62,8 +79,9 @@ impl Encoding {
             Encoding::Int => "int",
             Encoding::Embstr => "embstr",
             Encoding::Raw | Encoding::Large => "raw",
-            Encoding::HashListpack => "listpack",
+            Encoding::HashListpack | Encoding::ListListpack | Encoding::ListOneNode => "listpack",
             Encoding::HashTable => "hashtable",
+            Encoding::ListQuicklist => "quicklist",
         }
     }
 }
@@ -95,6 +113,9 @@ macro_rules! with_collection {
             Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
+            Encoding::ListListpack | Encoding::ListOneNode | Encoding::ListQuicklist => {
+                $f::<list::List>($($argument),*)
+            }
         }
     };
 }

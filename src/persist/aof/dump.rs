@@ -4,7 +4,9 @@ use crate::keyspace::{Entry, Keyspace};
 use crate::resp::encode_request;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::list::List;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 /// A collection is written in commands of up to so many elements, so that loading one does not need
 /// a request as large as the collection.
@@ -35,6 +37,21 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
             for chunk in pairs.chunks(2 * ELEMENTS_MAX) {
                 command(out, request, &[&[b"HMSET", entry.key()], chunk].concat())?;
             }
+        }
+        Type::List => {
+            let list = entry.collection::<List>().expect("it is one");
+            let mut chunk: Vec<Vec<u8>> = Vec::with_capacity(ELEMENTS_MAX);
+            let failed = list.visit(0..list.len(), false, |index, element| {
+                chunk.push(element.to_vec());
+                if chunk.len() < ELEMENTS_MAX && index + 1 < list.len() {
+                    return ControlFlow::Continue(());
+                }
+                let elements: Vec<&[u8]> = chunk.iter().map(Vec::as_slice).collect();
+                let written = command(out, request, &[&[b"RPUSH", entry.key()], &elements[..]].concat());
+                chunk.clear();
+                written.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+            });
+            failed.map_or(Ok(()), Err)?;
         }
     }
     if let Some(at) = entry.expire_at() {
