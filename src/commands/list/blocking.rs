@@ -87,8 +87,8 @@ pub const BLMPOP: Command = Command {
 };
 
 fn blmpop(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
-    let timeout_ms = args.timeout_s(1)?;
     let pop = PopMany::parse(args, 2)?;
+    let timeout_ms = args.timeout_s(1)?;
     if pop.run(ctx, args)? { Ok(Attempt::Done) } else { Ok(wait(pop.keys, timeout_ms, Refused::NullArray)) }
 }
 

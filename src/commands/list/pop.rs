@@ -41,9 +41,11 @@ fn rpop(ctx: &mut DataContext, args: &Args) -> CommandResult {
 }
 
 fn pop(ctx: &mut DataContext, args: &Args, end: End, name: &'static str) -> CommandResult {
+    const NOT_POSITIVE: CommandError = CommandError::new("ERR value is out of range, must be positive");
     let count = match args.len() {
         2 => None,
-        3 => Some(args.int_in(2, 0..=i64::MAX)? as usize),
+        // COMPAT: what is no integer at all is called out of range, too.
+        3 => Some(args.int(2).ok().and_then(|n| usize::try_from(n).ok()).ok_or(NOT_POSITIVE)?),
         _ => return Err(CommandError::wrong_arity(name)),
     };
     let popped = match count {
@@ -244,13 +246,19 @@ pub(super) fn move_element(
     keyspace.write_collection::<List>(destination)?;
     let mut list = keyspace.write_collection::<List>(source)?.expect("just seen");
     let element = list.pop(from, MovedElement::new).expect("a list is never empty");
-    let is_empty = list.is_empty() && source != destination;
-    list.shrink(limits);
+    let within_one = source == destination;
+    let is_empty = list.is_empty() && !within_one;
+    if !within_one {
+        list.shrink(limits);
+    }
     drop(list);
 
     let mut list = keyspace.write_collection_or(destination, List::new)?;
     list.expect(to, 1, element.get().len(), limits);
     list.push(to, element.get(), limits);
+    if within_one {
+        list.shrink(limits);
+    }
     drop(list);
     keyspace.notify(EventClass::LIST, push_event(to), destination);
     reply_element(reply, element.get());
