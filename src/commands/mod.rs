@@ -12,6 +12,7 @@ pub mod list;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod sort;
 pub mod string;
 
 use crate::server::Command;
@@ -28,6 +29,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    sort::COMMANDS,
     string::COMMANDS,
 ];
 

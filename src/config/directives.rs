@@ -90,7 +90,8 @@ directives! {
     "proc-title-template" =>
         proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".into(),
         Checked(title_template), [], Later;
-    "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Later;
+    /// Empty takes it from the environment.
+    "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Works;
     "ignore-warnings" => ignore_warnings: Vec<u8> = Vec::new(), Text, [], Later;
     "disable-thp" => disable_thp: bool = true, YesNo, [IMMUTABLE], Later;
     "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Later;
