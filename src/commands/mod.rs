@@ -8,10 +8,12 @@ pub mod database;
 pub mod expire;
 pub mod generic;
 pub mod hash;
+pub mod list;
 pub mod object;
 pub mod scan;
 pub mod server;
 pub mod set;
+pub mod sort;
 pub mod stream;
 pub mod string;
 pub mod transaction;
@@ -27,11 +29,13 @@ pub const FAMILIES: &[&[&Command]] = &[
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    list::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,
     set::COMMANDS,
+    sort::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,
