@@ -13,7 +13,9 @@ pub mod object;
 pub mod scan;
 pub mod server;
 pub mod sort;
+pub mod stream;
 pub mod string;
+pub mod transaction;
 
 use crate::server::Command;
 
@@ -30,7 +32,9 @@ pub const FAMILIES: &[&[&Command]] = &[
     scan::COMMANDS,
     server::COMMANDS,
     sort::COMMANDS,
+    stream::COMMANDS,
     string::COMMANDS,
+    transaction::COMMANDS,
 ];
 
 /// What a family's file imports.

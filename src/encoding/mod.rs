@@ -10,5 +10,6 @@ pub mod listpack;
 pub mod number;
 pub mod quicklist;
 pub mod size_class;
+pub mod stream_log;
 pub mod timer_wheel;
 pub mod words;

@@ -5,6 +5,7 @@
 
 pub mod hash;
 pub mod list;
+pub mod stream;
 pub mod string;
 
 use std::mem::ManuallyDrop;
@@ -16,6 +17,7 @@ pub enum Type {
     String,
     Hash,
     List,
+    Stream,
 }
 
 impl Type {
@@ -24,11 +26,14 @@ impl Type {
             Type::String => "string",
             Type::Hash => "hash",
             Type::List => "list",
+            Type::Stream => "stream",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Hash, Type::List].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        [Type::String, Type::Hash, Type::List, Type::Stream]
+            .into_iter()
+            .find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
@@ -50,10 +55,11 @@ pub enum Encoding {
     /// A quicklist of one node where Redis has a listpack.
     ListOneNode,
     ListQuicklist,
+    Stream,
 }
 
 impl Encoding {
-    pub const ALL: [Encoding; 9] = [
+    pub const ALL: [Encoding; 10] = [
         Encoding::Int,
         Encoding::Embstr,
         Encoding::Raw,
@@ -63,6 +69,7 @@ impl Encoding {
         Encoding::ListListpack,
         Encoding::ListOneNode,
         Encoding::ListQuicklist,
+        Encoding::Stream,
     ];
 
     pub fn type_(self) -> Type {
@@ -70,6 +77,7 @@ impl Encoding {
             Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
             Encoding::HashListpack | Encoding::HashTable => Type::Hash,
             Encoding::ListListpack | Encoding::ListOneNode | Encoding::ListQuicklist => Type::List,
+            Encoding::Stream => Type::Stream,
         }
     }
 
@@ -82,6 +90,7 @@ impl Encoding {
             Encoding::HashListpack | Encoding::ListListpack | Encoding::ListOneNode => "listpack",
             Encoding::HashTable => "hashtable",
             Encoding::ListQuicklist => "quicklist",
+            Encoding::Stream => "stream",
         }
     }
 }
@@ -116,6 +125,7 @@ macro_rules! with_collection {
             Encoding::ListListpack | Encoding::ListOneNode | Encoding::ListQuicklist => {
                 $f::<list::List>($($argument),*)
             }
+            Encoding::Stream => $f::<Box<stream::Stream>>($($argument),*),
         }
     };
 }

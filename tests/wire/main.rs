@@ -8,6 +8,8 @@ mod generic;
 mod harness;
 mod hash;
 mod keyspace;
+mod list;
 mod protocol;
 mod server;
+mod sort;
 mod string;
