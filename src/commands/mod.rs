@@ -12,10 +12,12 @@ pub mod list;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod set;
 pub mod sort;
 pub mod stream;
 pub mod string;
 pub mod transaction;
+pub mod zset;
 
 use crate::server::Command;
 
@@ -31,10 +33,12 @@ pub const FAMILIES: &[&[&Command]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
-    sort::COMMANDS,
     stream::COMMANDS,
+    set::COMMANDS,
+    sort::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
+    zset::COMMANDS,
 ];
 
 /// What a family's file imports.

@@ -8,6 +8,8 @@ use crate::server::collation;
 use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::Set;
+use crate::types::zset::ZSet;
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -301,7 +303,7 @@ impl<'a> Options<'a> {
 
 /// Whether the elements of such a value have an order of their own.
 fn has_order(type_: Type) -> bool {
-    type_ == Type::List
+    matches!(type_, Type::List | Type::ZSet)
 }
 
 /// A weight as C's strtod reads it.
@@ -326,6 +328,15 @@ impl Texts {
             Type::List => {
                 let list = entry.collection::<List>().expect("it is one");
                 list.for_each(0..list.len(), |element| texts.push(&element));
+            }
+            Type::Set => {
+                let set = entry.collection::<Set>().expect("it is one");
+                let mut digits = itoa::Buffer::new();
+                set.iter().for_each(|member| texts.push(member.bytes(&mut digits)));
+            }
+            Type::ZSet => {
+                let zset = entry.collection::<ZSet>().expect("it is one");
+                zset.for_each(|member, _| texts.push(member));
             }
             _ => return None,
         }

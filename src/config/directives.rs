@@ -168,15 +168,15 @@ directives! {
     /// Bytes.
     "hash-max-listpack-value" | "hash-max-ziplist-value" =>
         hash_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
-    "set-max-intset-entries" => set_max_intset_entries: usize = 512, Int(0, LONG_MAX), [], Later;
-    "set-max-listpack-entries" => set_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
+    "set-max-intset-entries" => set_max_intset_entries: usize = 512, Int(0, LONG_MAX), [], Works;
+    "set-max-listpack-entries" => set_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Works;
     /// Bytes.
-    "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
+    "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     "zset-max-listpack-entries" | "zset-max-ziplist-entries" =>
-        zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
+        zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Works;
     /// Bytes.
     "zset-max-listpack-value" | "zset-max-ziplist-value" =>
-        zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
+        zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     /// Entries of a node if positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.
     "list-max-listpack-size" | "list-max-ziplist-size" =>
         list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Works;
@@ -187,7 +187,7 @@ directives! {
     /// 0 is no limit.
     "stream-node-max-entries" => stream_node_max_entries: usize = 100, Int(0, LONG_MAX), [], Later;
     /// Bytes.
-    "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Later;
+    "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Works;
 
     // Persistence
     "dir" =>

@@ -165,8 +165,13 @@ impl Bucket {
         self.lines().flat_map(|b| (0..SLOTS).filter(|&i| b.tags[i] != 0).map(|i| b.pointer(i)))
     }
 
+    /// The line and slot of each element.
+    fn slots(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.lines().enumerate().flat_map(|(line, b)| (0..SLOTS).filter(|&i| b.tags[i] != 0).map(move |i| (line, i)))
+    }
+
     fn count(&self) -> usize {
-        self.lines().map(|b| b.tags.iter().filter(|&&t| t != 0).count()).sum()
+        self.lines().map(|b| SLOTS - matches(b.tags, 0).count_ones() as usize).sum()
     }
 }
 
@@ -216,6 +221,15 @@ impl Array {
         assert!(index < self.len);
         // SAFETY: as above, and the table is borrowed mutably.
         unsafe { &mut *self.buckets.as_ptr().add(index) }
+    }
+
+    /// Brings the elements in the first line of a bucket, if there is such a bucket, towards the cache.
+    #[inline]
+    fn prefetch_elements(&self, index: usize) {
+        if index < self.len {
+            let bucket = self.bucket(index);
+            (0..SLOTS).filter(|&i| bucket.tags[i] != 0).for_each(|i| prefetch(bucket.pointer(i).as_ptr()));
+        }
     }
 
     /// Gives the memory of the buckets before `index`, all of them empty, back to the system.
@@ -550,13 +564,25 @@ impl<T: Element> HashTable<T> {
     pub fn remove_hashed(&mut self, hash: u64, key: &[u8]) -> Option<T> {
         self.step(STEP_BUCKETS);
         let (slot, _) = self.find(hash, key)?;
+        Some(self.take(slot))
+    }
+
+    /// Removes a random element, each with the same probability; `random` gives 64 random bits.
+    pub fn remove_random(&mut self, random: impl FnMut() -> u64) -> Option<T> {
+        self.step(STEP_BUCKETS);
+        let slot = self.random_slot(random)?;
+        Some(self.take(slot))
+    }
+
+    /// Removes the element at `slot`, where there is one.
+    fn take(&mut self, slot: Slot) -> T {
         let home = self.bucket_mut(slot.home);
-        let pointer = home.line_mut(slot.line).expect("just found").pointer(slot.slot);
+        let pointer = home.line_mut(slot.line).expect("a slot of this table").pointer(slot.slot);
         home.remove(slot.line, slot.slot);
         self.len -= 1;
         self.shrink_if_sparse();
         // SAFETY: just taken out of its slot, so this is the only owner.
-        Some(unsafe { T::from_raw(pointer) })
+        unsafe { T::from_raw(pointer) }
     }
 
     fn grow_if_full(&mut self) {
@@ -620,11 +646,8 @@ impl<T: Element> HashTable<T> {
         let (Some(rehash), Some(array)) = (&mut self.rehash, &mut self.array) else { return };
         let end = rehash.next.saturating_add(buckets).min(rehash.old.len);
         while rehash.next < end {
-            // The elements' keys have to be hashed again: have the next bucket's on their way.
-            if rehash.next + 1 < rehash.old.len {
-                let ahead = rehash.old.bucket(rehash.next + 1);
-                (0..SLOTS).filter(|&i| ahead.tags[i] != 0).for_each(|i| prefetch(ahead.pointer(i).as_ptr()));
-            }
+            // The elements' keys have to be hashed again.
+            rehash.old.prefetch_elements(rehash.next + 1);
             let bucket = std::mem::replace(rehash.old.bucket_mut(rehash.next), Bucket::empty());
             for pointer in bucket.pointers() {
                 // SAFETY: an element of this table.
@@ -682,7 +705,14 @@ impl<T: Element> HashTable<T> {
     }
 
     /// A random element, each with the same probability; `random` gives 64 random bits.
-    pub fn random(&self, mut random: impl FnMut() -> u64) -> Option<Ref<'_, T>> {
+    pub fn random(&self, random: impl FnMut() -> u64) -> Option<Ref<'_, T>> {
+        Some(self.at(self.random_slot(random)?))
+    }
+
+    fn random_slot(&self, mut random: impl FnMut() -> u64) -> Option<Slot> {
+        /// Buckets that are looked at together, so that their lines come together: about every third
+        /// place has an element.
+        const TRIES: usize = 8;
         if self.len == 0 {
             return None;
         }
@@ -698,30 +728,41 @@ impl<T: Element> HashTable<T> {
         // One bucket in ten million is longer than this.
         let mut places = 3 * SLOTS;
         loop {
-            let choice = below(new + old);
-            let bucket = match &self.rehash {
-                Some(rehash) if choice >= new => rehash.old.bucket(rehash.next + choice - new),
-                _ => array.bucket(choice),
-            };
-            let count = bucket.count();
-            if count > places {
-                places = count.next_multiple_of(SLOTS);
-                continue;
-            }
-            if let Some(pointer) = bucket.pointers().nth(below(places)) {
-                // SAFETY: an element of this table.
-                return Some(Ref { element: unsafe { Self::peek(pointer) }, _table: PhantomData });
+            let tries: [(Home, usize); TRIES] = std::array::from_fn(|_| {
+                let home = match (below(new + old), &self.rehash) {
+                    (choice, Some(rehash)) if choice >= new => Home { old: true, index: rehash.next + choice - new },
+                    (choice, _) => Home { old: false, index: choice },
+                };
+                prefetch(self.bucket(home) as *const Bucket as *const u8);
+                (home, below(places))
+            });
+            for (home, place) in tries {
+                let bucket = self.bucket(home);
+                let count = bucket.count();
+                if count > places {
+                    places = count.next_multiple_of(SLOTS);
+                    break;
+                }
+                if let Some((line, slot)) = bucket.slots().nth(place) {
+                    return Some(Slot { home, line, slot });
+                }
             }
         }
     }
 
     /// All elements, in hash order within each array.
-    pub fn iter(&self) -> impl Iterator<Item = Ref<'_, T>> {
+    pub fn iter<'a>(&'a self) -> impl Iterator<Item = Ref<'a, T>> {
+        /// So many elements are as many misses of the cache as a core can have under way.
+        const BUCKETS_AHEAD: usize = 2;
         let arrays = [self.rehash.as_ref().map(|r| (&r.old, r.next)), self.array.as_ref().map(|a| (a, 0))];
+        let pointers = |array: &'a Array, index: usize| {
+            array.prefetch_elements(index + BUCKETS_AHEAD);
+            array.bucket(index).pointers()
+        };
         arrays
             .into_iter()
             .flatten()
-            .flat_map(|(array, from)| (from..array.len).flat_map(|i| array.bucket(i).pointers()))
+            .flat_map(move |(array, from)| (from..array.len).flat_map(move |index| pointers(array, index)))
             // SAFETY: elements of this table.
             .map(|pointer| Ref { element: unsafe { Self::peek(pointer) }, _table: PhantomData })
     }

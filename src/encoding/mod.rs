@@ -1,13 +1,16 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
 pub mod bits;
+pub mod btree;
 pub mod due_index;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod intset;
 pub mod lcs;
 pub mod listpack;
 pub mod number;
+pub mod prefixed;
 pub mod quicklist;
 pub mod size_class;
 pub mod stream_log;

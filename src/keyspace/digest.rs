@@ -2,11 +2,14 @@
 //! and the order in which it came about.
 
 use super::{Entry, Keyspace};
+use crate::encoding::number::format_f64;
 use crate::encoding::stream_log::StreamId;
 use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::Set;
 use crate::types::stream::Stream;
+use crate::types::zset::ZSet;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -45,10 +48,24 @@ impl Entry {
                 let string = self.string().expect("a string");
                 Digest::of(&[string.bytes(&mut itoa::Buffer::new())])
             }
+            Type::Set => {
+                let mut members = Digest::default();
+                let mut digits = itoa::Buffer::new();
+                let set = self.collection::<Set>().expect("a set");
+                set.iter().for_each(|member| members.add(Digest::of(&[member.bytes(&mut digits)])));
+                members
+            }
             Type::Hash => {
                 let mut pairs = Digest::default();
                 let hash = self.collection::<Hash>().expect("a hash");
                 hash.for_each(|field, value| pairs.add(Digest::of(&[field, value])));
+                pairs
+            }
+            Type::Stream => stream_digest(&self.collection::<Box<Stream>>().expect("a stream")),
+            Type::ZSet => {
+                let mut pairs = Digest::default();
+                let zset = self.collection::<ZSet>().expect("a sorted set");
+                zset.for_each(|member, score| pairs.add(Digest::of(&[member, &format_f64(score)])));
                 pairs
             }
             Type::List => {
@@ -57,7 +74,6 @@ impl Entry {
                 list.for_each(0..list.len(), |element| all = Digest::of(&[&all.0, &element]));
                 all
             }
-            Type::Stream => stream_digest(&self.collection::<Box<Stream>>().expect("a stream")),
         };
         Digest::of(&[self.type_().name().as_bytes(), &[self.expire_at().is_some() as u8], &value.0])
     }

@@ -247,6 +247,12 @@ impl Keyspace {
         Some(self.db().table.at(slot))
     }
 
+    /// As [`Self::peek`], of several keys at once. One that is past its time is not there, and stays.
+    pub fn get(&self, key: &[u8]) -> Option<Ref<'_, Entry>> {
+        let (_, entry) = self.db().table.find(self.hash(key), key)?;
+        if entry.expire_at().is_some_and(|at| self.is_expired(at)) { None } else { Some(entry) }
+    }
+
     #[inline]
     fn touch(&mut self, slot: Slot) {
         if let Some(clock) = self.access_clock
@@ -388,6 +394,14 @@ impl Keyspace {
         if before != after {
             self.db_mut().set_expire_at(hash, key, after, now_ms);
         }
+    }
+
+    /// Sets `key` to a collection, whatever it was; it does not expire.
+    pub fn set_collection<C: Collection>(&mut self, key: &[u8], value: C) {
+        if !self.remove(key) {
+            self.notify(EventClass::NEW, "new", key);
+        }
+        self.add(self.hash(key), Entry::with_collection(key, value, None, self.new_clock()));
     }
 
     /// Deletes `key`; true if it was there. Reports nothing: see [`Self::changed`].

@@ -11,5 +11,6 @@ mod keyspace;
 mod list;
 mod protocol;
 mod server;
+mod set;
 mod sort;
 mod string;

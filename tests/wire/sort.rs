@@ -74,6 +74,23 @@ fn storing() {
 }
 
 #[test]
+fn sets_and_sorted_sets() {
+    let (_server, mut client) = server_and_client();
+    client.check(
+        "SADD s b a c => :3
+         SORT s ALPHA DESC => *3 $1 c $1 b $1 a
+         SORT s BY nosort STORE l => :3
+         LRANGE l 0 -1 => *3 $1 a $1 b $1 c
+         SADD n 3 1 2 => :3
+         SORT n => *3 $1 1 $1 2 $1 3
+         ZADD z 1 a 5 b 2 c => :3
+         SORT z ALPHA => *3 $1 a $1 b $1 c
+         SORT z BY nosort => *3 $1 a $1 c $1 b
+         SORT z BY nosort DESC LIMIT 0 2 => *2 $1 b $1 c",
+    );
+}
+
+#[test]
 fn the_locale() {
     let (_server, mut client) = server_and_client();
     client.check(

@@ -82,7 +82,7 @@ fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
 }
 
 fn node_limits(config: &Config) -> NodeLimits {
-    NodeLimits { bytes: config.stream_node_max_bytes as usize, entries: config.stream_node_max_entries as usize }
+    NodeLimits { bytes: config.stream_node_max_bytes, entries: config.stream_node_max_entries }
 }
 
 /// How a stream is to be trimmed.

@@ -1,12 +1,15 @@
 //! The data set as commands: what a base file in AOF form holds.
 
+use crate::encoding::number::{F64Text, format_f64};
 use crate::encoding::stream_log::StreamId;
 use crate::keyspace::{Entry, Keyspace};
 use crate::resp::encode_request;
 use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::{MemberRef, Set};
 use crate::types::stream::Stream;
+use crate::types::zset::ZSet;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -33,12 +36,36 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
             let string = entry.string().expect("it is one");
             command(out, request, &[b"SET", entry.key(), string.bytes(&mut itoa::Buffer::new())])?;
         }
+        Type::Set => {
+            let set = entry.collection::<Set>().expect("it is one");
+            let members: Vec<MemberRef> = set.iter().collect();
+            let mut digits = [itoa::Buffer::new(); ELEMENTS_MAX];
+            for chunk in members.chunks(ELEMENTS_MAX) {
+                let mut arguments: Vec<&[u8]> = vec![b"SADD", entry.key()];
+                arguments.extend(chunk.iter().zip(&mut digits).map(|(member, digits)| member.bytes(digits)));
+                command(out, request, &arguments)?;
+            }
+        }
         Type::Hash => {
             let hash = entry.collection::<Hash>().expect("it is one");
             let mut pairs: Vec<&[u8]> = Vec::new();
             hash.for_each(|field, value| pairs.extend([field, value]));
             for chunk in pairs.chunks(2 * ELEMENTS_MAX) {
                 command(out, request, &[&[b"HMSET", entry.key()], chunk].concat())?;
+            }
+        }
+        Type::Stream => {
+            let stream = entry.collection::<Box<Stream>>().expect("it is one");
+            write_stream(entry.key(), &stream, out, request)?;
+        }
+        Type::ZSet => {
+            let zset = entry.collection::<ZSet>().expect("it is one");
+            let mut pairs: Vec<(F64Text, &[u8])> = Vec::new();
+            zset.for_each(|member, score| pairs.push((format_f64(score), member)));
+            for chunk in pairs.chunks(ELEMENTS_MAX) {
+                let texts = chunk.iter().flat_map(|(score, member)| [score.as_slice(), member]);
+                let arguments: Vec<&[u8]> = [b"ZADD", entry.key()].into_iter().chain(texts).collect();
+                command(out, request, &arguments)?;
             }
         }
         Type::List => {
@@ -55,10 +82,6 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
                 written.map_or_else(ControlFlow::Break, ControlFlow::Continue)
             });
             failed.map_or(Ok(()), Err)?;
-        }
-        Type::Stream => {
-            let stream = entry.collection::<Box<Stream>>().expect("it is one");
-            write_stream(entry.key(), &stream, out, request)?;
         }
     }
     if let Some(at) = entry.expire_at() {
