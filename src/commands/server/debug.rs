@@ -8,7 +8,9 @@ use crate::keyspace::{Digest, NewExpiry};
 use crate::server::system;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::Set;
 use crate::types::string::NewString;
+use crate::types::zset::ZSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -227,6 +229,15 @@ fn print_value(server: &mut Server, id: ClientId, args: &Args) -> CommandResult 
         }
         if let Some(hash) = entry.collection::<Hash>() {
             hash.for_each(|field, value| [field, value].into_iter().for_each(print));
+        }
+        if let Some(set) = entry.collection::<Set>() {
+            set.iter().for_each(|member| print(member.bytes(&mut itoa::Buffer::new())));
+        }
+        if let Some(zset) = entry.collection::<ZSet>() {
+            zset.for_each(|member, score| {
+                print(member);
+                println!("{score}");
+            });
         }
     }
     let mut name = wanted;
