@@ -7,6 +7,7 @@ pub mod connection;
 pub mod database;
 pub mod expire;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod object;
 pub mod scan;
@@ -23,6 +24,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     database::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,

@@ -101,7 +101,7 @@ impl ZSet {
         if let Some((index, _)) = found {
             pairs.remove_range(index..index + 2);
         }
-        let rank = Pairs::of(pairs).take_while(|&(name, other)| (other, name) < (score, member)).count();
+        let rank = Pairs::all_of(pairs).take_while(|&(name, other)| (other, name) < (score, member)).count();
         pairs.insert_pair(2 * rank, member, &score_text(score));
     }
 
@@ -123,7 +123,7 @@ impl ZSet {
     fn table_mut(&mut self, members: usize) -> &mut OrderedTable {
         if let ZSet::Listpack(pairs) = self {
             let mut table = OrderedTable::with_capacity(pairs.len() / 2 + members);
-            Pairs::of(pairs).for_each(|(member, score)| table.push(member, score));
+            Pairs::all_of(pairs).for_each(|(member, score)| table.push(member, score));
             *self = ZSet::Table(Box::new(table));
         }
         match self {
@@ -170,9 +170,9 @@ impl ZSet {
         match self {
             ZSet::Listpack(pairs) => {
                 let starts_after = |&(name, score): &(_, f64)| interval.starts_after(score, || name);
-                let start = Pairs::of(pairs).take_while(starts_after).count();
+                let start = Pairs::all_of(pairs).take_while(starts_after).count();
                 let ends_after = |&(name, score): &(_, f64)| interval.ends_after(score, || name);
-                let within = Pairs(pairs.range(2 * start..pairs.len())).take_while(ends_after).count();
+                let within = Pairs::of(pairs, start..self.len()).take_while(ends_after).count();
                 start..start + within
             }
             ZSet::Table(table) => table.ranks(interval),
@@ -184,10 +184,19 @@ impl ZSet {
     pub fn for_each_in<'a>(&'a self, ranks: Range<usize>, reverse: bool, mut visit: impl FnMut(&'a [u8], f64)) {
         let visit = |(member, score)| visit(member, score);
         match (self, reverse) {
-            (ZSet::Listpack(pairs), false) => Pairs(pairs.range(2 * ranks.start..2 * ranks.end)).for_each(visit),
-            (ZSet::Listpack(pairs), true) => Pairs(pairs.range(2 * ranks.start..2 * ranks.end)).rev().for_each(visit),
+            (ZSet::Listpack(pairs), false) => Pairs::of(pairs, ranks).for_each(visit),
+            (ZSet::Listpack(pairs), true) => Pairs::of(pairs, ranks).rev().for_each(visit),
             (ZSet::Table(table), false) => table.range(ranks).for_each(visit),
             (ZSet::Table(table), true) => table.range(ranks).rev().for_each(visit),
+        }
+    }
+
+    /// Calls `visit` with the members and scores of these ranks until it gives false.
+    pub fn visit_in<'a>(&'a self, ranks: Range<usize>, mut visit: impl FnMut(&'a [u8], f64) -> bool) {
+        let mut visit = |(member, score)| visit(member, score);
+        match self {
+            ZSet::Listpack(pairs) => _ = Pairs::of(pairs, ranks).all(&mut visit),
+            ZSet::Table(table) => _ = table.range(ranks).all(&mut visit),
         }
     }
 
@@ -204,7 +213,7 @@ impl ZSet {
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
         match self {
             ZSet::Listpack(pairs) => {
-                Pairs::of(pairs).for_each(|(member, score)| visit(member, &score_text(score)));
+                Pairs::all_of(pairs).for_each(|(member, score)| visit(member, &score_text(score)));
                 0
             }
             ZSet::Table(table) => table.scan(cursor, count, |member, score| visit(member, &format_f64_17g(score))),
@@ -285,7 +294,11 @@ fn parse_score(text: &[u8]) -> f64 {
 struct Pairs<'a>(listpack::Iter<'a>);
 
 impl<'a> Pairs<'a> {
-    fn of(pairs: &'a Listpack) -> Self {
+    fn of(pairs: &'a Listpack, ranks: Range<usize>) -> Self {
+        Pairs(pairs.range(2 * ranks.start..2 * ranks.end))
+    }
+
+    fn all_of(pairs: &'a Listpack) -> Self {
         Pairs(pairs.iter())
     }
 }
