@@ -79,8 +79,9 @@ impl<'a> Request<'a> {
             Ok::<_, CommandError>(place_of(score.ok_or(unknown)?))
         };
 
-        // If only one of them is known, `None` for the center of a missing source counts as known.
-        let (mut center, mut shape): (Option<Option<Point>>, Option<Shape>) = (None, None);
+        // The center of a missing source is given, but nowhere. Giving one again in the same way is fine.
+        let (mut center, mut from_member): (Option<Option<Point>>, bool) = (None, false);
+        let mut shape: Option<Shape> = None;
         let mut at = match form {
             Form::AroundPlace => {
                 center = Some(Some(parse_place(args, 2)?));
@@ -120,19 +121,28 @@ impl<'a> Request<'a> {
                     request.destination = Some(args.get(at + 1));
                     taken = 1;
                 }
-                _ if is_search && args.is(at, "frommember") && values > 0 && center.is_none() => {
+                _ if is_search && args.is(at, "frommember") && values > 0 && (center.is_none() || from_member) => {
+                    from_member = true;
                     center = Some(if is_there { Some(place_of_member(at + 1)?) } else { None });
                     taken = 1;
                 }
-                _ if is_search && args.is(at, "fromlonlat") && values > 1 && center.is_none() => {
+                _ if is_search && args.is(at, "fromlonlat") && values > 1 && !from_member => {
                     center = Some(Some(parse_place(args, at + 1)?));
                     taken = 2;
                 }
-                _ if is_search && args.is(at, "byradius") && values > 1 && shape.is_none() => {
+                _ if is_search
+                    && args.is(at, "byradius")
+                    && values > 1
+                    && !matches!(shape, Some(Shape::Box { .. })) =>
+                {
                     shape = Some(request.parse_circle(args, at + 1)?);
                     taken = 2;
                 }
-                _ if is_search && args.is(at, "bybox") && values > 2 && shape.is_none() => {
+                _ if is_search
+                    && args.is(at, "bybox")
+                    && values > 2
+                    && !matches!(shape, Some(Shape::Circle { .. })) =>
+                {
                     shape = Some(request.parse_box(args, at + 1)?);
                     taken = 3;
                 }

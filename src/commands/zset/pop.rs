@@ -282,7 +282,7 @@ pub const BZMPOP: Command = Command {
 };
 
 fn bzmpop(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
-    let timeout_ms = args.timeout_s(1)?;
     let request = MultiPop::parse(args, 2)?;
+    let timeout_ms = args.timeout_s(1)?;
     if request.pop(ctx, args)? { Ok(Attempt::Done) } else { Ok(wait(request.keys, timeout_ms)) }
 }
