@@ -160,6 +160,14 @@ fn fill(client: &mut Client) {
          HINCRBY hash f3 4 => :7
          HINCRBYFLOAT hash f4 0.5 => $3 0.5
          HDEL hash f1 => :1
+         SADD set 1 2 3 4 5 6 => :6
+         SREM set 1 9 => :1
+         SPOP set
+         SPOP set 2
+         SADD popped a b c => :3
+         SPOP popped 3
+         SUNIONSTORE stored set popped => :2
+         SMOVE stored moved 99 => :0
          HSET expiring f v
          PEXPIRE expiring 300000 => :1
          SELECT 3 => +OK
@@ -182,8 +190,11 @@ fn fill(client: &mut Client) {
     assert_eq!(reply, "+OK\r\n");
     for i in 0..2000 {
         client.send(&encode(&[b"HSET", b"big hash", format!("field {i}").as_bytes(), b"value"]));
+        client.send(&encode(&[b"SADD", b"big set", format!("member {i}").as_bytes()]));
     }
-    (0..2000).for_each(|_| assert_eq!(client.reply(), ":1\r\n"));
+    (0..4000).for_each(|_| assert_eq!(client.reply(), ":1\r\n"));
+    client.ask_args(&[b"SPOP", b"big set", b"500"]);
+    client.ask_args(&[b"SPOP", b"big set", b"1400"]);
 }
 
 // ---- restarts ----

@@ -9,10 +9,15 @@ pub mod expire;
 pub mod generic;
 pub mod geo;
 pub mod hash;
+pub mod list;
 pub mod object;
 pub mod scan;
 pub mod server;
+pub mod set;
+pub mod sort;
+pub mod stream;
 pub mod string;
+pub mod transaction;
 pub mod zset;
 
 use crate::server::Command;
@@ -26,10 +31,15 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::COMMANDS,
     geo::COMMANDS,
     hash::COMMANDS,
+    list::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    stream::COMMANDS,
+    set::COMMANDS,
+    sort::COMMANDS,
     string::COMMANDS,
+    transaction::COMMANDS,
     zset::COMMANDS,
 ];
 

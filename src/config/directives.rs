@@ -90,7 +90,8 @@ directives! {
     "proc-title-template" =>
         proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".into(),
         Checked(title_template), [], Later;
-    "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Later;
+    /// Empty takes it from the environment.
+    "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Works;
     "ignore-warnings" => ignore_warnings: Vec<u8> = Vec::new(), Text, [], Later;
     "disable-thp" => disable_thp: bool = true, YesNo, [IMMUTABLE], Later;
     "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Later;
@@ -167,10 +168,10 @@ directives! {
     /// Bytes.
     "hash-max-listpack-value" | "hash-max-ziplist-value" =>
         hash_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
-    "set-max-intset-entries" => set_max_intset_entries: usize = 512, Int(0, LONG_MAX), [], Later;
-    "set-max-listpack-entries" => set_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
+    "set-max-intset-entries" => set_max_intset_entries: usize = 512, Int(0, LONG_MAX), [], Works;
+    "set-max-listpack-entries" => set_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Works;
     /// Bytes.
-    "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
+    "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     "zset-max-listpack-entries" | "zset-max-ziplist-entries" =>
         zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Works;
     /// Bytes.
@@ -178,15 +179,15 @@ directives! {
         zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     /// Entries of a node if positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.
     "list-max-listpack-size" | "list-max-ziplist-size" =>
-        list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Later;
+        list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Works;
     /// Nodes at either end that stay uncompressed; 0 compresses none.
-    "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Later;
+    "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Works;
     /// Bytes; 0 is no limit.
     "stream-node-max-bytes" => stream_node_max_bytes: usize = 4096, Memory(0, LONG_MAX), [], Later;
     /// 0 is no limit.
     "stream-node-max-entries" => stream_node_max_entries: usize = 100, Int(0, LONG_MAX), [], Later;
     /// Bytes.
-    "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Later;
+    "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Works;
 
     // Persistence
     "dir" =>
@@ -312,5 +313,8 @@ directives! {
         /// The words of `rename-command`: what a command is called and its new name, empty to
         /// remove it.
         renamed_commands: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        /// Bytes from which an element of a quicklist has a node to itself: DEBUG
+        /// QUICKLIST-PACKED-THRESHOLD.
+        quicklist_packed_threshold: usize = 1 << 30;
     }
 }

@@ -223,6 +223,15 @@ impl Array {
         unsafe { &mut *self.buckets.as_ptr().add(index) }
     }
 
+    /// Brings the elements in the first line of a bucket, if there is such a bucket, towards the cache.
+    #[inline]
+    fn prefetch_elements(&self, index: usize) {
+        if index < self.len {
+            let bucket = self.bucket(index);
+            (0..SLOTS).filter(|&i| bucket.tags[i] != 0).for_each(|i| prefetch(bucket.pointer(i).as_ptr()));
+        }
+    }
+
     /// Gives the memory of the buckets before `index`, all of them empty, back to the system.
     fn release_before(&mut self, index: usize) {
         let bytes = (index - self.released) * size_of::<Bucket>() / PAGE * PAGE;
@@ -637,11 +646,8 @@ impl<T: Element> HashTable<T> {
         let (Some(rehash), Some(array)) = (&mut self.rehash, &mut self.array) else { return };
         let end = rehash.next.saturating_add(buckets).min(rehash.old.len);
         while rehash.next < end {
-            // The elements' keys have to be hashed again: have the next bucket's on their way.
-            if rehash.next + 1 < rehash.old.len {
-                let ahead = rehash.old.bucket(rehash.next + 1);
-                (0..SLOTS).filter(|&i| ahead.tags[i] != 0).for_each(|i| prefetch(ahead.pointer(i).as_ptr()));
-            }
+            // The elements' keys have to be hashed again.
+            rehash.old.prefetch_elements(rehash.next + 1);
             let bucket = std::mem::replace(rehash.old.bucket_mut(rehash.next), Bucket::empty());
             for pointer in bucket.pointers() {
                 // SAFETY: an element of this table.
@@ -745,12 +751,18 @@ impl<T: Element> HashTable<T> {
     }
 
     /// All elements, in hash order within each array.
-    pub fn iter(&self) -> impl Iterator<Item = Ref<'_, T>> {
+    pub fn iter<'a>(&'a self) -> impl Iterator<Item = Ref<'a, T>> {
+        /// So many elements are as many misses of the cache as a core can have under way.
+        const BUCKETS_AHEAD: usize = 2;
         let arrays = [self.rehash.as_ref().map(|r| (&r.old, r.next)), self.array.as_ref().map(|a| (a, 0))];
+        let pointers = |array: &'a Array, index: usize| {
+            array.prefetch_elements(index + BUCKETS_AHEAD);
+            array.bucket(index).pointers()
+        };
         arrays
             .into_iter()
             .flatten()
-            .flat_map(|(array, from)| (from..array.len).flat_map(|i| array.bucket(i).pointers()))
+            .flat_map(move |(array, from)| (from..array.len).flat_map(move |index| pointers(array, index)))
             // SAFETY: elements of this table.
             .map(|pointer| Ref { element: unsafe { Self::peek(pointer) }, _table: PhantomData })
     }

@@ -80,6 +80,10 @@ macro_rules! with_integer {
     };
 }
 
+fn widened<T: Integer>(value: T) -> i64 {
+    value.into()
+}
+
 /// The bytes that `value` takes.
 fn width_of(value: i64) -> usize {
     if i16::try_from(value).is_ok() {
@@ -167,7 +171,7 @@ impl Intset {
     /// The integer at `index` in ascending order.
     #[inline]
     pub fn get(&self, index: usize) -> Option<i64> {
-        with_integer!(self.width(), T => self.integers::<T>().get(index).map(|&value| value.into()))
+        with_integer!(self.width(), T => self.integers::<T>().get(index).copied().map(widened))
     }
 
     /// All integers in ascending order.
@@ -191,7 +195,7 @@ impl Intset {
             return true;
         }
         with_integer!(self.width(), T => {
-            let value = T::try_from(value).ok().expect("not wider");
+            let value = T::try_from(value).expect("not wider");
             match self.integers::<T>().binary_search(&value) {
                 Ok(_) => false,
                 Err(index) => {
@@ -205,7 +209,7 @@ impl Intset {
     /// Adds an integer that is larger than all others and not wider.
     fn push(&mut self, value: i64) {
         with_integer!(self.width(), T => {
-            self.insert_at(self.len(), T::try_from(value).ok().expect("not wider"))
+            self.insert_at(self.len(), T::try_from(value).expect("not wider"))
         })
     }
 
@@ -241,6 +245,13 @@ impl Intset {
         }
         self.set_header(Header { len: len as u32 - 1, ..self.header() });
         self.resize::<T>(len - 1);
+    }
+
+    /// Removes all integers that `stays` refuses; it is asked in ascending order.
+    pub fn retain(&mut self, mut stays: impl FnMut(i64) -> bool) {
+        let mut rest = Self::with_capacity(self.width(), 0);
+        self.iter().filter(|&value| stays(value)).for_each(|value| rest.push(value));
+        *self = rest;
     }
 
     /// Makes room for `len` integers, or gives memory back if that is half of the block or less.
@@ -280,8 +291,7 @@ impl Intset {
         let mut intset = Self::with_capacity(width, len);
         let mut before = None;
         for bytes in integers.chunks_exact(width) {
-            #[allow(clippy::useless_conversion)]
-            let value = with_integer!(width, T => T::from_le_bytes(bytes.try_into().expect("so wide")).into());
+            let value = with_integer!(width, T => widened(T::from_le_bytes(bytes.try_into().expect("so wide"))));
             if before.is_some_and(|before: i64| before >= value) {
                 return None;
             }

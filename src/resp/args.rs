@@ -107,8 +107,12 @@ impl<'a> Args<'a> {
 
     /// An argument that must be an integer within `range`; Redis says the same of any other.
     pub fn int_in(&self, index: usize, range: std::ops::RangeInclusive<i64>) -> Result<i64, CommandError> {
-        let value = self.int(index)?;
-        if range.contains(&value) { Ok(value) } else { Err(CommandError::out_of_range(range)) }
+        match number::parse_i64(self.get(index)) {
+            Some(value) if range.contains(&value) => Ok(value),
+            // COMPAT: where just negative ones are refused, what is no integer is called negative too.
+            None if *range.start() != 0 => Err(CommandError::NOT_INTEGER),
+            _ => Err(CommandError::out_of_range(range)),
+        }
     }
 
     /// An argument that must be the index of one of `databases` databases.

@@ -21,6 +21,9 @@ const UNAUTHENTICATED_BULK_MAX: i64 = 16 * 1024;
 /// rest of it is read and in which it can become the value.
 pub const OWN_BUFFER_MIN: usize = 32 * 1024;
 
+/// After requests with more arguments, the memory for them is given back.
+const TOKENS_KEPT: usize = 8 * 1024;
+
 /// What is wrong with a request, in Redis's words; the connection closes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProtocolError(pub String);
@@ -60,6 +63,7 @@ struct Span {
 impl Batch {
     pub fn clear(&mut self) {
         self.tokens.clear();
+        self.tokens.shrink_to(TOKENS_KEPT);
         self.bulks.clear();
         self.requests.clear();
     }
@@ -186,7 +190,7 @@ impl RequestParser {
     ) -> Result<Parsed, ProtocolError> {
         let mut start = start;
         let mut first_token = batch.tokens.len();
-        batch.tokens.append(&mut self.tokens);
+        batch.tokens.append(&mut std::mem::take(&mut self.tokens));
         loop {
             if self.is_idle() {
                 if batch.requests.len() >= max {

@@ -3,6 +3,7 @@
 
 mod field;
 
+use super::sampling::Selection;
 use super::{Collection, Encoding, Type};
 use crate::encoding::hash::hash;
 use crate::encoding::hashtable::{Element, HashTable};
@@ -175,14 +176,11 @@ impl Hash {
             }
             return;
         }
-        // Each in turn is taken with the probability that is left for it.
-        let (mut wanted, mut left) = (count.min(self.len()), self.len());
+        let mut selection = Selection::new(count, self.len());
         self.for_each(|name, value| {
-            if rng.usize(..left) < wanted {
+            if selection.takes_next(rng) {
                 visit(name, value);
-                wanted -= 1;
             }
-            left -= 1;
         });
     }
 }

@@ -4,6 +4,10 @@
 #![allow(unsafe_code)]
 
 pub mod hash;
+pub mod list;
+pub mod sampling;
+pub mod set;
+pub mod stream;
 pub mod string;
 pub mod zset;
 
@@ -14,74 +18,77 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Type {
     String,
-    Hash,
+    List,
+    Set,
     ZSet,
+    Hash,
+    Stream,
 }
 
 impl Type {
+    pub const ALL: [Type; 6] = [Type::String, Type::List, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
+
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
-            Type::Hash => "hash",
+            Type::List => "list",
+            Type::Set => "set",
             Type::ZSet => "zset",
+            Type::Hash => "hash",
+            Type::Stream => "stream",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Hash, Type::ZSet].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        Type::ALL.into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
-/// How a value is laid out. An entry's header holds it, so there are at most 32.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Encoding {
+/// Declares the encodings, in the order of their numbers, each with its type and its name.
+macro_rules! encodings {
+    ($($(#[$doc:meta])* $encoding:ident: $type:ident $name:literal,)*) => {
+        /// How a value is laid out. An entry's header holds it, so there are at most 32.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum Encoding { $($(#[$doc])* $encoding,)* }
+
+        impl Encoding {
+            pub const ALL: &[Encoding] = &[$(Encoding::$encoding,)*];
+
+            pub fn type_(self) -> Type {
+                match self { $(Encoding::$encoding => Type::$type,)* }
+            }
+
+            /// What OBJECT ENCODING answers.
+            pub fn name(self) -> &'static str {
+                match self { $(Encoding::$encoding => $name,)* }
+            }
+        }
+    };
+}
+
+encodings! {
     /// A string that is a canonical 64-bit integer.
-    Int,
+    Int: String "int",
     /// A short string in the entry.
-    Embstr,
+    Embstr: String "embstr",
     /// A string in the entry that is long or was modified.
-    Raw,
+    Raw: String "raw",
     /// A long string in a block of its own.
-    Large,
-    HashListpack,
-    HashTable,
-    ZSetListpack,
-    ZSetTable,
-}
-
-impl Encoding {
-    pub const ALL: [Encoding; 8] = [
-        Encoding::Int,
-        Encoding::Embstr,
-        Encoding::Raw,
-        Encoding::Large,
-        Encoding::HashListpack,
-        Encoding::HashTable,
-        Encoding::ZSetListpack,
-        Encoding::ZSetTable,
-    ];
-
-    pub fn type_(self) -> Type {
-        match self {
-            Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
-            Encoding::HashListpack | Encoding::HashTable => Type::Hash,
-            Encoding::ZSetListpack | Encoding::ZSetTable => Type::ZSet,
-        }
-    }
-
-    /// What OBJECT ENCODING answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Encoding::Int => "int",
-            Encoding::Embstr => "embstr",
-            Encoding::Raw | Encoding::Large => "raw",
-            Encoding::HashListpack | Encoding::ZSetListpack => "listpack",
-            Encoding::HashTable => "hashtable",
-            // What Redis has in its place.
-            Encoding::ZSetTable => "skiplist",
-        }
-    }
+    Large: String "raw",
+    ListListpack: List "listpack",
+    /// A quicklist of one node where Redis has a listpack.
+    ListOneNode: List "listpack",
+    ListQuicklist: List "quicklist",
+    SetIntset: Set "intset",
+    SetListpack: Set "listpack",
+    SetTable: Set "hashtable",
+    ZSetListpack: ZSet "listpack",
+    /// COMPAT: the name is that of what Redis has in its place.
+    ZSetTable: ZSet "skiplist",
+    HashListpack: Hash "listpack",
+    HashTable: Hash "hashtable",
+    Stream: Stream "stream",
 }
 
 /// A value that an entry holds by one pointer.
@@ -110,7 +117,12 @@ macro_rules! with_collection {
         match $encoding {
             Encoding::Int | Encoding::Embstr | Encoding::Raw => unreachable!("kept in the entry itself"),
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
+            Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => $f::<set::Set>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
+            Encoding::ListListpack | Encoding::ListOneNode | Encoding::ListQuicklist => {
+                $f::<list::List>($($argument),*)
+            }
+            Encoding::Stream => $f::<Box<stream::Stream>>($($argument),*),
             Encoding::ZSetListpack | Encoding::ZSetTable => $f::<zset::ZSet>($($argument),*),
         }
     };

@@ -10,6 +10,7 @@ mod range;
 
 pub use range::{Interval, LexBound, LexRange, ScoreBound, ScoreRange};
 
+use super::sampling::Selection;
 use super::{Collection, Encoding, Type};
 use crate::encoding::listpack::{self, Listpack};
 use crate::encoding::number::{F64Text, format_f64, format_f64_17g, parse_formatted_f64};
@@ -243,14 +244,11 @@ impl ZSet {
             }
             return;
         }
-        // Each in turn is taken with the probability that is left for it.
-        let (mut wanted, mut left) = (count.min(self.len()), self.len());
+        let mut selection = Selection::new(count, self.len());
         self.for_each(|member, score| {
-            if rng.usize(..left) < wanted {
+            if selection.takes_next(rng) {
                 visit(member, score);
-                wanted -= 1;
             }
-            left -= 1;
         });
     }
 

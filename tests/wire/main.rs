@@ -11,5 +11,6 @@ mod hash;
 mod keyspace;
 mod protocol;
 mod server;
+mod set;
 mod string;
 mod zset;

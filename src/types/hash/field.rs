@@ -1,7 +1,7 @@
 //! A field of a large hash: its name and value in one allocation.
 //!
 //! ```text
-//! name length | name | value length | value          a length is one byte; 255: a u32 follows
+//! name | value          each with its length before it
 //! ```
 //!
 //! The block has exactly the size class of what it holds, so a new value of the same class is
@@ -9,12 +9,11 @@
 #![allow(unsafe_code)]
 
 use crate::encoding::hashtable::{Element, Ref};
+use crate::encoding::prefixed::{self, stored_len};
 use crate::encoding::size_class::size_class;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-
-const LONG: u8 = u8::MAX;
 
 /// See the module's description. Owns its block.
 pub struct Field(NonNull<u8>);
@@ -42,24 +41,24 @@ unsafe impl Element for Field {
 
 impl Field {
     pub fn new(name: &[u8], value: &[u8]) -> Field {
-        let layout = layout(stored(name) + stored(value));
+        let layout = layout(stored_len(name) + stored_len(value));
         // SAFETY: the layout is not empty.
         let block = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
         let mut field = Field(block);
         field.write_text(0, name);
-        field.write_text(stored(name), value);
+        field.write_text(stored_len(name), value);
         field
     }
 
     #[inline]
     pub fn value(&self) -> &[u8] {
-        self.text(stored(self.key()))
+        self.text(stored_len(self.key()))
     }
 
     /// Replaces the value: in place, unless that takes another size class.
     pub fn set_value(&mut self, value: &[u8]) {
-        let at = stored(self.key());
-        let (old, new) = (layout(at + stored(self.value())), layout(at + stored(value)));
+        let at = stored_len(self.key());
+        let (old, new) = (layout(at + stored_len(self.value())), layout(at + stored_len(value)));
         if old != new {
             // SAFETY: allocated with `old`; the new size is neither zero nor beyond `isize::MAX`.
             let block = unsafe { realloc(self.0.as_ptr(), old, new.size()) };
@@ -70,7 +69,7 @@ impl Field {
 
     /// Bytes of the block.
     pub fn allocated(&self) -> usize {
-        layout(stored(self.key()) + stored(self.value())).size()
+        layout(stored_len(self.key()) + stored_len(self.value())).size()
     }
 
     /// Name and value for as long as the table is borrowed, not just the look at the field.
@@ -82,36 +81,16 @@ impl Field {
         unsafe { (&*(name as *const [u8]), &*(value as *const [u8])) }
     }
 
-    /// The text whose length is at `at`.
+    /// The text at `at`.
     #[inline]
     fn text(&self, at: usize) -> &[u8] {
-        let block = self.0.as_ptr();
         // SAFETY: `at` is the begin of one of the two texts, both of which were written.
-        unsafe {
-            let start = block.add(at);
-            match *start {
-                LONG => {
-                    let len = start.add(1).cast::<[u8; 4]>().read();
-                    std::slice::from_raw_parts(start.add(5), u32::from_le_bytes(len) as usize)
-                }
-                len => std::slice::from_raw_parts(start.add(1), len as usize),
-            }
-        }
+        unsafe { prefixed::read(self.0.as_ptr().add(at)) }
     }
 
     fn write_text(&mut self, at: usize, text: &[u8]) {
-        // SAFETY: the block was made for `stored` bytes from `at` on.
-        unsafe {
-            let mut to = self.0.as_ptr().add(at);
-            if text.len() < LONG as usize {
-                *to = text.len() as u8;
-            } else {
-                *to = LONG;
-                to.add(1).cast::<[u8; 4]>().write((text.len() as u32).to_le_bytes());
-                to = to.add(4);
-            }
-            std::ptr::copy_nonoverlapping(text.as_ptr(), to.add(1), text.len());
-        }
+        // SAFETY: the block was made for so many bytes from `at` on.
+        unsafe { prefixed::write(self.0.as_ptr().add(at), text) }
     }
 }
 
@@ -123,17 +102,10 @@ impl Clone for Field {
 
 impl Drop for Field {
     fn drop(&mut self) {
-        let layout = layout(stored(self.key()) + stored(self.value()));
+        let layout = layout(stored_len(self.key()) + stored_len(self.value()));
         // SAFETY: allocated with this layout, and not used again.
         unsafe { dealloc(self.0.as_ptr(), layout) }
     }
-}
-
-/// The bytes a text takes, its length included.
-#[inline]
-fn stored(text: &[u8]) -> usize {
-    assert!(text.len() <= u32::MAX as usize, "a request's argument is below 4 GiB");
-    text.len() + if text.len() < LONG as usize { 1 } else { 5 }
 }
 
 fn layout(size: usize) -> Layout {
@@ -154,7 +126,7 @@ mod tests {
                 let value = vec![i as u8; len];
                 field.set_value(&value);
                 assert_eq!((field.key(), field.value()), (&name[..], &value[..]));
-                assert_eq!(field.allocated(), size_class(stored(&name) + stored(&value)));
+                assert_eq!(field.allocated(), size_class(stored_len(&name) + stored_len(&value)));
             }
             assert_eq!(field.clone().value(), field.value());
         }
