@@ -78,7 +78,7 @@ impl Options {
             at += 1;
         }
         let pairs = args.len() - at;
-        if pairs == 0 || pairs % 2 != 0 {
+        if pairs == 0 || !pairs.is_multiple_of(2) {
             return Err(CommandError::SYNTAX);
         }
         if options.only_new && options.only_existing {
@@ -124,11 +124,15 @@ pub fn update_members<'m>(
 ) -> CommandResult {
     let limits = limits(ctx.config);
     let mut zset = if options.only_existing {
-        match ctx.keyspace.write_collection::<ZSet>(key)? {
-            Some(zset) => zset,
-            None if options.increment => return Ok(ctx.reply.null()),
-            None => return Ok(ctx.reply.integer(0)),
-        }
+        let Some(zset) = ctx.keyspace.write_collection::<ZSet>(key)? else {
+            if options.increment {
+                ctx.reply.null()
+            } else {
+                ctx.reply.integer(0)
+            }
+            return Ok(());
+        };
+        zset
     } else {
         let longest = || members.clone().map(<[u8]>::len).max().unwrap_or(0);
         ctx.keyspace.write_collection_or(key, || ZSet::with_capacity(scores.len(), longest(), limits))?
