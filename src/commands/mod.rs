@@ -8,6 +8,7 @@ pub mod database;
 pub mod dump;
 pub mod expire;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod list;
 pub mod object;
@@ -30,6 +31,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     dump::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     list::COMMANDS,
     object::COMMANDS,
