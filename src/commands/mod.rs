@@ -8,6 +8,7 @@ pub mod database;
 pub mod expire;
 pub mod generic;
 pub mod hash;
+pub mod hyperloglog;
 pub mod object;
 pub mod scan;
 pub mod server;
@@ -24,6 +25,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     expire::COMMANDS,
     generic::COMMANDS,
     hash::COMMANDS,
+    hyperloglog::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,

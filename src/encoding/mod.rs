@@ -5,6 +5,7 @@ pub mod due_index;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod hyperloglog;
 pub mod intset;
 pub mod lcs;
 pub mod listpack;
