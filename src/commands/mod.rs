@@ -13,7 +13,10 @@ pub mod object;
 pub mod scan;
 pub mod server;
 pub mod set;
+pub mod stream;
 pub mod string;
+pub mod transaction;
+pub mod zset;
 
 use crate::server::Command;
 
@@ -29,8 +32,11 @@ pub const FAMILIES: &[&[&Command]] = &[
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
+    stream::COMMANDS,
     set::COMMANDS,
     string::COMMANDS,
+    transaction::COMMANDS,
+    zset::COMMANDS,
 ];
 
 /// What a family's file imports.

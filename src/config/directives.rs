@@ -172,10 +172,10 @@ directives! {
     /// Bytes.
     "set-max-listpack-value" => set_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     "zset-max-listpack-entries" | "zset-max-ziplist-entries" =>
-        zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Later;
+        zset_max_listpack_entries: usize = 128, Int(0, LONG_MAX), [], Works;
     /// Bytes.
     "zset-max-listpack-value" | "zset-max-ziplist-value" =>
-        zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Later;
+        zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     /// Entries of a node if positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.
     "list-max-listpack-size" | "list-max-ziplist-size" =>
         list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Later;

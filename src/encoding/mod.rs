@@ -1,6 +1,7 @@
 //! Data structures. They know no protocol, no clock and no configuration.
 
 pub mod bits;
+pub mod btree;
 pub mod due_index;
 pub mod glob;
 pub mod hash;
@@ -12,5 +13,6 @@ pub mod listpack;
 pub mod number;
 pub mod prefixed;
 pub mod size_class;
+pub mod stream_log;
 pub mod timer_wheel;
 pub mod words;

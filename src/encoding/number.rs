@@ -14,6 +14,7 @@ use std::io::Write;
 
 use rustc_apfloat::ieee::{Double, X87DoubleExtended};
 use rustc_apfloat::{Float, StatusAnd};
+use smallvec::SmallVec;
 
 /// Longest text of an `i64`: the 19 digits of its minimum and the sign.
 pub const I64_TEXT_MAX: usize = 20;
@@ -143,9 +144,20 @@ fn literal(text: &[u8]) -> Option<Literal<'_>> {
 ///
 /// Refuses NaN and, as Redis does, a number that overflows to infinity or underflows to zero.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    let (value, exact) = read_f64(text)?;
+    exact.then_some(value)
+}
+
+/// As [`parse_f64`], but a number that is too large is infinite and one that is too small is zero.
+pub fn parse_f64_saturating(text: &[u8]) -> Option<f64> {
+    read_f64(text).map(|(value, _)| value)
+}
+
+/// The value, and whether it is in the range of doubles.
+fn read_f64(text: &[u8]) -> Option<(f64, bool)> {
     let (value, zero) = match literal(text)? {
         Literal::Infinite { negative } => {
-            return Some(if negative { f64::NEG_INFINITY } else { f64::INFINITY });
+            return Some((if negative { f64::NEG_INFINITY } else { f64::INFINITY }, true));
         }
         Literal::Decimal { text, zero } => (text.parse().ok()?, zero),
         Literal::Hexadecimal { text, zero } => {
@@ -153,10 +165,13 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
             (f64::from_bits(parsed.to_bits() as u64), zero)
         }
     };
-    (value.is_finite() && (value != 0.0 || zero)).then_some(value)
+    Some((value, value.is_finite() && (value != 0.0 || zero)))
 }
 
-/// Appends `value` as Redis 7.2 prints scores and RESP3 doubles.
+/// The text of a double.
+pub type F64Text = SmallVec<[u8; 32]>;
+
+/// `value` as Redis 7.2 prints scores and RESP3 doubles.
 ///
 /// A whole number within ±2^62 prints as an integer. Otherwise the fewest digits that read back
 /// as `value` are laid out plainly when that costs few zeros, else as `1.5e+300`. Zero keeps its
@@ -164,20 +179,24 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 ///
 /// COMPAT: about three doubles in a thousand print in Redis with digits that read back right but
 /// are not the shortest or the nearest (1.234e22 as 12339999999999999000000); here they always are.
-pub fn format_f64(value: f64, out: &mut Vec<u8>) {
+pub fn format_f64(value: f64) -> F64Text {
     const INTEGER_MAX: f64 = (1u64 << 62) as f64;
+    let mut out = F64Text::new();
     if value.is_nan() {
-        return out.extend_from_slice(b"nan");
+        out.extend_from_slice(b"nan");
+        return out;
     }
     if value.is_sign_negative() {
         out.push(b'-');
     }
     let value = value.abs();
     if value.is_infinite() {
-        return out.extend_from_slice(b"inf");
+        out.extend_from_slice(b"inf");
+        return out;
     }
     if value <= INTEGER_MAX && value.trunc() == value {
-        return out.extend_from_slice(itoa::Buffer::new().format(value as u64).as_bytes());
+        out.extend_from_slice(itoa::Buffer::new().format(value as u64).as_bytes());
+        return out;
     }
 
     // The standard library's shortest form is `d.ddde-ddd`.
@@ -225,6 +244,61 @@ pub fn format_f64(value: f64, out: &mut Vec<u8>) {
         let magnitude = exponent.unsigned_abs();
         out.extend_from_slice(itoa::Buffer::new().format(magnitude).as_bytes());
     }
+    out
+}
+
+/// Parses the text of [`format_f64`].
+#[inline]
+pub fn parse_formatted_f64(text: &[u8]) -> Option<f64> {
+    /// Integers of so many characters are doubles exactly.
+    const EXACT_CHARS: usize = 15;
+    if text.len() <= EXACT_CHARS
+        && let Some(integer) = parse_i64(text)
+    {
+        return Some(integer as f64);
+    }
+    str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// `value` as C's `%.17g` prints it.
+pub fn format_f64_17g(value: f64) -> F64Text {
+    const DIGITS: i32 = 17;
+    if !value.is_finite() {
+        return format_f64(value);
+    }
+    let mut out = F64Text::new();
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    // `d.dddde-ddd`, exact to the last digit.
+    let text = format!("{:.16e}", value.abs());
+    let (digits, exponent) = text.split_once('e').expect("the format has an exponent");
+    let exponent: i32 = exponent.parse().expect("a number");
+    let digits: SmallVec<[u8; 17]> = digits.bytes().filter(|&byte| byte != b'.').collect();
+    let significant = digits.iter().rposition(|&digit| digit != b'0').map_or(1, |last| last + 1);
+    let digits = &digits[..significant];
+    if !(-4..DIGITS).contains(&exponent) {
+        out.push(digits[0]);
+        if digits.len() > 1 {
+            out.push(b'.');
+            out.extend_from_slice(&digits[1..]);
+        }
+        let sign = if exponent < 0 { "-" } else { "+" };
+        out.extend_from_slice(format!("e{sign}{:02}", exponent.abs()).as_bytes());
+    } else if exponent < 0 {
+        out.extend_from_slice(b"0.");
+        out.resize(out.len() + (-exponent - 1) as usize, b'0');
+        out.extend_from_slice(digits);
+    } else {
+        let whole = exponent as usize + 1;
+        out.extend_from_slice(&digits[..whole.min(digits.len())]);
+        out.resize(out.len() + whole.saturating_sub(digits.len()), b'0');
+        if digits.len() > whole {
+            out.push(b'.');
+            out.extend_from_slice(&digits[whole..]);
+        }
+    }
+    out
 }
 
 /// An x87 80-bit float: 64 bits of significand, 15 of exponent, rounding to nearest even.
@@ -368,9 +442,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn f64_text(value: f64) -> String {
-        let mut out = Vec::new();
-        format_f64(value, &mut out);
-        String::from_utf8(out).unwrap()
+        String::from_utf8(format_f64(value).to_vec()).unwrap()
     }
 
     #[test]

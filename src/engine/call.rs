@@ -103,7 +103,11 @@ fn call_server(
     let mark = client.output.mark();
     let db = client.db;
     server.keyspace.select(db);
-    if let Err(error) = run(server, id, args) {
+    // Commands that it runs read the clock, too.
+    let started = server.command_started;
+    let result = run(server, id, args);
+    server.command_started = started;
+    if let Err(error) = result {
         failed(&mut server.stats, found, &error);
         // A handler may have closed its own client.
         if let Some(client) = server.clients.get_mut(id) {
@@ -151,7 +155,13 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     let as_it_came = args.filter(|_| dirty > 0 && effects.propagate == Propagate::Request);
     effects.propagate = Propagate::Request;
     let count = effects.deleted.len() + effects.rewritten.len() + as_it_came.is_some() as usize;
-    if count > 0
+    if let Some(unit) = &mut server.unit {
+        unit.append(&mut effects.deleted);
+        unit.append(&mut effects.rewritten);
+        if let Some(args) = as_it_came {
+            unit.push_all(db, args.iter());
+        }
+    } else if count > 0
         && let Some(aof) = server.aof.as_mut().filter(|_| !server.loading)
     {
         // What one command did is repeated as a whole or not at all.
@@ -177,8 +187,25 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.deleted_apart = false;
     effects.rewritten.clear();
     effects.events.clear();
-    if !effects.ready.is_empty() {
+    if !effects.touched.is_empty() {
+        server.notice_touched_keys();
+    }
+    if !server.keyspace.effects.ready.is_empty() && server.unit.is_none() {
         blocking::serve_ready(server);
+    }
+}
+
+/// Propagates what the commands of a transaction did, as a whole.
+pub fn end_unit(server: &mut Server) {
+    let Some(unit) = server.unit.take() else { return };
+    let Some(aof) = server.aof.as_mut().filter(|_| !server.loading) else { return };
+    let transaction = unit.len() > 1;
+    if transaction {
+        aof.append_marker(b"MULTI");
+    }
+    unit.iter().for_each(|(db, arguments)| aof.append(db, arguments));
+    if transaction {
+        aof.append_marker(b"EXEC");
     }
 }
 

@@ -2,6 +2,7 @@
 //! order.
 
 use super::call::call;
+use super::transaction;
 use crate::config::CommandAccess;
 use crate::resp::{Args, CommandError};
 use crate::server::command::flag;
@@ -41,6 +42,9 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
         }
     };
     match gates(server, id, found) {
+        Ok(Outcome::Done) if server.clients[id].multi.is_some() && !found.command.never_queued => {
+            transaction::queue(server, id, found, args);
+        }
         Ok(Outcome::Done) => {
             call(server, id, found, args);
             if server.clients.get(id).is_some_and(|client| client.flags.contains(ClientFlags::BLOCKED)) {
@@ -56,7 +60,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 /// Whether the client's data commands need not be held against the gates one by one.
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let open = !server.loading && server.pause.is_none() && server.write_error().is_none();
-    open && server.clients.get(id).is_some_and(|client| client.authenticated)
+    open && server.clients.get(id).is_some_and(|client| client.authenticated && client.multi.is_none())
 }
 
 /// Finds the subcommand where there is one, and checks the number of arguments.
@@ -104,8 +108,17 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     if command.system && command.name == "debug" {
         debug_allowed(server, id)?;
     }
+    if client.multi.is_some() && command.has(flag::NO_MULTI) {
+        return Err(CommandError::new("ERR Command not allowed inside a transaction"));
+    }
+    // EXEC is what it will run.
+    let flags = match &client.multi {
+        Some(multi) if command.name == "exec" => command.flags | multi.flags,
+        _ => command.flags,
+    };
+    let writes = flags & flag::WRITE != 0;
     // PING as well, so that health checks notice.
-    if (command.has(flag::WRITE) || command.name == "ping")
+    if (writes || command.name == "ping")
         && let Some(error) = server.write_error()
     {
         return Err(error);
@@ -115,7 +128,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     if let Some((pause, _)) = server.pause
-        && (pause == Pause::All || command.has(flag::WRITE))
+        && (pause == Pause::All || writes)
     {
         return Ok(Outcome::Held);
     }
@@ -139,7 +152,16 @@ fn refuse(server: &mut Server, id: ClientId, found: Option<Found>, error: Comman
         server.stats.of(found.index).rejected += 1;
     }
     server.stats.count_error(error.code());
-    let mark = server.clients[id].output.mark();
+    let client = &mut server.clients[id];
+    let mark = client.output.mark();
+    let mut error = error;
+    if let Some(multi) = &mut client.multi {
+        multi.aborted = true;
+        if found.is_some_and(|found| found.command.name == "exec") {
+            server.discard_transaction(id);
+            error = CommandError::coded(format!("EXECABORT Transaction discarded because of: {}", error.text()));
+        }
+    }
     server.reply(id).error(&error);
     super::call::apply_reply_mode(server, id, mark);
 }

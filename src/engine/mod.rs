@@ -5,6 +5,7 @@
 //! * `call`     one command, its effects drained, its time counted
 //! * `load`     loading the append-only file
 //! * `shutdown` ending in order
+//! * `transaction` MULTI and EXEC
 //! * `timers`   what happens when a timer is due
 
 pub mod blocking;
@@ -13,3 +14,4 @@ pub mod dispatch;
 pub mod load;
 pub mod shutdown;
 pub mod timers;
+pub mod transaction;

@@ -2,9 +2,13 @@
 //! and the order in which it came about.
 
 use super::{Entry, Keyspace};
+use crate::encoding::number::format_f64;
+use crate::encoding::stream_log::StreamId;
 use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::set::Set;
+use crate::types::stream::Stream;
+use crate::types::zset::ZSet;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
@@ -56,9 +60,34 @@ impl Entry {
                 hash.for_each(|field, value| pairs.add(Digest::of(&[field, value])));
                 pairs
             }
+            Type::Stream => stream_digest(&self.collection::<Box<Stream>>().expect("a stream")),
+            Type::ZSet => {
+                let mut pairs = Digest::default();
+                let zset = self.collection::<ZSet>().expect("a sorted set");
+                zset.for_each(|member, score| pairs.add(Digest::of(&[member, &format_f64(score)])));
+                pairs
+            }
         };
         Digest::of(&[self.type_().name().as_bytes(), &[self.expire_at().is_some() as u8], &value.0])
     }
+}
+
+/// Of the entries, and of what each group has read and not acknowledged; times are not data.
+fn stream_digest(stream: &Stream) -> Digest {
+    let id_bytes = |id: StreamId| [id.ms.to_le_bytes(), id.seq.to_le_bytes()].concat();
+    let mut all = Digest::default();
+    for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+        let fields =
+            entry.fields().fold(Digest::default(), |before, (name, value)| Digest::of(&[&before.0, name, value]));
+        all.add(Digest::of(&[b"entry", &id_bytes(entry.id), &fields.0]));
+    }
+    for (name, group) in stream.groups() {
+        all.add(Digest::of(&[b"group", name, &id_bytes(group.last_id)]));
+        for (&id, pending) in group.pending() {
+            all.add(Digest::of(&[b"pending", name, &id_bytes(id), &group.consumer(pending.consumer).name]));
+        }
+    }
+    Digest::of(&[&id_bytes(stream.last_id()), &all.0])
 }
 
 impl Keyspace {

@@ -54,11 +54,22 @@ pub struct Commands {
 
 impl Commands {
     pub fn push(&mut self, db: usize, arguments: &[&[u8]]) {
+        self.push_all(db, arguments.iter().copied());
+    }
+
+    /// As [`Self::push`].
+    pub fn push_all<'a>(&mut self, db: usize, arguments: impl Iterator<Item = &'a [u8]>) {
         for argument in arguments {
             self.bytes.extend_from_slice(argument);
             self.argument_ends.push(self.bytes.len());
         }
         self.commands.push((db, self.argument_ends.len()));
+    }
+
+    /// Moves all of `other` to the end.
+    pub fn append(&mut self, other: &mut Commands) {
+        other.iter().for_each(|(db, arguments)| self.push_all(db, arguments));
+        other.clear();
     }
 
     pub fn len(&self) -> usize {
@@ -104,6 +115,8 @@ pub struct Effects {
     pub events: Vec<Event>,
     /// Keys, with their databases, that may have what somebody waits for.
     pub ready: VecDeque<(usize, Box<[u8]>)>,
+    /// Keys, with their databases, that somebody watches and that changed.
+    pub touched: Vec<(usize, Box<[u8]>)>,
     /// The classes somebody wants to hear of; others are not recorded.
     pub wanted_events: EventClass,
 }
@@ -117,6 +130,7 @@ impl Effects {
             || !self.rewritten.is_empty()
             || !self.events.is_empty()
             || !self.ready.is_empty()
+            || !self.touched.is_empty()
     }
 
     /// Propagate `arguments` instead of the command as it came. Several calls add up.

@@ -8,17 +8,17 @@
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
 //! * `db`      one database: the table and the index of due times
 //! * `digest`  what tests compare data by
-//! * `awaited` keys that somebody waits for
+//! * `keys_of_interest` keys that somebody waits for or watches
 //! * `expire`  deleting keys whose time has come
 //! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
-mod awaited;
 mod db;
 mod digest;
 mod effects;
 mod entry;
 mod expire;
+mod keys_of_interest;
 mod string;
 
 pub use db::Db;
@@ -26,13 +26,13 @@ pub use digest::Digest;
 pub use effects::{Commands, Effects, Event, EventClass, Propagate};
 pub use entry::{CollectionMut, CollectionRef, Entry};
 pub use expire::ExpiryMode;
+pub use keys_of_interest::KeySet;
 pub use string::StringMut;
 
 use crate::encoding::hash::hash;
 use crate::encoding::hashtable::{Ref, RefMut, Slot};
 use crate::types::Collection;
 use crate::types::string::{NewString, StringRef};
-use awaited::Awaited;
 use smallvec::SmallVec;
 
 /// The key holds a value of another type than the command is for.
@@ -68,7 +68,10 @@ pub enum NewExpiry {
 pub struct Keyspace {
     dbs: Vec<Db>,
     selected: usize,
-    awaited: Awaited,
+    /// Keys that somebody waits for.
+    pub awaited: KeySet,
+    /// Keys that somebody watches.
+    pub watched: KeySet,
     pub effects: Effects,
     pub stats: KeyspaceStats,
     pub options: KeyspaceOptions,
@@ -90,7 +93,8 @@ impl Keyspace {
         Keyspace {
             dbs: (0..databases).map(|_| Db::default()).collect(),
             selected: 0,
-            awaited: Awaited::default(),
+            awaited: KeySet::default(),
+            watched: KeySet::default(),
             effects: Effects::default(),
             stats: KeyspaceStats::default(),
             options: KeyspaceOptions::default(),
@@ -336,6 +340,7 @@ impl Keyspace {
     #[inline]
     pub fn changed(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
         self.effects.dirty += 1;
+        self.touched(key);
         self.notify(class, event, key);
     }
 
@@ -357,7 +362,7 @@ impl Keyspace {
             // It may be there all the same, past its time and hidden.
             self.db_mut().take(hash, entry.key());
         }
-        self.made_ready(entry.key());
+        self.comes_or_goes(entry.key());
         self.db_mut().insert_new(hash, entry, now_ms);
     }
 
@@ -365,7 +370,7 @@ impl Keyspace {
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: NewString, expiry: NewExpiry) {
         let clock = self.new_clock();
-        self.made_ready(key);
+        self.comes_or_goes(key);
         let Some((hash, slot)) = self.find_live(key) else {
             let expire_at = expiry.after(None);
             self.add(self.hash(key), Entry::with_string(key, value, expire_at, clock));
@@ -431,7 +436,7 @@ impl Keyspace {
     /// Takes a live entry out, to move or rename it.
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let (hash, _) = self.find_live(key)?;
-        self.made_ready(key);
+        self.comes_or_goes(key);
         self.db_mut().take(hash, key)
     }
 
@@ -455,7 +460,7 @@ impl Keyspace {
             None => 0..self.dbs.len(),
         };
         let mut removed = 0;
-        range.clone().for_each(|db| self.made_all_ready(db));
+        range.clone().for_each(|db| self.all_come_or_go(db, None));
         for db in &mut self.dbs[range] {
             removed += db.len();
             let old = std::mem::take(db);
@@ -467,8 +472,9 @@ impl Keyspace {
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {
+        self.all_come_or_go(a, Some(b));
+        self.all_come_or_go(b, Some(a));
         self.dbs.swap(a, b);
-        [a, b].into_iter().for_each(|db| self.made_all_ready(db));
     }
 
     // ---- walking

@@ -249,8 +249,7 @@ impl<'a> Reply<'a> {
 
     /// A double; in RESP2 a bulk string.
     pub fn double(&mut self, value: f64) {
-        let mut text = Vec::with_capacity(32);
-        number::format_f64(value, &mut text);
+        let text = number::format_f64(value);
         if self.resp3 {
             self.raw(b",");
             self.raw(&text);

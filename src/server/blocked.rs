@@ -127,7 +127,7 @@ impl Server {
         for index in wait.keys.clone() {
             let key = request.args().get(index);
             blocked.waiters[db].entry(key.into()).or_default().insert(ticket, id);
-            self.keyspace.await_key(db, key);
+            self.keyspace.awaited.insert(db, key);
         }
         let timer = deadline_ms.map(|at| self.timers.insert(at, super::Timer::BlockedClient(id)));
         client.flags |= ClientFlags::BLOCKED;
@@ -161,7 +161,7 @@ impl Server {
             clients.remove(&was.ticket);
             if clients.is_empty() {
                 waiters.remove(key);
-                self.keyspace.no_longer_await_key(was.db, key);
+                self.keyspace.awaited.remove(was.db, key);
             }
         }
         Some(was)

@@ -2,6 +2,7 @@
 
 use super::blocked::Blocked;
 use super::command_table::CommandIndex;
+use super::transactions::{Transaction, Watched};
 use crate::encoding::timer_wheel::TimerId;
 use crate::resp::request::RequestParser;
 use crate::resp::{Output, OwnedRequest};
@@ -157,6 +158,11 @@ pub struct Client {
     pub held: Vec<OwnedRequest>,
     /// What it waits for, while it is `BLOCKED`.
     pub blocked: Option<Box<Blocked>>,
+    /// The commands queued since MULTI.
+    pub multi: Option<Box<Transaction>>,
+    pub watched: Vec<Watched>,
+    /// One of the keys it watches has changed.
+    pub watch_failed: bool,
     /// Replies not sent yet. It owns memory only while there are any.
     pub output: Output,
     /// Since when the output has been over the soft limit.
@@ -254,6 +260,9 @@ impl Clients {
             parser: RequestParser::default(),
             held: Vec::new(),
             blocked: None,
+            multi: None,
+            watched: Vec::new(),
+            watch_failed: false,
             output: Output::default(),
             soft_limit_since_ms: None,
             idle_timer: None,

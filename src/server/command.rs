@@ -32,6 +32,8 @@ pub struct Command {
     pub deprecated: Option<(&'static str, &'static str)>,
     /// Not for applications: COMMAND DOCS marks it `syscmd`.
     pub system: bool,
+    /// It runs at once even after MULTI.
+    pub never_queued: bool,
     pub subcommands: &'static [Command],
     pub handler: Handler,
 }
@@ -74,6 +76,7 @@ impl Command {
         args: "",
         deprecated: None,
         system: false,
+        never_queued: false,
         subcommands: &[],
         handler: Handler::Container,
     };

@@ -13,6 +13,7 @@
 //! * `logging`       the log
 //! * `apply_config`  what follows from a changed configuration
 //! * `pause`         CLIENT PAUSE
+//! * `transactions`  what MULTI and WATCH keep of a client
 //! * `system`        what the operating system knows of the process
 
 pub mod allocator;
@@ -28,10 +29,11 @@ pub mod logging;
 mod pause;
 pub mod stats;
 pub mod system;
+pub mod transactions;
 
 use crate::config::{Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
-use crate::keyspace::{ExpiryMode, Keyspace, KeyspaceOptions};
+use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
 use crate::resp::{CommandError, Output, Reply};
 use background::Background;
@@ -44,6 +46,7 @@ use listeners::Listener;
 use mio::Registry;
 use stats::Stats;
 use std::collections::VecDeque;
+use transactions::Watchers;
 
 /// What can be due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,6 +85,9 @@ pub struct Server {
     pub keyspace: Keyspace,
     pub clients: Clients,
     pub blocked: BlockedClients,
+    watchers: Watchers,
+    /// What the commands of the transaction that runs did so far, to be propagated as a whole.
+    pub unit: Option<Commands>,
     pub commands: CommandTable,
     pub timers: TimerWheel<Timer>,
     pub clock: Clock,
@@ -149,6 +155,8 @@ impl Server {
             keyspace: Keyspace::new(config.databases, seed.rotate_left(17)),
             clients: Clients::default(),
             blocked: BlockedClients::default(),
+            watchers: Watchers::default(),
+            unit: None,
             commands,
             timers: TimerWheel::new(clock.now_ms),
             stats,
@@ -338,6 +346,7 @@ impl Server {
             self.pending_closes.push(id);
             // What comes to its keys now is for others.
             self.unblock_client(id);
+            self.discard_transaction(id);
         }
     }
 }

@@ -6,7 +6,9 @@
 pub mod hash;
 pub mod sampling;
 pub mod set;
+pub mod stream;
 pub mod string;
+pub mod zset;
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -16,74 +18,70 @@ use std::ptr::NonNull;
 pub enum Type {
     String,
     Set,
+    ZSet,
     Hash,
+    Stream,
 }
 
 impl Type {
+    pub const ALL: [Type; 5] = [Type::String, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
+
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
             Type::Set => "set",
+            Type::ZSet => "zset",
             Type::Hash => "hash",
+            Type::Stream => "stream",
         }
     }
 
     pub fn from_name(name: &[u8]) -> Option<Type> {
-        [Type::String, Type::Set, Type::Hash].into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
+        Type::ALL.into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 
-/// How a value is laid out. An entry's header holds it, so there are at most 32.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub enum Encoding {
+/// Declares the encodings, in the order of their numbers, each with its type and its name.
+macro_rules! encodings {
+    ($($(#[$doc:meta])* $encoding:ident: $type:ident $name:literal,)*) => {
+        /// How a value is laid out. An entry's header holds it, so there are at most 32.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u8)]
+        pub enum Encoding { $($(#[$doc])* $encoding,)* }
+
+        impl Encoding {
+            pub const ALL: &[Encoding] = &[$(Encoding::$encoding,)*];
+
+            pub fn type_(self) -> Type {
+                match self { $(Encoding::$encoding => Type::$type,)* }
+            }
+
+            /// What OBJECT ENCODING answers.
+            pub fn name(self) -> &'static str {
+                match self { $(Encoding::$encoding => $name,)* }
+            }
+        }
+    };
+}
+
+encodings! {
     /// A string that is a canonical 64-bit integer.
-    Int,
+    Int: String "int",
     /// A short string in the entry.
-    Embstr,
+    Embstr: String "embstr",
     /// A string in the entry that is long or was modified.
-    Raw,
+    Raw: String "raw",
     /// A long string in a block of its own.
-    Large,
-    SetIntset,
-    SetListpack,
-    SetTable,
-    HashListpack,
-    HashTable,
-}
-
-impl Encoding {
-    pub const ALL: [Encoding; 9] = [
-        Encoding::Int,
-        Encoding::Embstr,
-        Encoding::Raw,
-        Encoding::Large,
-        Encoding::SetIntset,
-        Encoding::SetListpack,
-        Encoding::SetTable,
-        Encoding::HashListpack,
-        Encoding::HashTable,
-    ];
-
-    pub fn type_(self) -> Type {
-        match self {
-            Encoding::Int | Encoding::Embstr | Encoding::Raw | Encoding::Large => Type::String,
-            Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => Type::Set,
-            Encoding::HashListpack | Encoding::HashTable => Type::Hash,
-        }
-    }
-
-    /// What OBJECT ENCODING answers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Encoding::Int => "int",
-            Encoding::Embstr => "embstr",
-            Encoding::Raw | Encoding::Large => "raw",
-            Encoding::SetIntset => "intset",
-            Encoding::SetListpack | Encoding::HashListpack => "listpack",
-            Encoding::SetTable | Encoding::HashTable => "hashtable",
-        }
-    }
+    Large: String "raw",
+    SetIntset: Set "intset",
+    SetListpack: Set "listpack",
+    SetTable: Set "hashtable",
+    ZSetListpack: ZSet "listpack",
+    /// COMPAT: the name is that of what Redis has in its place.
+    ZSetTable: ZSet "skiplist",
+    HashListpack: Hash "listpack",
+    HashTable: Hash "hashtable",
+    Stream: Stream "stream",
 }
 
 /// A value that an entry holds by one pointer.
@@ -114,6 +112,8 @@ macro_rules! with_collection {
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
             Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => $f::<set::Set>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
+            Encoding::Stream => $f::<Box<stream::Stream>>($($argument),*),
+            Encoding::ZSetListpack | Encoding::ZSetTable => $f::<zset::ZSet>($($argument),*),
         }
     };
 }

@@ -94,7 +94,7 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
         ("sub", &0),
         ("psub", &0),
         ("ssub", &0),
-        ("multi", &-1),
+        ("multi", &client.multi.as_ref().map_or(-1, |multi| multi.queued.len() as i64)),
         ("qbuf", &query_bytes),
         ("qbuf-free", &(client.input.capacity() - client.input.len())),
         ("argv-mem", &(argument_bytes + client.parser.allocated())),

@@ -80,6 +80,7 @@ pub const QUIT: Command = Command {
     flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
     categories: category::CONNECTION,
     deprecated: Some(("7.2.0", "just closing the connection")),
+    never_queued: true,
     handler: Handler::Server(quit),
     ..Command::DEFAULT
 };
@@ -97,6 +98,7 @@ pub const RESET: Command = Command {
     group: Group::Connection,
     flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
     categories: category::CONNECTION,
+    never_queued: true,
     handler: Handler::Server(reset),
     ..Command::DEFAULT
 };
@@ -110,6 +112,7 @@ fn reset(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     client.authenticated = authenticated;
     client.reply_mode = ReplyMode::On;
     client.flags -= ClientFlags::NO_EVICT | ClientFlags::NO_TOUCH;
+    server.discard_transaction(id);
     server.reply(id).simple("RESET");
     Ok(())
 }

@@ -1,10 +1,15 @@
 //! The data set as commands: what a base file in AOF form holds.
 
+use crate::encoding::number::{F64Text, format_f64};
+use crate::encoding::stream_log::StreamId;
 use crate::keyspace::{Entry, Keyspace};
 use crate::resp::encode_request;
 use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::set::{MemberRef, Set};
+use crate::types::stream::Stream;
+use crate::types::zset::ZSet;
+use std::fmt::Display;
 use std::io::{self, Write};
 
 /// A collection is written in commands of up to so many elements, so that loading one does not need
@@ -47,9 +52,57 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
                 command(out, request, &[&[b"HMSET", entry.key()], chunk].concat())?;
             }
         }
+        Type::Stream => {
+            let stream = entry.collection::<Box<Stream>>().expect("it is one");
+            write_stream(entry.key(), &stream, out, request)?;
+        }
+        Type::ZSet => {
+            let zset = entry.collection::<ZSet>().expect("it is one");
+            let mut pairs: Vec<(F64Text, &[u8])> = Vec::new();
+            zset.for_each(|member, score| pairs.push((format_f64(score), member)));
+            for chunk in pairs.chunks(ELEMENTS_MAX) {
+                let texts = chunk.iter().flat_map(|(score, member)| [score.as_slice(), member]);
+                let arguments: Vec<&[u8]> = [b"ZADD", entry.key()].into_iter().chain(texts).collect();
+                command(out, request, &arguments)?;
+            }
+        }
     }
     if let Some(at) = entry.expire_at() {
         command(out, request, &[b"PEXPIREAT", entry.key(), at.to_string().as_bytes()])?;
+    }
+    Ok(())
+}
+
+fn write_stream(key: &[u8], stream: &Stream, out: &mut dyn Write, request: &mut Vec<u8>) -> io::Result<()> {
+    let text = |n: &dyn Display| n.to_string().into_bytes();
+    let last = text(&stream.last_id());
+    for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+        let id = text(&entry.id);
+        let mut arguments: Vec<&[u8]> = vec![b"XADD", key, &id];
+        entry.fields().for_each(|(name, value)| arguments.extend([name, value]));
+        command(out, request, &arguments)?;
+    }
+    if stream.is_empty() {
+        // An entry that is gone at once leaves an empty stream behind.
+        let id = text(&stream.last_id().max(StreamId::new(0, 1)));
+        command(out, request, &[b"XADD", key, b"MAXLEN", b"0", &id, b"x", b"y"])?;
+    }
+    let (added, deleted) = (text(&stream.entries_added()), text(&stream.max_deleted_id()));
+    command(out, request, &[b"XSETID", key, &last, b"ENTRIESADDED", &added, b"MAXDELETEDID", &deleted])?;
+    for (name, group) in stream.groups() {
+        let read = group.entries_read.map_or(-1, |read| read as i64);
+        let (id, read) = (text(&group.last_id), text(&read));
+        command(out, request, &[b"XGROUP", b"CREATE", key, name, &id, b"ENTRIESREAD", &read])?;
+        for consumer in group.consumers() {
+            command(out, request, &[b"XGROUP", b"CREATECONSUMER", key, name, &consumer.name])?;
+        }
+        for (id, pending) in group.pending() {
+            let consumer = &group.consumer(pending.consumer).name;
+            let (id, time, count) = (text(id), text(&pending.delivered_ms), text(&pending.deliveries));
+            let to: [&[u8]; 5] = [b"XCLAIM", key, name, consumer, b"0"];
+            let how: [&[u8]; 7] = [&id, b"TIME", &time, b"RETRYCOUNT", &count, b"JUSTID", b"FORCE"];
+            command(out, request, &[&to[..], &how[..]].concat())?;
+        }
     }
     Ok(())
 }

@@ -1,0 +1,337 @@
+//! XADD, XDEL, XLEN, XSETID, XTRIM.
+
+use super::super::prelude::*;
+use super::{IdText, StreamAt, id, reply_id};
+use crate::config::Config;
+use crate::encoding::stream_log::{NodeLimits, StreamId, Trim};
+use crate::types::stream::{AddError, NewId, Stream};
+use smallvec::SmallVec;
+
+pub const XADD: Command = Command {
+    name: "xadd",
+    summary: "Appends an entry to a stream",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -5,
+    flags: WRITE | DENYOOM | FAST,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RW | UPDATE).notes("UPDATE instead of INSERT because of the optional trimming feature")],
+    tips: &["nondeterministic_output"],
+    args: "key:key#0 nomkstream=NOMKSTREAM?^6.2.0 trim{strategy(maxlen=MAXLEN | minid=MINID^6.2.0) operator(equal='=' | approximately='~')? threshold count:int=LIMIT?^6.2.0}? id-selector(auto-id='*' | id) data{field value}+",
+    handler: Handler::Data(xadd),
+    ..Command::DEFAULT
+};
+
+fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let options = Options::parse(args, true, ctx.config)?;
+    let first_field = options.end + 1;
+    if first_field >= args.len() || !(args.len() - first_field).is_multiple_of(2) {
+        return Err(CommandError::wrong_arity("xadd"));
+    }
+    let new_id = id::parse_new(args.get(options.end))?;
+    if new_id == NewId::Is(StreamId::MIN) {
+        return Err(CommandError::new("ERR The ID specified in XADD must be greater than 0-0"));
+    }
+    let key = &args[1];
+    let now_ms = ctx.keyspace.now_ms;
+    let mut stream = if options.no_make {
+        match ctx.keyspace.write_collection::<Box<Stream>>(key)? {
+            Some(stream) => stream,
+            None => {
+                ctx.reply.null();
+                return Ok(());
+            }
+        }
+    } else {
+        ctx.keyspace.write_collection_or(key, Box::<Stream>::default)?
+    };
+    let entry_id = stream.next_id(new_id, now_ms).map_err(|error| match error {
+        AddError::NotGreater => {
+            CommandError::new("ERR The ID specified in XADD is equal or smaller than the target stream top item")
+        }
+        AddError::Exhausted => {
+            CommandError::new("ERR The stream has exhausted the last possible ID, unable to add more items")
+        }
+    })?;
+    let (at, count) = (first_field, (args.len() - first_field) / 2);
+    let arguments = *args;
+    let fields = (0..count).map(move |i| (arguments.get(at + 2 * i), arguments.get(at + 2 * i + 1)));
+    stream.add(entry_id, fields, node_limits(ctx.config));
+    let trimmed = options.trim.as_ref().map(|trim| trim.apply(&mut stream));
+    drop(stream);
+    ctx.keyspace.changed(EventClass::STREAM, "xadd", key);
+    if trimmed.as_ref().is_some_and(|trimmed| trimmed.count > 0) {
+        ctx.keyspace.notify(EventClass::STREAM, "xtrim", key);
+    }
+    ctx.keyspace.made_ready(key);
+    reply_id(&mut ctx.reply, entry_id);
+
+    // What depends on the time, or on how entries are kept, is repeated as what came of it.
+    let rewritten = trimmed.as_ref().and_then(|trimmed| trimmed.rewritten.as_ref());
+    if new_id != NewId::Is(entry_id) || rewritten.is_some() {
+        let id_text = IdText::new(entry_id);
+        let trim = options.trim.as_ref().map(|trim| trim.repeated(args, rewritten));
+        let mut request: SmallVec<[&[u8]; 16]> = SmallVec::from_slice(&[b"XADD", key]);
+        request.extend(trim.into_iter().flatten());
+        request.push(&id_text);
+        request.extend(args.from(first_field).iter());
+        let db = ctx.keyspace.selected();
+        ctx.keyspace.effects.propagate_instead(db, &request);
+    }
+    Ok(())
+}
+
+fn node_limits(config: &Config) -> NodeLimits {
+    NodeLimits { bytes: config.stream_node_max_bytes, entries: config.stream_node_max_entries }
+}
+
+/// How a stream is to be trimmed.
+struct TrimOption {
+    trim: Trim,
+    approximate: bool,
+    limit: u64,
+    /// The index of the threshold among the arguments.
+    threshold_at: usize,
+}
+
+/// What trimming did.
+struct Trimmed {
+    count: u64,
+    /// The threshold to be repeated with, if not the one that was given.
+    rewritten: Option<Vec<u8>>,
+}
+
+impl TrimOption {
+    fn apply(&self, stream: &mut Stream) -> Trimmed {
+        let count = stream.trim(self.trim, self.approximate, self.limit);
+        // Nodes elsewhere may hold other numbers of entries: repeat exactly what went.
+        let rewritten = self.approximate.then(|| match self.trim {
+            Trim::ToLen(_) => stream.len().to_string().into_bytes(),
+            Trim::Before(_) => IdText::new(stream.log().first_id().unwrap_or_default()).to_vec(),
+        });
+        Trimmed { count, rewritten }
+    }
+
+    /// The arguments that repeat it.
+    fn repeated<'a>(&self, args: &Args<'a>, rewritten: Option<&'a Vec<u8>>) -> [&'a [u8]; 3] {
+        let strategy: &[u8] = match self.trim {
+            Trim::ToLen(_) => b"MAXLEN",
+            Trim::Before(_) => b"MINID",
+        };
+        [strategy, b"=", rewritten.map_or(args.get(self.threshold_at), |text| &text[..])]
+    }
+}
+
+/// The options of XADD and XTRIM.
+struct Options {
+    trim: Option<TrimOption>,
+    /// NOMKSTREAM.
+    no_make: bool,
+    /// The index of the first argument that is no option.
+    end: usize,
+}
+
+impl Options {
+    fn parse(args: &Args, is_xadd: bool, config: &Config) -> Result<Options, CommandError> {
+        const TWO_STRATEGIES: CommandError =
+            CommandError::new("ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
+        let mut options = Options { trim: None, no_make: false, end: 2 };
+        let mut limit = None;
+        while options.end < args.len() {
+            let at = options.end;
+            let more = args.len() - at - 1;
+            if is_xadd && args.get(at) == b"*" {
+                break;
+            }
+            if more > 0 && (args.is(at, "maxlen") || args.is(at, "minid")) {
+                if options.trim.is_some() {
+                    return Err(TWO_STRATEGIES);
+                }
+                let has_operator = more >= 2 && matches!(args.get(at + 1), b"~" | b"=");
+                let approximate = has_operator && args.get(at + 1) == b"~";
+                let threshold_at = at + 1 + has_operator as usize;
+                let trim = if args.is(at, "maxlen") {
+                    const NEGATIVE: CommandError = CommandError::new("ERR The MAXLEN argument must be >= 0.");
+                    Trim::ToLen(u64::try_from(args.int(threshold_at)?).map_err(|_| NEGATIVE)?)
+                } else {
+                    Trim::Before(id::parse_strict(args.get(threshold_at), 0)?)
+                };
+                options.trim = Some(TrimOption { trim, approximate, limit: 0, threshold_at });
+                options.end = threshold_at + 1;
+            } else if more > 0 && args.is(at, "limit") {
+                const NEGATIVE: CommandError = CommandError::new("ERR The LIMIT argument must be >= 0.");
+                limit = Some(u64::try_from(args.int(at + 1)?).map_err(|_| NEGATIVE)?);
+                options.end += 2;
+            } else if is_xadd && args.is(at, "nomkstream") {
+                options.no_make = true;
+                options.end += 1;
+            } else if is_xadd {
+                break;
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        match &mut options.trim {
+            None if limit.is_some() => {
+                Err(CommandError::new("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"))
+            }
+            None if !is_xadd => {
+                Err(CommandError::new("ERR syntax error, XTRIM must be called with a trimming strategy"))
+            }
+            Some(trim) if limit.is_some() && !trim.approximate => {
+                Err(CommandError::new("ERR syntax error, LIMIT cannot be used without the special ~ option"))
+            }
+            Some(trim) if trim.approximate => {
+                trim.limit = limit.unwrap_or_else(|| default_limit(config));
+                Ok(options)
+            }
+            _ => Ok(options),
+        }
+    }
+}
+
+/// How many entries approximate trimming may delete at once: enough to keep up, and not for long.
+fn default_limit(config: &Config) -> u64 {
+    match 100 * config.stream_node_max_entries as u64 {
+        0 => 10_000,
+        limit => limit.min(1_000_000),
+    }
+}
+
+pub const XTRIM: Command = Command {
+    name: "xtrim",
+    summary: "Deletes entries from the beginning of a stream",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -4,
+    flags: WRITE,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RW | DELETE)],
+    tips: &["nondeterministic_output"],
+    args: "key:key#0 trim{strategy(maxlen=MAXLEN | minid=MINID^6.2.0) operator(equal='=' | approximately='~')? threshold count:int=LIMIT?^6.2.0}",
+    handler: Handler::Data(xtrim),
+    ..Command::DEFAULT
+};
+
+fn xtrim(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let trim = Options::parse(args, false, ctx.config)?.trim.expect("XTRIM has one");
+    let key = &args[1];
+    let trimmed = ctx.keyspace.write_collection::<Box<Stream>>(key)?.map(|mut stream| trim.apply(&mut stream));
+    let Some(trimmed) = trimmed.filter(|trimmed| trimmed.count > 0) else {
+        ctx.reply.integer(0);
+        return Ok(());
+    };
+    ctx.keyspace.changed(EventClass::STREAM, "xtrim", key);
+    ctx.keyspace.effects.dirty += trimmed.count - 1;
+    if let Some(rewritten) = &trimmed.rewritten {
+        let [strategy, operator, threshold] = trim.repeated(args, Some(rewritten));
+        let db = ctx.keyspace.selected();
+        ctx.keyspace.effects.propagate_instead(db, &[b"XTRIM", key, strategy, operator, threshold]);
+    }
+    ctx.reply.integer(trimmed.count as i64);
+    Ok(())
+}
+
+pub const XDEL: Command = Command {
+    name: "xdel",
+    summary: "Deletes entries of a stream",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -3,
+    flags: WRITE | FAST,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RW | DELETE)],
+    args: "key:key#0 id+",
+    handler: Handler::Data(xdel),
+    ..Command::DEFAULT
+};
+
+fn xdel(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let key = &args[1];
+    let parse_all = || args.from(2).iter().map(|text| id::parse_strict(text, 0)).collect::<Result<Vec<_>, _>>();
+    let deleted = match ctx.keyspace.write_collection::<Box<Stream>>(key)? {
+        None => 0,
+        Some(mut stream) => parse_all()?.into_iter().filter(|&id| stream.remove(id)).count() as u64,
+    };
+    if deleted > 0 {
+        ctx.keyspace.changed(EventClass::STREAM, "xdel", key);
+        ctx.keyspace.effects.dirty += deleted - 1;
+    }
+    ctx.reply.integer(deleted as i64);
+    Ok(())
+}
+
+pub const XLEN: Command = Command {
+    name: "xlen",
+    summary: "Counts the entries of a stream",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: 2,
+    flags: READONLY | FAST,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RO)],
+    args: "key:key#0",
+    handler: Handler::Data(xlen),
+    ..Command::DEFAULT
+};
+
+fn xlen(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let len = ctx.keyspace.read_collection(&args[1], |stream: StreamAt| stream.map_or(0, |stream| stream.len()))?;
+    ctx.reply.integer(len as i64);
+    Ok(())
+}
+
+pub const XSETID: Command = Command {
+    name: "xsetid",
+    summary: "Sets the last id of a stream, and what it counts",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -3,
+    flags: WRITE | DENYOOM | FAST,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RW | UPDATE)],
+    args: "key:key#0 last-id entries-added:int=ENTRIESADDED?^7.0.0 max-deleted-id:string=MAXDELETEDID?^7.0.0",
+    handler: Handler::Data(xsetid),
+    ..Command::DEFAULT
+};
+
+fn xsetid(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let last_id = id::parse_strict(args.get(2), 0)?;
+    let (mut entries_added, mut max_deleted_id) = (None, None);
+    let mut at = 3;
+    while at < args.len() {
+        if at + 1 < args.len() && args.is(at, "entriesadded") {
+            const NEGATIVE: CommandError = CommandError::new("ERR entries_added must be positive");
+            entries_added = Some(u64::try_from(args.int(at + 1)?).map_err(|_| NEGATIVE)?);
+        } else if at + 1 < args.len() && args.is(at, "maxdeletedid") {
+            let max = id::parse_strict(args.get(at + 1), 0)?;
+            if max > last_id {
+                return Err(CommandError::new(
+                    "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id",
+                ));
+            }
+            max_deleted_id = Some(max);
+        } else {
+            return Err(CommandError::SYNTAX);
+        }
+        at += 2;
+    }
+    let key = &args[1];
+    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(CommandError::NO_SUCH_KEY)?;
+    if last_id < stream.max_deleted_id() {
+        return Err(CommandError::new("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"));
+    }
+    if stream.log().last_id().is_some_and(|top| last_id < top) {
+        return Err(CommandError::new("ERR The ID specified in XSETID is smaller than the target stream top item"));
+    }
+    if !stream.is_empty() && entries_added.is_some_and(|added| added < stream.len()) {
+        return Err(CommandError::new(
+            "ERR The entries_added specified in XSETID is smaller than the target stream length",
+        ));
+    }
+    stream.set_id(last_id, entries_added, max_deleted_id);
+    drop(stream);
+    ctx.keyspace.changed(EventClass::STREAM, "xsetid", key);
+    ctx.reply.ok();
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! XINFO.
+
+use super::super::prelude::*;
+use super::{StreamAt, no_such_group, reply_entries, reply_entry, reply_id};
+use crate::encoding::stream_log::StreamId;
+use crate::types::stream::Stream;
+use crate::types::stream::group::Group as ConsumerGroup;
+
+pub const XINFO: Command = Command {
+    name: "xinfo",
+    summary: "Commands that describe streams",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -2,
+    subcommands: &[
+        Command {
+            name: "consumers",
+            summary: "Describes the consumers of a group",
+            since: "5.0.0",
+            group: Group::Stream,
+            arity: 4,
+            flags: READONLY,
+            categories: category::STREAM,
+            keys: &[KeySpec::one(2, RO | ACCESS)],
+            tips: &["nondeterministic_output"],
+            args: "key:key#0 group",
+            handler: Handler::Data(consumers),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "stream",
+            summary: "Describes a stream",
+            since: "5.0.0",
+            group: Group::Stream,
+            arity: -3,
+            flags: READONLY,
+            categories: category::STREAM,
+            keys: &[KeySpec::one(2, RO | ACCESS)],
+            args: "key:key#0 full-block{full=FULL count:int=COUNT?}?",
+            handler: Handler::Data(stream),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "groups",
+            summary: "Describes the consumer groups of a stream",
+            since: "5.0.0",
+            group: Group::Stream,
+            arity: 3,
+            flags: READONLY,
+            categories: category::STREAM,
+            keys: &[KeySpec::one(2, RO | ACCESS)],
+            args: "key:key#0",
+            handler: Handler::Data(groups),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since: "5.0.0",
+            group: Group::Stream,
+            arity: 2,
+            flags: LOADING | STALE,
+            categories: category::STREAM,
+            handler: Handler::Data(help),
+            ..Command::DEFAULT
+        },
+    ],
+    ..Command::DEFAULT
+};
+
+fn consumers(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let now_ms = ctx.keyspace.now_ms;
+    let (key, name) = (&args[2], &args[3]);
+    let reply = &mut ctx.reply;
+    ctx.keyspace.read_collection(key, |stream: StreamAt| {
+        let group = stream.ok_or(CommandError::NO_SUCH_KEY)?.group(name).ok_or_else(|| no_such_group(name, key))?;
+        reply.array(group.consumers().len());
+        for consumer in group.consumers() {
+            reply.map(4);
+            reply.bulk(b"name");
+            reply.bulk(&consumer.name);
+            reply.bulk(b"pending");
+            reply.integer(consumer.pending().len() as i64);
+            reply.bulk(b"idle");
+            reply.integer((now_ms - consumer.seen_ms).max(0));
+            reply.bulk(b"inactive");
+            reply.integer(consumer.active_ms.map_or(-1, |active_ms| (now_ms - active_ms).max(0)));
+        }
+        Ok(())
+    })?
+}
+
+fn groups(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let reply = &mut ctx.reply;
+    ctx.keyspace.read_collection(&args[2], |stream: StreamAt| {
+        let stream = stream.ok_or(CommandError::NO_SUCH_KEY)?;
+        reply.array(stream.groups().len());
+        for (name, group) in stream.groups() {
+            reply.map(6);
+            reply.bulk(b"name");
+            reply.bulk(name);
+            reply.bulk(b"consumers");
+            reply.integer(group.consumers().len() as i64);
+            reply.bulk(b"pending");
+            reply.integer(group.pending().len() as i64);
+            reply_progress(reply, stream, group);
+        }
+        Ok(())
+    })?
+}
+
+/// The fields that tell how far a group has read.
+fn reply_progress(reply: &mut Reply, stream: &Stream, group: &ConsumerGroup) {
+    reply.bulk(b"last-delivered-id");
+    reply_id(reply, group.last_id);
+    for (name, count) in [(&b"entries-read"[..], group.entries_read), (b"lag", stream.lag(group))] {
+        reply.bulk(name);
+        match count {
+            Some(count) => reply.integer(count as i64),
+            None => reply.null(),
+        }
+    }
+}
+
+fn stream(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    /// Entries and pending entries that FULL shows.
+    const COUNT: u64 = 10;
+    let full = match args.len() {
+        3 => None,
+        4 if args.is(3, "full") => Some(COUNT),
+        6 if args.is(3, "full") && args.is(4, "count") => Some(u64::try_from(args.int(5)?).unwrap_or(COUNT)),
+        _ => return Err(CommandError::SYNTAX),
+    };
+    let reply = &mut ctx.reply;
+    ctx.keyspace.read_collection(&args[2], |stream: StreamAt| {
+        let stream = stream.ok_or(CommandError::NO_SUCH_KEY)?;
+        reply.map(if full.is_some() { 9 } else { 10 });
+        reply.bulk(b"length");
+        reply.integer(stream.len() as i64);
+        reply.bulk(b"radix-tree-keys");
+        reply.integer(stream.log().nodes() as i64);
+        // COMPAT: Redis's index has at least one node more than keys.
+        reply.bulk(b"radix-tree-nodes");
+        reply.integer(stream.log().nodes() as i64 + 1);
+        let first = stream.log().first_id().unwrap_or_default();
+        for (name, id) in
+            [(&b"last-generated-id"[..], stream.last_id()), (b"max-deleted-entry-id", stream.max_deleted_id())]
+        {
+            reply.bulk(name);
+            reply_id(reply, id);
+        }
+        reply.bulk(b"entries-added");
+        reply.integer(stream.entries_added() as i64);
+        reply.bulk(b"recorded-first-entry-id");
+        reply_id(reply, first);
+        match full {
+            Some(count) => reply_full(reply, stream, count),
+            None => reply_short(reply, stream),
+        }
+        Ok(())
+    })?
+}
+
+fn reply_short(reply: &mut Reply, stream: &Stream) {
+    let log = stream.log();
+    reply.bulk(b"groups");
+    reply.integer(stream.groups().len() as i64);
+    let first = log.range(StreamId::MIN, StreamId::MAX).next();
+    let last = log.range_back(StreamId::MIN, StreamId::MAX).next();
+    for (name, entry) in [(&b"first-entry"[..], first), (b"last-entry", last)] {
+        reply.bulk(name);
+        match entry {
+            Some(entry) => reply_entry(reply, entry),
+            None => reply.null(),
+        }
+    }
+}
+
+fn reply_full(reply: &mut Reply, stream: &Stream, count: u64) {
+    let max = if count == 0 { usize::MAX } else { count as usize };
+    reply.bulk(b"entries");
+    reply_entries(reply, stream.log().range(StreamId::MIN, StreamId::MAX), count);
+    reply.bulk(b"groups");
+    reply.array(stream.groups().len());
+    for (name, group) in stream.groups() {
+        reply.map(7);
+        reply.bulk(b"name");
+        reply.bulk(name);
+        reply_progress(reply, stream, group);
+        reply.bulk(b"pel-count");
+        reply.integer(group.pending().len() as i64);
+        reply.bulk(b"pending");
+        reply.array(group.pending().len().min(max));
+        for (&id, pending) in group.pending().iter().take(max) {
+            reply.array(4);
+            reply_id(reply, id);
+            reply.bulk(&group.consumer(pending.consumer).name);
+            reply.integer(pending.delivered_ms);
+            reply.integer(pending.deliveries as i64);
+        }
+        reply.bulk(b"consumers");
+        reply.array(group.consumers().len());
+        for consumer in group.consumers() {
+            reply.map(5);
+            reply.bulk(b"name");
+            reply.bulk(&consumer.name);
+            reply.bulk(b"seen-time");
+            reply.integer(consumer.seen_ms);
+            reply.bulk(b"active-time");
+            reply.integer(consumer.active_ms.unwrap_or(-1));
+            reply.bulk(b"pel-count");
+            reply.integer(consumer.pending().len() as i64);
+            reply.bulk(b"pending");
+            reply.array(consumer.pending().len().min(max));
+            for &id in consumer.pending().iter().take(max) {
+                let pending = &group.pending()[&id];
+                reply.array(3);
+                reply_id(reply, id);
+                reply.integer(pending.delivered_ms);
+                reply.integer(pending.deliveries as i64);
+            }
+        }
+    }
+}
+
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help(
+        "xinfo",
+        &[
+            "CONSUMERS <key> <group>",
+            "    Describe the consumers of a group.",
+            "GROUPS <key>",
+            "    Describe the consumer groups of a stream.",
+            "STREAM <key> [FULL [COUNT <count>]]",
+            "    Describe a stream.",
+        ],
+    );
+    Ok(())
+}

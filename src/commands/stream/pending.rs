@@ -1,0 +1,420 @@
+//! XACK, XPENDING, XCLAIM, XAUTOCLAIM: what was delivered and not acknowledged.
+
+use super::super::prelude::*;
+use super::read::{propagate_last_id, propagate_pending, seen};
+use super::{StreamAt, id, no_such_key_or_group, reply_entry, reply_id};
+use crate::encoding::stream_log::StreamId;
+use crate::types::stream::Stream;
+use crate::types::stream::group::{ConsumerId, Group as ConsumerGroup, Pending};
+
+pub const XACK: Command = Command {
+    name: "xack",
+    summary: "Acknowledges entries that a group was delivered",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -4,
+    flags: WRITE | FAST,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RW | UPDATE)],
+    args: "key:key#0 group id+",
+    handler: Handler::Data(xack),
+    ..Command::DEFAULT
+};
+
+fn xack(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let mut acknowledged = 0;
+    if let Some(mut stream) = ctx.keyspace.write_collection::<Box<Stream>>(&args[1])?
+        && let Some(group) = stream.group_mut(&args[2])
+    {
+        let ids: Result<Vec<_>, _> = args.from(3).iter().map(|text| id::parse_strict(text, 0)).collect();
+        acknowledged = ids?.into_iter().filter(|&id| group.acknowledge(id)).count();
+    }
+    ctx.keyspace.effects.dirty += acknowledged as u64;
+    ctx.reply.integer(acknowledged as i64);
+    Ok(())
+}
+
+pub const XPENDING: Command = Command {
+    name: "xpending",
+    summary: "Shows what was delivered and not acknowledged",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -3,
+    flags: READONLY,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    tips: &["nondeterministic_output"],
+    args: "key:key#0 group filters{min-idle-time:int=IDLE?^6.2.0 start end count:int consumer?}?",
+    handler: Handler::Data(xpending),
+    ..Command::DEFAULT
+};
+
+/// Which pending entries are to be listed.
+struct Filter<'a> {
+    min_idle_ms: i64,
+    from: StreamId,
+    to: StreamId,
+    count: usize,
+    consumer: Option<&'a [u8]>,
+}
+
+impl<'a> Filter<'a> {
+    /// None asks for the summary.
+    fn parse(args: &Args<'a>) -> Result<Option<Filter<'a>>, CommandError> {
+        if args.len() == 3 {
+            return Ok(None);
+        }
+        let mut at = 3;
+        let mut min_idle_ms = 0;
+        if args.len() >= 4 && args.is(3, "idle") {
+            if args.len() < 8 {
+                return Err(CommandError::SYNTAX);
+            }
+            min_idle_ms = args.int(4)?;
+            at = 5;
+        }
+        if !(at + 3..=at + 4).contains(&args.len()) {
+            return Err(CommandError::SYNTAX);
+        }
+        let count = args.int(at + 2)?.max(0) as usize;
+        let (from, to) = (id::parse_start(args.get(at))?, id::parse_end(args.get(at + 1))?);
+        let consumer = (args.len() > at + 3).then(|| args.get(at + 3));
+        Ok(Some(Filter { min_idle_ms, from, to, count, consumer }))
+    }
+}
+
+fn xpending(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let filter = Filter::parse(args)?;
+    let now_ms = ctx.keyspace.now_ms;
+    let (key, name) = (&args[1], &args[2]);
+    let reply = &mut ctx.reply;
+    let found = ctx.keyspace.read_collection(key, |stream: StreamAt| {
+        let group = stream?.group(name)?;
+        match &filter {
+            None => reply_summary(reply, group),
+            Some(filter) => reply_pending(reply, group, filter, now_ms),
+        }
+        Some(())
+    })?;
+    found.ok_or_else(|| no_such_key_or_group(key, name, ""))
+}
+
+fn reply_summary(reply: &mut Reply, group: &ConsumerGroup) {
+    let pending = group.pending();
+    reply.array(4);
+    reply.integer(pending.len() as i64);
+    let (Some(first), Some(last)) = (pending.keys().next(), pending.keys().next_back()) else {
+        reply.null();
+        reply.null();
+        return reply.null_array();
+    };
+    reply_id(reply, *first);
+    reply_id(reply, *last);
+    reply.array_of(|reply| {
+        let with_any = group.consumers().filter(|consumer| !consumer.pending().is_empty());
+        with_any
+            .map(|consumer| {
+                reply.array(2);
+                reply.bulk(&consumer.name);
+                reply.bulk_int(consumer.pending().len() as i64);
+            })
+            .count()
+    });
+}
+
+fn reply_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter, now_ms: i64) {
+    if filter.from > filter.to {
+        return reply.array(0);
+    }
+    let range = filter.from..=filter.to;
+    let all = group.pending();
+    let ids: Box<dyn Iterator<Item = StreamId>> = match filter.consumer {
+        None => Box::new(all.range(range).map(|(&id, _)| id)),
+        Some(name) => match group.find_consumer(name) {
+            Some(consumer) => Box::new(group.consumer(consumer).pending().range(range).copied()),
+            None => Box::new(std::iter::empty()),
+        },
+    };
+    let idle_ms = |pending: &Pending| now_ms - pending.delivered_ms;
+    let wanted = ids.map(|id| (id, &all[&id])).filter(|(_, pending)| idle_ms(pending) >= filter.min_idle_ms);
+    reply.array_of(|reply| {
+        wanted
+            .take(filter.count)
+            .map(|(id, pending)| {
+                reply.array(4);
+                reply_id(reply, id);
+                reply.bulk(&group.consumer(pending.consumer).name);
+                reply.integer(idle_ms(pending).max(0));
+                reply.integer(pending.deliveries as i64);
+            })
+            .count()
+    });
+}
+
+pub const XCLAIM: Command = Command {
+    name: "xclaim",
+    summary: "Makes pending entries those of another consumer",
+    since: "5.0.0",
+    group: Group::Stream,
+    arity: -6,
+    flags: WRITE | FAST,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RW | UPDATE)],
+    tips: &["nondeterministic_output"],
+    args: "key:key#0 group consumer min-idle-time id+ ms:int=IDLE? unix-time-milliseconds:unix-time=TIME? count:int=RETRYCOUNT? force=FORCE? justid=JUSTID? lastid:string=LASTID?",
+    handler: Handler::Data(xclaim),
+    ..Command::DEFAULT
+};
+
+/// How entries are to be claimed.
+struct Claim {
+    consumer: ConsumerId,
+    min_idle_ms: i64,
+    delivered_ms: i64,
+    deliveries: Option<u64>,
+    /// Make entries pending that are not.
+    force: bool,
+    /// Reply ids only, and do not count this as a delivery.
+    just_id: bool,
+}
+
+/// What claiming an entry did.
+enum Claimed {
+    Nothing,
+    Yes(Pending),
+    /// It was deleted from the stream, so it is pending no more.
+    Gone(Pending),
+}
+
+impl Claim {
+    fn one(&self, stream: &mut Stream, group: &[u8], id: StreamId, now_ms: i64) -> Claimed {
+        let is_there = stream.log().get(id).is_some();
+        let group = stream.group_mut(group).expect("looked at before");
+        let before = group.pending().get(&id).copied();
+        let mut pending = match before {
+            Some(pending) if !is_there => {
+                group.acknowledge(id);
+                return Claimed::Gone(pending);
+            }
+            Some(pending) if now_ms - pending.delivered_ms < self.min_idle_ms => return Claimed::Nothing,
+            Some(pending) => pending,
+            None if self.force && is_there => Pending { consumer: self.consumer, delivered_ms: 0, deliveries: 1 },
+            None => return Claimed::Nothing,
+        };
+        pending.consumer = self.consumer;
+        pending.delivered_ms = self.delivered_ms;
+        pending.deliveries = self.deliveries.unwrap_or(pending.deliveries + !self.just_id as u64);
+        group.deliver(id, pending);
+        group.consumer_mut(self.consumer).active_ms = Some(now_ms);
+        Claimed::Yes(pending)
+    }
+
+    fn reply(&self, reply: &mut Reply, stream: &Stream, id: StreamId) {
+        match stream.log().get(id) {
+            Some(entry) if !self.just_id => reply_entry(reply, entry),
+            _ => reply_id(reply, id),
+        }
+    }
+}
+
+/// The options of XCLAIM.
+struct ClaimOptions {
+    ids: Vec<StreamId>,
+    claim: Claim,
+    last_id: Option<StreamId>,
+}
+
+impl ClaimOptions {
+    fn parse(args: &Args, now_ms: i64) -> Result<ClaimOptions, CommandError> {
+        let invalid = |option: &str| CommandError::err(format_args!("Invalid {option} for XCLAIM"));
+        let min_idle_ms = args.int(4).map_err(|_| invalid("min-idle-time argument"))?;
+        let claim =
+            Claim { consumer: 0, min_idle_ms, delivered_ms: now_ms, deliveries: None, force: false, just_id: false };
+        let ids: Vec<_> = args.from(5).iter().map_while(|text| id::parse_strict(text, 0).ok()).collect();
+        if ids.is_empty() {
+            return Err(id::INVALID);
+        }
+        let mut at = 5 + ids.len();
+        let mut options = ClaimOptions { ids, claim, last_id: None };
+        let claim = &mut options.claim;
+        while at < args.len() {
+            let more = at + 1 < args.len();
+            if args.is(at, "force") {
+                claim.force = true;
+            } else if args.is(at, "justid") {
+                claim.just_id = true;
+            } else if more && args.is(at, "idle") {
+                at += 1;
+                let idle_ms = args.int(at).map_err(|_| invalid("IDLE option argument"))?;
+                claim.delivered_ms = now_ms.saturating_sub(idle_ms);
+            } else if more && args.is(at, "time") {
+                at += 1;
+                claim.delivered_ms = args.int(at).map_err(|_| invalid("TIME option argument"))?;
+            } else if more && args.is(at, "retrycount") {
+                at += 1;
+                let count = args.int(at).map_err(|_| invalid("RETRYCOUNT option argument"))?;
+                claim.deliveries = u64::try_from(count).ok();
+            } else if more && args.is(at, "lastid") {
+                at += 1;
+                options.last_id = Some(id::parse_strict(args.get(at), 0)?);
+            } else {
+                let name = String::from_utf8_lossy(args.get(at));
+                return Err(CommandError::err(format_args!("Unrecognized XCLAIM option '{name}'")));
+            }
+            at += 1;
+        }
+        // Nothing was delivered in the future.
+        if !(0..=now_ms).contains(&claim.delivered_ms) {
+            claim.delivered_ms = now_ms;
+        }
+        Ok(options)
+    }
+}
+
+/// An error unless there is such a group.
+fn expect_group(ctx: &mut DataContext, key: &[u8], group: &[u8]) -> CommandResult {
+    let is_there =
+        ctx.keyspace.read_collection(key, |stream: StreamAt| stream.is_some_and(|s| s.group(group).is_some()))?;
+    if is_there { Ok(()) } else { Err(no_such_key_or_group(key, group, "")) }
+}
+
+fn xclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let now_ms = ctx.keyspace.now_ms;
+    let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
+    expect_group(ctx, key, group_name)?;
+    let ClaimOptions { ids, mut claim, last_id } = ClaimOptions::parse(args, now_ms)?;
+    claim.consumer = seen(ctx, key, group_name, consumer_name)?;
+
+    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.expect("looked at before");
+    let group = stream.group_mut(group_name).expect("looked at before");
+    let is_later = last_id.is_some_and(|id| id > group.last_id);
+    if is_later {
+        group.last_id = last_id.expect("it is later");
+    }
+    let (last_id, entries_read) = (group.last_id, group.entries_read);
+    let mut changed = Vec::new();
+    let reply = &mut ctx.reply;
+    reply.array_of(|reply| {
+        let mut claimed = 0;
+        for id in ids {
+            match claim.one(&mut stream, group_name, id, now_ms) {
+                Claimed::Nothing => (),
+                Claimed::Gone(pending) => changed.push((id, pending)),
+                Claimed::Yes(pending) => {
+                    claim.reply(reply, &stream, id);
+                    claimed += 1;
+                    changed.push((id, pending));
+                }
+            }
+        }
+        claimed
+    });
+    drop(stream);
+    if changed.is_empty() && is_later {
+        ctx.keyspace.effects.dirty += 1;
+        propagate_last_id(ctx, key, group_name, last_id, entries_read);
+    }
+    propagate_claims(ctx, key, group_name, consumer_name, changed, last_id);
+    Ok(())
+}
+
+/// Repeats elsewhere what claiming changed. A deleted entry goes there by the same command.
+fn propagate_claims(
+    ctx: &mut DataContext,
+    key: &[u8],
+    group: &[u8],
+    consumer: &[u8],
+    changed: Vec<(StreamId, Pending)>,
+    last_id: StreamId,
+) {
+    ctx.keyspace.effects.dirty += changed.len() as u64;
+    for (id, pending) in changed {
+        propagate_pending(ctx, key, group, consumer, id, pending, last_id);
+    }
+}
+
+pub const XAUTOCLAIM: Command = Command {
+    name: "xautoclaim",
+    summary: "Makes entries that have been pending for long those of another consumer",
+    since: "6.2.0",
+    group: Group::Stream,
+    arity: -6,
+    flags: WRITE | FAST,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(1, RW | DELETE)],
+    tips: &["nondeterministic_output"],
+    args: "key:key#0 group consumer min-idle-time start count:int=COUNT? justid=JUSTID?",
+    handler: Handler::Data(xautoclaim),
+    ..Command::DEFAULT
+};
+
+fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    const INVALID_IDLE: CommandError = CommandError::new("ERR Invalid min-idle-time argument for XAUTOCLAIM");
+    const INVALID_COUNT: CommandError = CommandError::new("ERR COUNT must be > 0");
+    /// For each entry that is wanted so many are looked at.
+    const LOOKED_AT: u64 = 10;
+
+    let min_idle_ms = args.int(4).map_err(|_| INVALID_IDLE)?;
+    let start = id::parse_start(args.get(5))?;
+    let (mut count, mut just_id) = (100u64, false);
+    let mut at = 6;
+    while at < args.len() {
+        if at + 1 < args.len() && args.is(at, "count") {
+            let wanted = args.int(at + 1).map_err(|_| INVALID_COUNT)?;
+            count = u64::try_from(wanted)
+                .ok()
+                .filter(|&n| n > 0 && n <= i64::MAX as u64 / LOOKED_AT)
+                .ok_or(INVALID_COUNT)?;
+            at += 2;
+        } else if args.is(at, "justid") {
+            just_id = true;
+            at += 1;
+        } else {
+            return Err(CommandError::SYNTAX);
+        }
+    }
+    let now_ms = ctx.keyspace.now_ms;
+    let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
+    expect_group(ctx, key, group_name)?;
+    let consumer = seen(ctx, key, group_name, consumer_name)?;
+    let claim = Claim { consumer, min_idle_ms, delivered_ms: now_ms, deliveries: None, force: false, just_id };
+
+    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.expect("looked at before");
+    let (mut claimed, mut gone, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+    let mut next = Some(start);
+    let mut attempts = LOOKED_AT * count;
+    // From the start on, the next that is pending.
+    let pending_from = |stream: &Stream, from: Option<StreamId>| {
+        let group = stream.group(group_name).expect("looked at before");
+        from.and_then(|from| group.pending().range(from..).next().map(|(&id, _)| id))
+    };
+    while count > 0 && attempts > 0 {
+        let Some(id) = pending_from(&stream, next) else { break };
+        attempts -= 1;
+        next = id.next();
+        match claim.one(&mut stream, group_name, id, now_ms) {
+            Claimed::Nothing => continue,
+            Claimed::Gone(pending) => {
+                gone.push(id);
+                changed.push((id, pending));
+            }
+            Claimed::Yes(pending) => {
+                claimed.push(id);
+                changed.push((id, pending));
+            }
+        }
+        count -= 1;
+    }
+    let cursor = pending_from(&stream, next).unwrap_or_default();
+    let last_id = stream.group(group_name).expect("looked at before").last_id;
+    let reply = &mut ctx.reply;
+    reply.array(3);
+    reply_id(reply, cursor);
+    reply.array(claimed.len());
+    claimed.iter().for_each(|&id| claim.reply(reply, &stream, id));
+    reply.array(gone.len());
+    gone.iter().for_each(|&id| reply_id(reply, id));
+    drop(stream);
+    propagate_claims(ctx, key, group_name, consumer_name, changed, last_id);
+    Ok(())
+}

@@ -1,0 +1,225 @@
+//! Single members, counts, random members and ZSCAN.
+
+use super::super::prelude::*;
+use super::super::scan::{ScanOptions, parse_cursor, reply_page};
+use super::MembersReply;
+use crate::types::zset::ZSet;
+
+pub const ZCARD: Command = Command {
+    name: "zcard",
+    summary: "Counts the members of a sorted set",
+    since: "1.2.0",
+    group: Group::SortedSet,
+    arity: 2,
+    flags: READONLY | FAST,
+    categories: category::SORTEDSET,
+    keys: &[KeySpec::one(1, RO)],
+    args: "key:key#0",
+    handler: Handler::Data(zcard),
+    ..Command::DEFAULT
+};
+
+fn zcard(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let len = ctx.keyspace.read_collection(&args[1], |zset: Option<&ZSet>| zset.map_or(0, ZSet::len))?;
+    ctx.reply.integer(len as i64);
+    Ok(())
+}
+
+pub const ZSCORE: Command = Command {
+    name: "zscore",
+    summary: "Gets the score of a member of a sorted set",
+    since: "1.2.0",
+    group: Group::SortedSet,
+    arity: 3,
+    flags: READONLY | FAST,
+    categories: category::SORTEDSET,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    args: "key:key#0 member",
+    handler: Handler::Data(zscore),
+    ..Command::DEFAULT
+};
+
+fn zscore(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let score = ctx.keyspace.read_collection(&args[1], |zset: Option<&ZSet>| zset?.score(&args[2]))?;
+    reply_score(&mut ctx.reply, score);
+    Ok(())
+}
+
+fn reply_score(reply: &mut Reply, score: Option<f64>) {
+    match score {
+        Some(score) => reply.double(score),
+        None => reply.null(),
+    }
+}
+
+pub const ZMSCORE: Command = Command {
+    name: "zmscore",
+    summary: "Gets the scores of members of a sorted set",
+    since: "6.2.0",
+    group: Group::SortedSet,
+    arity: -3,
+    flags: READONLY | FAST,
+    categories: category::SORTEDSET,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    args: "key:key#0 member+",
+    handler: Handler::Data(zmscore),
+    ..Command::DEFAULT
+};
+
+fn zmscore(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let DataContext { keyspace, reply, .. } = ctx;
+    let members = args.from(2);
+    keyspace.read_collection(&args[1], |zset: Option<&ZSet>| {
+        reply.array(members.len());
+        members.iter().for_each(|member| reply_score(reply, zset.and_then(|zset| zset.score(member))));
+    })?;
+    Ok(())
+}
+
+pub const ZRANK: Command = Command {
+    name: "zrank",
+    summary: "Gets the rank of a member of a sorted set, lowest score first",
+    since: "2.0.0",
+    group: Group::SortedSet,
+    arity: -3,
+    flags: READONLY | FAST,
+    categories: category::SORTEDSET,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    args: "key:key#0 member withscore=WITHSCORE?",
+    handler: Handler::Data(zrank),
+    ..Command::DEFAULT
+};
+
+fn zrank(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    reply_rank(ctx, args, "zrank", false)
+}
+
+pub const ZREVRANK: Command = Command {
+    name: "zrevrank",
+    summary: "Gets the rank of a member of a sorted set, highest score first",
+    since: "2.0.0",
+    group: Group::SortedSet,
+    arity: -3,
+    flags: READONLY | FAST,
+    categories: category::SORTEDSET,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    args: "key:key#0 member withscore=WITHSCORE?",
+    handler: Handler::Data(zrevrank),
+    ..Command::DEFAULT
+};
+
+fn zrevrank(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    reply_rank(ctx, args, "zrevrank", true)
+}
+
+fn reply_rank(ctx: &mut DataContext, args: &Args, name: &str, reverse: bool) -> CommandResult {
+    let with_score = match args.len() {
+        3 => false,
+        4 if args.is(3, "withscore") => true,
+        4 => return Err(CommandError::SYNTAX),
+        _ => return Err(CommandError::wrong_arity(name)),
+    };
+    let found = ctx.keyspace.read_collection(&args[1], |zset: Option<&ZSet>| {
+        let (rank, score) = zset?.rank(&args[2])?;
+        Some((if reverse { zset?.len() - 1 - rank } else { rank }, score))
+    })?;
+    match found {
+        Some((rank, score)) => {
+            if with_score {
+                ctx.reply.array(2);
+            }
+            ctx.reply.integer(rank as i64);
+            if with_score {
+                ctx.reply.double(score);
+            }
+        }
+        None if with_score => ctx.reply.null_array(),
+        None => ctx.reply.null(),
+    }
+    Ok(())
+}
+
+pub const ZRANDMEMBER: Command = Command {
+    name: "zrandmember",
+    summary: "Gets members of a sorted set at random",
+    since: "6.2.0",
+    group: Group::SortedSet,
+    arity: -2,
+    flags: READONLY,
+    categories: category::SORTEDSET,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    tips: &["nondeterministic_output"],
+    args: "key:key#0 options{count:int withscores=WITHSCORES?}?",
+    handler: Handler::Data(zrandmember),
+    ..Command::DEFAULT
+};
+
+fn zrandmember(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let DataContext { keyspace, reply, .. } = ctx;
+    let mut rng = keyspace.rng.fork();
+    if args.len() == 2 {
+        keyspace.read_collection(&args[1], |zset: Option<&ZSet>| match zset {
+            Some(zset) => zset.random(&mut rng, |member, _| reply.bulk(member)),
+            None => reply.null(),
+        })?;
+        return Ok(());
+    }
+    let count = args.int_in(2, -i64::MAX..=i64::MAX)?;
+    let with_scores = match args.len() {
+        3 => false,
+        4 if args.is(3, "withscores") => true,
+        _ => return Err(CommandError::SYNTAX),
+    };
+    if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
+        return Err(CommandError::new("ERR value is out of range"));
+    }
+    keyspace.read_collection(&args[1], |zset: Option<&ZSet>| {
+        let Some(zset) = zset else { return reply.array(0) };
+        // A negative count allows repetitions.
+        let picks = if count < 0 { count.unsigned_abs() as usize } else { zset.len().min(count as usize) };
+        let mut members = MembersReply::new(reply, picks, with_scores);
+        if count >= 0 {
+            return zset.sample(picks, &mut rng, |member, score| members.member(member, score));
+        }
+        for _ in 0..picks {
+            zset.random(&mut rng, |member, score| members.member(member, score));
+        }
+    })?;
+    Ok(())
+}
+
+pub const ZSCAN: Command = Command {
+    name: "zscan",
+    summary: "Walks the members of a sorted set, some at a time",
+    since: "2.8.0",
+    group: Group::SortedSet,
+    arity: -3,
+    flags: READONLY,
+    categories: category::SORTEDSET,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    tips: &["nondeterministic_output"],
+    args: "key:key#0 cursor:int pattern:pattern=MATCH? count:int=COUNT?",
+    handler: Handler::Data(zscan),
+    ..Command::DEFAULT
+};
+
+fn zscan(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let DataContext { keyspace, reply, .. } = ctx;
+    let cursor = parse_cursor(&args[2])?;
+    keyspace.read_collection(&args[1], |zset: Option<&ZSet>| {
+        // COMPAT: the options of a scan of nothing are not looked at.
+        let Some(zset) = zset else { return reply_page(reply, |_| (0, 0)) };
+        let options = ScanOptions::parse(args, 3, false)?;
+        reply_page(reply, |reply| {
+            let mut texts = 0;
+            let cursor = zset.scan(cursor, options.count, |member, score| {
+                if options.accepts(member) {
+                    reply.bulk(member);
+                    reply.bulk(score);
+                    texts += 2;
+                }
+            });
+            (cursor, texts)
+        })
+    })?
+}

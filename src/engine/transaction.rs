@@ -1,0 +1,41 @@
+//! MULTI and EXEC: commands are queued once they have passed the gates, and run one after the other.
+//! What they do together is propagated as a whole, and those who wait for keys are served after it.
+
+use super::call::{call, end_unit};
+use crate::keyspace::Commands;
+use crate::resp::{Args, CommandError, CommandResult};
+use crate::server::command_table::Found;
+use crate::server::{ClientId, Server};
+
+/// Queues a command that passed the gates.
+pub fn queue(server: &mut Server, id: ClientId, found: Found, args: &Args) {
+    let Some(multi) = &mut server.clients[id].multi else { return };
+    multi.flags |= found.command.flags;
+    multi.queued.push((found, args.to_owned()));
+    server.reply(id).simple("QUEUED");
+}
+
+/// EXEC.
+pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
+    const WITHOUT_MULTI: CommandError = CommandError::new("ERR EXEC without MULTI");
+    const ABORTED: CommandError = CommandError::new("EXECABORT Transaction discarded because of previous errors.");
+    if server.clients[id].multi.is_none() {
+        return Err(WITHOUT_MULTI);
+    }
+    let has_changed = server.has_watched_key_changed(id);
+    let multi = server.discard_transaction(id).ok_or(WITHOUT_MULTI)?;
+    if multi.aborted {
+        return Err(ABORTED);
+    }
+    if has_changed {
+        server.reply(id).null_array();
+        return Ok(());
+    }
+    server.reply(id).array(multi.queued.len());
+    server.unit = Some(Commands::default());
+    for (found, request) in &multi.queued {
+        call(server, id, *found, &request.args());
+    }
+    end_unit(server);
+    Ok(())
+}

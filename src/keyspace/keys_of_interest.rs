@@ -1,0 +1,74 @@
+//! Keys that somebody waits for or watches. The keyspace does not know who; it leaves word in
+//! [`Effects`](super::Effects) when something happens to one of them.
+
+use super::Keyspace;
+use std::collections::HashSet;
+
+/// A set of keys, by database. They stay with the number of a database when databases are swapped.
+#[derive(Default)]
+pub struct KeySet {
+    by_db: Vec<HashSet<Box<[u8]>>>,
+    len: usize,
+}
+
+impl KeySet {
+    pub fn insert(&mut self, db: usize, key: &[u8]) {
+        if self.by_db.len() <= db {
+            self.by_db.resize_with(db + 1, HashSet::new);
+        }
+        self.len += self.by_db[db].insert(key.into()) as usize;
+    }
+
+    pub fn remove(&mut self, db: usize, key: &[u8]) {
+        self.len -= self.by_db[db].remove(key) as usize;
+    }
+
+    #[inline]
+    fn contains(&self, db: usize, key: &[u8]) -> bool {
+        self.len > 0 && self.by_db.get(db).is_some_and(|keys| keys.contains(key))
+    }
+
+    fn of_db(&self, db: usize) -> impl Iterator<Item = &[u8]> {
+        self.by_db.get(db).into_iter().flatten().map(|key| &key[..])
+    }
+}
+
+impl Keyspace {
+    /// Tells that `key` of the selected database has something new to offer those who wait for it, or
+    /// is gone. New keys tell of themselves.
+    #[inline]
+    pub fn made_ready(&mut self, key: &[u8]) {
+        if self.awaited.contains(self.selected, key) {
+            self.effects.ready.push_back((self.selected, key.into()));
+        }
+    }
+
+    /// Tells that `key` of the selected database changed.
+    #[inline]
+    pub(super) fn touched(&mut self, key: &[u8]) {
+        if self.watched.contains(self.selected, key) {
+            self.effects.touched.push((self.selected, key.into()));
+        }
+    }
+
+    /// `key` of the selected database comes or goes.
+    #[inline]
+    pub(super) fn comes_or_goes(&mut self, key: &[u8]) {
+        self.made_ready(key);
+        self.touched(key);
+    }
+
+    /// What the keys of database `db` are is about to change to what those of `other` are, or to
+    /// nothing.
+    pub(super) fn all_come_or_go(&mut self, db: usize, other: Option<usize>) {
+        self.effects.ready.extend(self.awaited.of_db(db).map(|key| (db, key.into())));
+        let is_in = |db: usize, key: &[u8]| {
+            let entry = self.dbs[db].table().get(key);
+            entry.is_some_and(|entry| !entry.expire_at().is_some_and(|at| self.is_expired(at)))
+        };
+        let touched =
+            self.watched.of_db(db).filter(|key| is_in(db, key) || other.is_some_and(|other| is_in(other, key)));
+        let touched: Vec<_> = touched.map(|key| (db, key.into())).collect();
+        self.effects.touched.extend(touched);
+    }
+}
