@@ -7,6 +7,7 @@ mod expire;
 mod generic;
 mod harness;
 mod hash;
+mod hyperloglog;
 mod keyspace;
 mod protocol;
 mod server;
