@@ -168,6 +168,9 @@ fn fill(client: &mut Client) {
          SPOP popped 3
          SUNIONSTORE stored set popped => :2
          SMOVE stored moved 99 => :0
+         PFADD visitors a b c => :1
+         PFCOUNT visitors => :3
+         PFMERGE merged visitors => +OK
          HSET expiring f v
          PEXPIRE expiring 300000 => :1
          SELECT 3 => +OK

@@ -10,6 +10,7 @@ pub mod expire;
 pub mod generic;
 pub mod geo;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod object;
 pub mod scan;
@@ -34,6 +35,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     geo::COMMANDS,
     hash::COMMANDS,
     list::COMMANDS,
+    hyperloglog::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,

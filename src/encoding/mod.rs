@@ -7,6 +7,7 @@ pub mod geohash;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;
+pub mod hyperloglog;
 pub mod intset;
 pub mod lcs;
 pub mod listpack;

@@ -50,6 +50,14 @@ impl Hash {
         }
     }
 
+    /// The slots of the table, if it is one: see [`HashTable::slots`].
+    pub fn table_slots(&self) -> Option<(usize, Option<usize>)> {
+        match self {
+            Hash::Table(table) => Some(table.slots()),
+            Hash::Listpack(_) => None,
+        }
+    }
+
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

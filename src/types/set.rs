@@ -117,6 +117,14 @@ impl Set {
         }
     }
 
+    /// The slots of the table, if it is one: see [`HashTable::slots`].
+    pub fn table_slots(&self) -> Option<(usize, Option<usize>)> {
+        match self {
+            Set::Table(table) => Some(table.slots()),
+            _ => None,
+        }
+    }
+
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0

@@ -8,6 +8,7 @@ mod generic;
 mod geo;
 mod harness;
 mod hash;
+mod hyperloglog;
 mod keyspace;
 mod list;
 mod protocol;

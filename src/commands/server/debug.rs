@@ -6,6 +6,7 @@ use crate::encoding::quicklist::Quicklist;
 use crate::engine::{load, snapshot};
 use crate::keyspace::{Digest, NewExpiry};
 use crate::server::system;
+use crate::types::Type;
 use crate::types::hash::Hash;
 use crate::types::list::List;
 use crate::types::set::Set;
@@ -47,6 +48,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("error", 1..=1, error),
     sub("help", 0..=0, help),
     sub("htstats", 1..=1, htstats),
+    sub("htstats-key", 1..=2, htstats_key),
     sub("listpack", 1..=1, print_value),
     sub("loadaof", 0..=0, load_append_only_file),
     sub("log", 1..=1, log),
@@ -94,6 +96,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "    Describe the table of a database.",
             "LISTPACK <key>",
             "    Print the elements of a listpack to the standard output.",
+            "HTSTATS-KEY <key>",
+            "    Describe the table of a key's value.",
             "LOADAOF",
             "    Forget the data set and load it from the append-only file.",
             "LOG <text>",
@@ -169,16 +173,40 @@ fn htstats(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     const OUT_OF_RANGE: CommandError = CommandError::new("ERR Out of range database");
     let number = args.int(2)?;
     let db = usize::try_from(number).ok().and_then(|number| server.keyspace.dbs().get(number)).ok_or(OUT_OF_RANGE)?;
-    let (slots, old_slots) = db.table().slots();
     let mut text = "[Dictionary HT]\n".to_owned();
-    writeln!(text, "Hash table 0 stats (main hash table):").expect("a string takes all");
-    writeln!(text, " table size: {slots}\n number of elements: {}", db.len()).expect("a string takes all");
-    if let Some(old_slots) = old_slots {
-        writeln!(text, "Hash table 1 stats (moved from):\n table size: {old_slots}").expect("a string takes all");
-    }
+    describe_table(&mut text, db.len(), db.table().slots());
     writeln!(text, "[Expires HT]\n number of elements: {}", db.volatile()).expect("a string takes all");
     server.reply(id).verbatim("txt", text.as_bytes());
     Ok(())
+}
+
+fn htstats_key(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    const NO_TABLE: CommandError =
+        CommandError::new("ERR The value stored at the specified key is not represented using an hash table");
+    let text = {
+        let entry = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?;
+        let table = match entry.type_() {
+            Type::Set => entry.collection::<Set>().and_then(|set| Some((set.len(), set.table_slots()?))),
+            Type::Hash => entry.collection::<Hash>().and_then(|hash| Some((hash.len(), hash.table_slots()?))),
+            _ => None,
+        };
+        let (len, slots) = table.ok_or(NO_TABLE)?;
+        let mut text = String::new();
+        describe_table(&mut text, len, slots);
+        text
+    };
+    server.reply(id).verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// Describes a table of `len` elements with so many slots, and so many in the array it is moved from.
+fn describe_table(text: &mut String, len: usize, (slots, old_slots): (usize, Option<usize>)) {
+    let main = old_slots.unwrap_or(slots);
+    writeln!(text, "Hash table 0 stats (main hash table):\n table size: {main}\n number of elements: {len}")
+        .expect("a string takes all");
+    if old_slots.is_some() {
+        writeln!(text, "Hash table 1 stats (rehashing target):\n table size: {slots}").expect("a string takes all");
+    }
 }
 
 fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {

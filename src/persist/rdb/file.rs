@@ -169,16 +169,16 @@ fn load<R: Read>(
                 reader.string()?;
             }
             SELECT_DB => {
-                let number = usize::try_from(reader.len()?).ok().filter(|&number| number < keyspace.databases());
+                let number = usize::try_from(reader.length()?).ok().filter(|&number| number < keyspace.databases());
                 keyspace.select(number.ok_or(RdbError::Corrupt("a database beyond those configured"))?);
             }
             RESIZE_DB => {
-                reader.len()?;
-                reader.len()?;
+                reader.length()?;
+                reader.length()?;
             }
             EXPIRE_MS => expire_at = Some(i64::from_le_bytes(reader.array()?)),
             EXPIRE_S => expire_at = Some(i32::from_le_bytes(reader.array()?) as i64 * 1000),
-            IDLE => idle_s = reader.len()?,
+            IDLE => idle_s = reader.length()?,
             FREQ => {
                 reader.byte()?;
             }

@@ -103,7 +103,7 @@ fn load_list(reader: &mut Reader, config: &Config) -> Result<List, RdbError> {
 fn load_quicklist(reader: &mut Reader, config: &Config, listpacks: bool) -> Result<List, RdbError> {
     let mut list = List::new();
     for _ in 0..reader.count()? {
-        let kind = if listpacks { reader.len()? } else { NODE_PACKED };
+        let kind = if listpacks { reader.length()? } else { NODE_PACKED };
         match kind {
             NODE_PLAIN => push(&mut list, reader.string()?, config),
             NODE_PACKED if listpacks => push_all(&mut list, &parse_listpack(reader.string()?)?, config),

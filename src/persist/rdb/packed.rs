@@ -59,8 +59,8 @@ impl ListpackBuilder {
         self.count == 0
     }
 
-    /// Bytes so far.
-    pub fn len(&self) -> usize {
+    /// Bytes it would have if it ended here.
+    pub fn size(&self) -> usize {
         self.bytes.len() + 1
     }
 
@@ -129,10 +129,10 @@ impl ListpackBuilder {
 /// all but the first with their top bit set.
 fn back_len(len: usize) -> ([u8; 5], usize) {
     let bytes = match len {
-        ..=127 => 1,
-        ..=16_382 => 2,
-        ..=2_097_150 => 3,
-        ..=268_435_454 => 4,
+        0..128 => 1,
+        128..16_383 => 2,
+        16_383..2_097_151 => 3,
+        2_097_151..268_435_455 => 4,
         _ => 5,
     };
     let mut back = [0; 5];

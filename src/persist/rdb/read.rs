@@ -72,7 +72,7 @@ impl<'s> Reader<'s> {
         })
     }
 
-    pub fn len(&mut self) -> Result<u64, RdbError> {
+    pub fn length(&mut self) -> Result<u64, RdbError> {
         match self.any_len()? {
             Len::Plain(len) => Ok(len),
             Len::Special(_) => Err(RdbError::Corrupt("a length is expected")),
@@ -81,7 +81,7 @@ impl<'s> Reader<'s> {
 
     /// The number of elements of something that cannot be empty.
     pub fn count(&mut self) -> Result<u64, RdbError> {
-        match self.len()? {
+        match self.length()? {
             0 => Err(RdbError::Corrupt("an empty collection")),
             count => Ok(count),
         }
@@ -119,7 +119,7 @@ impl<'s> Reader<'s> {
         /// One byte can stand for no more than so many.
         const RATIO_MAX: u64 = 264;
         const CORRUPT: RdbError = RdbError::Corrupt("invalid LZF compressed string");
-        let (compressed_len, len) = (self.len()?, self.len()?);
+        let (compressed_len, len) = (self.length()?, self.length()?);
         self.lzf.clear();
         read_into(self.source, compressed_len, &mut self.lzf)?;
         if len > compressed_len.saturating_mul(RATIO_MAX) {

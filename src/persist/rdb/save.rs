@@ -57,7 +57,7 @@ pub fn save_value(entry: &Entry, compress: bool, out: &mut dyn Write) -> io::Res
 /// COMPAT: what Redis keeps in one listpack is one node, for it takes several nodes for a quicklist.
 fn save_list(list: &List, writer: &mut Writer) -> io::Result<()> {
     let bytes_max = if list.quicklist().is_some() { NODE_BYTES } else { usize::MAX };
-    let node_ends = |builder: &ListpackBuilder, len: usize| !builder.is_empty() && builder.len() + len > bytes_max;
+    let node_ends = |builder: &ListpackBuilder, len: usize| !builder.is_empty() && builder.size() + len > bytes_max;
     // The number of nodes comes first, so the list is walked twice.
     let mut nodes = 0u64;
     let mut builder = ListpackBuilder::new();

@@ -106,11 +106,11 @@ const CORRUPT: RdbError = RdbError::Corrupt("invalid stream");
 
 pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<Stream, RdbError> {
     let mut log = StreamLog::default();
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         let first: [u8; 16] = reader.string()?.try_into().map_err(|_| CORRUPT)?;
         load_node(id_from(first), reader.string()?, &mut log, config)?;
     }
-    let len = reader.len()?;
+    let len = reader.length()?;
     let last_id = load_id(reader)?;
     if log.len() != len || log.last_id().is_some_and(|top| top > last_id) {
         return Err(CORRUPT);
@@ -120,18 +120,18 @@ pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Resu
         // The first id is known from the entries.
         load_id(reader)?;
         max_deleted_id = load_id(reader)?;
-        entries_added = reader.len()?;
+        entries_added = reader.length()?;
         if max_deleted_id > last_id || entries_added < len {
             return Err(CORRUPT);
         }
     }
     let mut stream = Stream::from_parts(log, last_id, max_deleted_id, entries_added);
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         let name = reader.string()?.to_vec();
         let last_id = load_id(reader)?;
         let entries_read = match value_type {
             ValueType::StreamListpacks => stream.entries_up_to(last_id),
-            _ => Some(reader.len()?).filter(|&read| read != u64::MAX),
+            _ => Some(reader.length()?).filter(|&read| read != u64::MAX),
         };
         let mut group = Group::new(last_id, entries_read);
         load_pending(value_type, reader, &mut group)?;
@@ -148,7 +148,7 @@ fn id_from(bytes: [u8; 16]) -> StreamId {
 }
 
 fn load_id(reader: &mut Reader) -> Result<StreamId, RdbError> {
-    Ok(StreamId::new(reader.len()?, reader.len()?))
+    Ok(StreamId::new(reader.length()?, reader.length()?))
 }
 
 fn load_node(first: StreamId, block: &[u8], log: &mut StreamLog, config: &Config) -> Result<(), RdbError> {
@@ -201,15 +201,15 @@ fn load_node(first: StreamId, block: &[u8], log: &mut StreamLog, config: &Config
 fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -> Result<(), RdbError> {
     // Whose they are is told with the consumers.
     let mut all = HashMap::new();
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         let id = id_from(reader.array()?);
         let delivered_ms = i64::from_le_bytes(reader.array()?);
-        let pending = Pending { consumer: 0, delivered_ms, deliveries: reader.len()? };
+        let pending = Pending { consumer: 0, delivered_ms, deliveries: reader.length()? };
         if all.insert(id, pending).is_some() {
             return Err(CORRUPT);
         }
     }
-    for _ in 0..reader.len()? {
+    for _ in 0..reader.length()? {
         let name = reader.string()?.to_vec();
         let seen_ms = i64::from_le_bytes(reader.array()?);
         let active_ms = match value_type {
@@ -219,7 +219,7 @@ fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -
         };
         let consumer = group.add_consumer(&name, seen_ms).ok_or(CORRUPT)?;
         group.consumer_mut(consumer).active_ms = Some(active_ms).filter(|&ms| ms >= 0);
-        for _ in 0..reader.len()? {
+        for _ in 0..reader.length()? {
             let id = id_from(reader.array()?);
             let pending = all.remove(&id).ok_or(CORRUPT)?;
             group.deliver(id, Pending { consumer, ..pending });
