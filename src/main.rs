@@ -5,7 +5,7 @@ use rondo::config::{self, CommandLine, Config};
 use rondo::engine::load::load_append_only_file;
 use rondo::net::event_loop::EventLoop;
 use rondo::server::command_table::CommandTable;
-use rondo::server::{logging, system};
+use rondo::server::{collation, logging, system};
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -97,6 +97,9 @@ fn serve(mut config: Config) -> Result<(), String> {
     }
     config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     make_room_for_clients(&mut config);
+    if !collation::set_locale(&config.locale_collate) && !config.locale_collate.is_empty() {
+        return Err("Failed to configure LOCALE for invalid locale name.".into());
+    }
     if let Some(pidfile) = &config.pidfile
         && let Err(error) = std::fs::write(pidfile, format!("{pid}\n"))
     {

@@ -9,10 +9,12 @@ pub mod expire;
 pub mod generic;
 pub mod hash;
 pub mod hyperloglog;
+pub mod list;
 pub mod object;
 pub mod scan;
 pub mod server;
 pub mod set;
+pub mod sort;
 pub mod stream;
 pub mod string;
 pub mod transaction;
@@ -29,11 +31,13 @@ pub const FAMILIES: &[&[&Command]] = &[
     generic::COMMANDS,
     hash::COMMANDS,
     hyperloglog::COMMANDS,
+    list::COMMANDS,
     object::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,
     set::COMMANDS,
+    sort::COMMANDS,
     string::COMMANDS,
     transaction::COMMANDS,
     zset::COMMANDS,

@@ -90,7 +90,8 @@ directives! {
     "proc-title-template" =>
         proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".into(),
         Checked(title_template), [], Later;
-    "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Later;
+    /// Empty takes it from the environment.
+    "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Works;
     "ignore-warnings" => ignore_warnings: Vec<u8> = Vec::new(), Text, [], Later;
     "disable-thp" => disable_thp: bool = true, YesNo, [IMMUTABLE], Later;
     "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Later;
@@ -178,9 +179,9 @@ directives! {
         zset_max_listpack_value: usize = 64, Memory(0, LONG_MAX), [], Works;
     /// Entries of a node if positive; -1 to -5 are 4, 8, 16, 32 and 64 KiB.
     "list-max-listpack-size" | "list-max-ziplist-size" =>
-        list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Later;
+        list_max_listpack_size: i32 = -2, Int(i32::MIN as i128, INT_MAX), [], Works;
     /// Nodes at either end that stay uncompressed; 0 compresses none.
-    "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Later;
+    "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Works;
     /// Bytes; 0 is no limit.
     "stream-node-max-bytes" => stream_node_max_bytes: usize = 4096, Memory(0, LONG_MAX), [], Later;
     /// 0 is no limit.
@@ -312,5 +313,8 @@ directives! {
         /// The words of `rename-command`: what a command is called and its new name, empty to
         /// remove it.
         renamed_commands: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+        /// Bytes from which an element of a quicklist has a node to itself: DEBUG
+        /// QUICKLIST-PACKED-THRESHOLD.
+        quicklist_packed_threshold: usize = 1 << 30;
     }
 }

@@ -12,6 +12,7 @@ pub mod lcs;
 pub mod listpack;
 pub mod number;
 pub mod prefixed;
+pub mod quicklist;
 pub mod size_class;
 pub mod stream_log;
 pub mod timer_wheel;

@@ -6,6 +6,7 @@ use crate::encoding::number::format_f64;
 use crate::encoding::stream_log::StreamId;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::list::List;
 use crate::types::set::Set;
 use crate::types::stream::Stream;
 use crate::types::zset::ZSet;
@@ -66,6 +67,12 @@ impl Entry {
                 let zset = self.collection::<ZSet>().expect("a sorted set");
                 zset.for_each(|member, score| pairs.add(Digest::of(&[member, &format_f64(score)])));
                 pairs
+            }
+            Type::List => {
+                let list = self.collection::<List>().expect("a list");
+                let mut all = Digest::default();
+                list.for_each(0..list.len(), |element| all = Digest::of(&[&all.0, &element]));
+                all
             }
         };
         Digest::of(&[self.type_().name().as_bytes(), &[self.expire_at().is_some() as u8], &value.0])

@@ -1,6 +1,6 @@
 //! What follows from a changed configuration, beyond its values being read from now on.
 
-use super::{Server, logging, system};
+use super::{Server, collation, logging, system};
 use crate::config::{Config, Directive, SetError, os_reason};
 use crate::persist::aof::{Aof, Paths, write_data_set};
 
@@ -25,6 +25,11 @@ impl Server {
             "bind" => self.listen().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
             "port" => self.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
             "dir" => std::env::set_current_dir(&self.config.dir).map_err(|error| os_reason(&error))?,
+            "locale-collate" => {
+                if !collation::set_locale(&self.config.locale_collate) {
+                    return Err("Invalid locale name".to_owned());
+                }
+            }
             "loglevel" => logging::set_level(self.config.loglevel),
             "maxclients" => self.make_room_for_clients()?,
             "timeout" => self.clients.ids_by_age().into_iter().for_each(|id| self.watch_idle(id)),

@@ -22,6 +22,7 @@ pub mod background;
 pub mod blocked;
 pub mod clients;
 pub mod clock;
+pub mod collation;
 pub mod command;
 pub mod command_table;
 pub mod listeners;

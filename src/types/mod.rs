@@ -4,6 +4,7 @@
 #![allow(unsafe_code)]
 
 pub mod hash;
+pub mod list;
 pub mod sampling;
 pub mod set;
 pub mod stream;
@@ -17,6 +18,7 @@ use std::ptr::NonNull;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Type {
     String,
+    List,
     Set,
     ZSet,
     Hash,
@@ -24,11 +26,12 @@ pub enum Type {
 }
 
 impl Type {
-    pub const ALL: [Type; 5] = [Type::String, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
+    pub const ALL: [Type; 6] = [Type::String, Type::List, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
 
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
+            Type::List => "list",
             Type::Set => "set",
             Type::ZSet => "zset",
             Type::Hash => "hash",
@@ -73,6 +76,10 @@ encodings! {
     Raw: String "raw",
     /// A long string in a block of its own.
     Large: String "raw",
+    ListListpack: List "listpack",
+    /// A quicklist of one node where Redis has a listpack.
+    ListOneNode: List "listpack",
+    ListQuicklist: List "quicklist",
     SetIntset: Set "intset",
     SetListpack: Set "listpack",
     SetTable: Set "hashtable",
@@ -112,6 +119,9 @@ macro_rules! with_collection {
             Encoding::Large => $f::<Box<string::LargeString>>($($argument),*),
             Encoding::SetIntset | Encoding::SetListpack | Encoding::SetTable => $f::<set::Set>($($argument),*),
             Encoding::HashListpack | Encoding::HashTable => $f::<hash::Hash>($($argument),*),
+            Encoding::ListListpack | Encoding::ListOneNode | Encoding::ListQuicklist => {
+                $f::<list::List>($($argument),*)
+            }
             Encoding::Stream => $f::<Box<stream::Stream>>($($argument),*),
             Encoding::ZSetListpack | Encoding::ZSetTable => $f::<zset::ZSet>($($argument),*),
         }

@@ -2,11 +2,13 @@
 
 use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
+use crate::encoding::quicklist::Quicklist;
 use crate::engine::load;
 use crate::keyspace::{Digest, NewExpiry};
 use crate::server::system;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::list::List;
 use crate::types::set::Set;
 use crate::types::string::NewString;
 use std::fmt::Write;
@@ -46,6 +48,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("help", 0..=0, help),
     sub("htstats", 1..=1, htstats),
     sub("htstats-key", 1..=2, htstats_key),
+    sub("listpack", 1..=1, print_value),
     sub("loadaof", 0..=0, load_append_only_file),
     sub("log", 1..=1, log),
     sub("object", 1..=1, object),
@@ -53,6 +56,8 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("pause-cron", 1..=1, pause_cron),
     sub("populate", 1..=3, populate),
     sub("protocol", 1..=1, protocol),
+    sub("quicklist", 1..=2, print_value),
+    sub("quicklist-packed-threshold", 1..=1, quicklist_packed_threshold),
     sub("segfault", 0..=0, |_, _, _| system::die_of(libc::SIGSEGV)),
     sub("set-active-expire", 1..=1, set_active_expire),
     sub("sleep", 1..=1, sleep),
@@ -88,6 +93,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "    Describe the table of a database.",
             "HTSTATS-KEY <key>",
             "    Describe the table of a key's value.",
+            "LISTPACK <key>",
+            "    Print the elements of a listpack to the standard output.",
             "LOADAOF",
             "    Forget the data set and load it from the append-only file.",
             "LOG <text>",
@@ -103,6 +110,10 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "PROTOCOL <type>",
             "    Reply with a value of this type: string, integer, double, null, array, set, map,",
             "    attrib, push, verbatim, true, false or bignum.",
+            "QUICKLIST <key> [<0|1>]",
+            "    Print the elements of a quicklist to the standard output.",
+            "QUICKLIST-PACKED-THRESHOLD <size>",
+            "    Keep elements of so many bytes by themselves in quicklists; 0 is the default of 1 GB.",
             "SEGFAULT",
             "    Crash by an invalid access to memory.",
             "SET-ACTIVE-EXPIRE <0|1>",
@@ -199,8 +210,10 @@ fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let now_s = server.lru_clock();
     let text = {
         let entry = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?;
+        let list = entry.collection::<List>();
+        let quicklist = list.as_deref().and_then(List::quicklist).map(describe_quicklist).unwrap_or_default();
         format!(
-            "Value at:{:p} refcount:1 encoding:{} lru:{} lru_seconds_idle:{}",
+            "Value at:{:p} refcount:1 encoding:{} lru:{} lru_seconds_idle:{}{quicklist}",
             &*entry,
             entry.encoding().name(),
             entry.clock(),
@@ -209,6 +222,51 @@ fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     };
     server.reply(id).simple(&text);
     Ok(())
+}
+
+fn describe_quicklist(list: &Quicklist) -> String {
+    format!(
+        " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{} ql_uncompressed_size:{}",
+        list.nodes(),
+        list.len() as f64 / list.nodes() as f64,
+        list.fill().number(),
+        (list.depth() > 0) as u8,
+        list.size()
+    )
+}
+
+/// LISTPACK and QUICKLIST.
+fn print_value(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let wanted = String::from_utf8_lossy(&args[1]).to_ascii_lowercase();
+    {
+        let entry = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?;
+        if entry.encoding().name() != wanted {
+            return Err(CommandError::err(format_args!("Not a {wanted} encoded object.")));
+        }
+        let print = |element: &[u8]| println!("\"{}\"", element.escape_ascii());
+        if let Some(list) = entry.collection::<List>() {
+            list.for_each(0..list.len(), |element| print(&element));
+        }
+        if let Some(set) = entry.collection::<Set>() {
+            set.iter().for_each(|member| print(member.bytes(&mut itoa::Buffer::new())));
+        }
+        if let Some(hash) = entry.collection::<Hash>() {
+            hash.for_each(|field, value| [field, value].into_iter().for_each(print));
+        }
+    }
+    let mut name = wanted;
+    name[..1].make_ascii_uppercase();
+    server.reply(id).simple(&format!("{name} structure printed on stdout"));
+    Ok(())
+}
+
+fn quicklist_packed_threshold(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    const REFUSED: CommandError =
+        CommandError::new("ERR argument must be a memory value bigger than 1 and smaller than 4gb");
+    let bytes = config::parse_memory(&args[2]).filter(|&bytes| bytes < 1 << 32).ok_or(REFUSED)?;
+    server.config.quicklist_packed_threshold =
+        if bytes == 0 { config::defaults().quicklist_packed_threshold } else { bytes as usize };
+    ok(server, id)
 }
 
 fn pause_cron(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {

@@ -6,11 +6,13 @@ use crate::keyspace::{Entry, Keyspace};
 use crate::resp::encode_request;
 use crate::types::Type;
 use crate::types::hash::Hash;
+use crate::types::list::List;
 use crate::types::set::{MemberRef, Set};
 use crate::types::stream::Stream;
 use crate::types::zset::ZSet;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 /// A collection is written in commands of up to so many elements, so that loading one does not need
 /// a request as large as the collection.
@@ -65,6 +67,21 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
                 let arguments: Vec<&[u8]> = [b"ZADD", entry.key()].into_iter().chain(texts).collect();
                 command(out, request, &arguments)?;
             }
+        }
+        Type::List => {
+            let list = entry.collection::<List>().expect("it is one");
+            let mut chunk: Vec<Vec<u8>> = Vec::with_capacity(ELEMENTS_MAX);
+            let failed = list.visit(0..list.len(), false, |index, element| {
+                chunk.push(element.to_vec());
+                if chunk.len() < ELEMENTS_MAX && index + 1 < list.len() {
+                    return ControlFlow::Continue(());
+                }
+                let elements: Vec<&[u8]> = chunk.iter().map(Vec::as_slice).collect();
+                let written = command(out, request, &[&[b"RPUSH", entry.key()], &elements[..]].concat());
+                chunk.clear();
+                written.map_or_else(ControlFlow::Break, ControlFlow::Continue)
+            });
+            failed.map_or(Ok(()), Err)?;
         }
     }
     if let Some(at) = entry.expire_at() {

@@ -1,0 +1,487 @@
+//! Lists.
+
+mod blocking;
+mod pop;
+
+use super::prelude::*;
+use crate::config::Config;
+use crate::keyspace::Keyspace;
+use crate::types::list::{Element, End, Fill, List, ListLimits};
+use std::ops::{ControlFlow, Range};
+
+pub const COMMANDS: &[&Command] = &[
+    &LPUSH,
+    &RPUSH,
+    &LPUSHX,
+    &RPUSHX,
+    &LLEN,
+    &LINDEX,
+    &LINSERT,
+    &LSET,
+    &LRANGE,
+    &LREM,
+    &LTRIM,
+    &LPOS,
+    &pop::LPOP,
+    &pop::RPOP,
+    &pop::LMPOP,
+    &pop::LMOVE,
+    &pop::RPOPLPUSH,
+    &blocking::BLPOP,
+    &blocking::BRPOP,
+    &blocking::BLMPOP,
+    &blocking::BLMOVE,
+    &blocking::BRPOPLPUSH,
+];
+
+pub(super) fn limits(config: &Config) -> ListLimits {
+    ListLimits {
+        fill: Fill::new(config.list_max_listpack_size),
+        compress_depth: config.list_compress_depth as usize,
+        alone_from: config.quicklist_packed_threshold,
+    }
+}
+
+/// An argument as an element, which can be kept without a copy if it came in a buffer of its own.
+fn element<'a>(args: &Args<'a>, index: usize) -> Element<'a> {
+    match args.bulk(index) {
+        Some(bytes) => Element::Shared(bytes),
+        None => Element::Slice(args.get(index)),
+    }
+}
+
+fn reply_element(reply: &mut Reply, element: Element) {
+    match element {
+        Element::Slice(slice) => reply.bulk(slice),
+        Element::Shared(bytes) => reply.bulk_bytes(bytes.clone()),
+    }
+}
+
+/// The element that an index means, negative ones counting from the end.
+fn index_in(index: i64, len: usize) -> Option<usize> {
+    let index = if index < 0 { index + len as i64 } else { index };
+    usize::try_from(index).ok().filter(|&index| index < len)
+}
+
+/// The elements from one index to another, as far as they are there.
+fn range_in(start: i64, stop: i64, len: usize) -> Range<usize> {
+    let len = len as i64;
+    let absolute = |index: i64| if index < 0 { index + len } else { index };
+    let (start, stop) = (absolute(start).max(0), absolute(stop).min(len - 1));
+    if start > stop { 0..0 } else { start as usize..stop as usize + 1 }
+}
+
+/// Deletes a key whose list ended up empty.
+fn delete_if(keyspace: &mut Keyspace, key: &[u8], is_empty: bool) {
+    if is_empty {
+        keyspace.remove(key);
+        keyspace.notify(EventClass::GENERIC, "del", key);
+    }
+}
+
+pub const LPUSH: Command = Command {
+    name: "lpush",
+    summary: "Adds elements at the head of a list",
+    group: Group::List,
+    arity: -3,
+    flags: WRITE | DENYOOM | FAST,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | INSERT)],
+    args: "key:key#0 element+",
+    handler: Handler::Data(lpush),
+    ..Command::DEFAULT
+};
+
+fn lpush(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    push(ctx, args, End::Head)
+}
+
+pub const RPUSH: Command = Command {
+    name: "rpush",
+    summary: "Adds elements at the tail of a list",
+    group: Group::List,
+    arity: -3,
+    flags: WRITE | DENYOOM | FAST,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | INSERT)],
+    args: "key:key#0 element+",
+    handler: Handler::Data(rpush),
+    ..Command::DEFAULT
+};
+
+fn rpush(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    push(ctx, args, End::Tail)
+}
+
+fn push(ctx: &mut DataContext, args: &Args, end: End) -> CommandResult {
+    let mut list = ctx.keyspace.write_collection_or(&args[1], List::new)?;
+    push_elements(&mut list, args, end, limits(ctx.config));
+    let len = list.len();
+    drop(list);
+    pushed(ctx, args, end, len);
+    Ok(())
+}
+
+/// Pushes the elements that follow the key.
+#[inline]
+fn push_elements(list: &mut List, args: &Args, end: End, limits: ListLimits) {
+    let bytes = args.from(2).iter().map(<[u8]>::len).sum();
+    list.expect(end, args.len() - 2, bytes, limits);
+    (2..args.len()).for_each(|index| list.push(end, element(args, index), limits));
+}
+
+/// Reports elements that were pushed and replies the list's length.
+#[inline]
+fn pushed(ctx: &mut DataContext, args: &Args, end: End, len: usize) {
+    ctx.keyspace.changed(EventClass::LIST, push_event(end), &args[1]);
+    ctx.keyspace.effects.dirty += args.len() as u64 - 3;
+    ctx.reply.integer(len as i64);
+}
+
+fn push_event(end: End) -> &'static str {
+    if end == End::Head { "lpush" } else { "rpush" }
+}
+
+pub const LPUSHX: Command = Command {
+    name: "lpushx",
+    summary: "Adds elements at the head of a list that exists",
+    since: "2.2.0",
+    group: Group::List,
+    arity: -3,
+    flags: WRITE | DENYOOM | FAST,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | INSERT)],
+    args: "key:key#0 element+",
+    handler: Handler::Data(lpushx),
+    ..Command::DEFAULT
+};
+
+fn lpushx(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    push_if_exists(ctx, args, End::Head)
+}
+
+pub const RPUSHX: Command = Command {
+    name: "rpushx",
+    summary: "Adds elements at the tail of a list that exists",
+    since: "2.2.0",
+    group: Group::List,
+    arity: -3,
+    flags: WRITE | DENYOOM | FAST,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | INSERT)],
+    args: "key:key#0 element+",
+    handler: Handler::Data(rpushx),
+    ..Command::DEFAULT
+};
+
+fn rpushx(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    push_if_exists(ctx, args, End::Tail)
+}
+
+fn push_if_exists(ctx: &mut DataContext, args: &Args, end: End) -> CommandResult {
+    let Some(mut list) = ctx.keyspace.write_collection::<List>(&args[1])? else {
+        ctx.reply.integer(0);
+        return Ok(());
+    };
+    push_elements(&mut list, args, end, limits(ctx.config));
+    let len = list.len();
+    drop(list);
+    pushed(ctx, args, end, len);
+    Ok(())
+}
+
+pub const LLEN: Command = Command {
+    name: "llen",
+    summary: "Counts the elements of a list",
+    group: Group::List,
+    arity: 2,
+    flags: READONLY | FAST,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RO)],
+    args: "key:key#0",
+    handler: Handler::Data(llen),
+    ..Command::DEFAULT
+};
+
+fn llen(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let len = ctx.keyspace.read_collection(&args[1], |list: Option<&List>| list.map_or(0, List::len))?;
+    ctx.reply.integer(len as i64);
+    Ok(())
+}
+
+pub const LINDEX: Command = Command {
+    name: "lindex",
+    summary: "Gets an element of a list by its index",
+    group: Group::List,
+    arity: 3,
+    flags: READONLY,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    args: "key:key#0 index:int",
+    handler: Handler::Data(lindex),
+    ..Command::DEFAULT
+};
+
+fn lindex(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let DataContext { keyspace, reply, .. } = ctx;
+    keyspace.read_collection(&args[1], |list: Option<&List>| {
+        // COMPAT: an index into nothing is not looked at.
+        let Some(list) = list else {
+            reply.null();
+            return Ok(());
+        };
+        match index_in(args.int(2)?, list.len()) {
+            Some(index) => list.get(index, |element| reply_element(reply, element)).expect("within the list"),
+            None => reply.null(),
+        }
+        Ok(())
+    })?
+}
+
+pub const LINSERT: Command = Command {
+    name: "linsert",
+    summary: "Adds an element beside another one",
+    since: "2.2.0",
+    group: Group::List,
+    arity: 5,
+    flags: WRITE | DENYOOM,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | INSERT)],
+    args: "key:key#0 where(before=BEFORE | after=AFTER) pivot element",
+    handler: Handler::Data(linsert),
+    ..Command::DEFAULT
+};
+
+fn linsert(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let after = match () {
+        () if args.is(2, "after") => true,
+        () if args.is(2, "before") => false,
+        () => return Err(CommandError::SYNTAX),
+    };
+    let limits = limits(ctx.config);
+    let Some(mut list) = ctx.keyspace.write_collection::<List>(&args[1])? else {
+        ctx.reply.integer(0);
+        return Ok(());
+    };
+    let new = element(args, 4);
+    // COMPAT: this may turn a listpack into a quicklist even if the pivot is not found.
+    list.expect(End::Tail, 1, new.len(), limits);
+    let Some(pivot) = list.find(&args[3]) else {
+        ctx.reply.integer(-1);
+        return Ok(());
+    };
+    list.insert(pivot, after, new, limits);
+    let len = list.len();
+    drop(list);
+    ctx.keyspace.changed(EventClass::LIST, "linsert", &args[1]);
+    ctx.reply.integer(len as i64);
+    Ok(())
+}
+
+pub const LSET: Command = Command {
+    name: "lset",
+    summary: "Replaces an element of a list by its index",
+    group: Group::List,
+    arity: 4,
+    flags: WRITE | DENYOOM,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | UPDATE)],
+    args: "key:key#0 index:int element",
+    handler: Handler::Data(lset),
+    ..Command::DEFAULT
+};
+
+fn lset(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let limits = limits(ctx.config);
+    let mut list = ctx.keyspace.write_collection::<List>(&args[1])?.ok_or(CommandError::NO_SUCH_KEY)?;
+    let index = args.int(2)?;
+    let new = element(args, 3);
+    list.expect(End::Tail, 1, new.len(), limits);
+    let index = index_in(index, list.len()).ok_or(CommandError::OUT_OF_RANGE)?;
+    list.replace(index, new, limits);
+    list.shrink(limits);
+    drop(list);
+    ctx.keyspace.changed(EventClass::LIST, "lset", &args[1]);
+    ctx.reply.ok();
+    Ok(())
+}
+
+pub const LRANGE: Command = Command {
+    name: "lrange",
+    summary: "Gets the elements of a list from one index to another",
+    group: Group::List,
+    arity: 4,
+    flags: READONLY,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    args: "key:key#0 start:int stop:int",
+    handler: Handler::Data(lrange),
+    ..Command::DEFAULT
+};
+
+fn lrange(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let DataContext { keyspace, reply, .. } = ctx;
+    let (start, stop) = (args.int(2)?, args.int(3)?);
+    keyspace.read_collection(&args[1], |list: Option<&List>| {
+        let Some(list) = list else { return reply.array(0) };
+        let range = range_in(start, stop, list.len());
+        reply.array(range.len());
+        list.for_each(range, |element| reply_element(reply, element));
+    })?;
+    Ok(())
+}
+
+pub const LREM: Command = Command {
+    name: "lrem",
+    summary: "Removes elements that equal a value",
+    group: Group::List,
+    arity: 4,
+    flags: WRITE,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | DELETE)],
+    args: "key:key#0 count:int element",
+    handler: Handler::Data(lrem),
+    ..Command::DEFAULT
+};
+
+fn lrem(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let (key, count) = (&args[1], args.int_in(2, -i64::MAX..=i64::MAX)?);
+    let limits = limits(ctx.config);
+    let Some(mut list) = ctx.keyspace.write_collection::<List>(key)? else {
+        ctx.reply.integer(0);
+        return Ok(());
+    };
+    let max = if count == 0 { usize::MAX } else { count.unsigned_abs() as usize };
+    let removed = list.remove_equal(&args[3], count < 0, max);
+    if removed > 0 {
+        list.shrink(limits);
+    }
+    let is_empty = list.is_empty();
+    drop(list);
+    if removed > 0 {
+        ctx.keyspace.changed(EventClass::LIST, "lrem", key);
+        ctx.keyspace.effects.dirty += removed as u64 - 1;
+    }
+    delete_if(ctx.keyspace, key, is_empty);
+    ctx.reply.integer(removed as i64);
+    Ok(())
+}
+
+pub const LTRIM: Command = Command {
+    name: "ltrim",
+    summary: "Removes all elements but those from one index to another",
+    group: Group::List,
+    arity: 4,
+    flags: WRITE,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RW | DELETE)],
+    args: "key:key#0 start:int stop:int",
+    handler: Handler::Data(ltrim),
+    ..Command::DEFAULT
+};
+
+fn ltrim(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let (key, start, stop) = (&args[1], args.int(2)?, args.int(3)?);
+    let limits = limits(ctx.config);
+    let Some(mut list) = ctx.keyspace.write_collection::<List>(key)? else {
+        ctx.reply.ok();
+        return Ok(());
+    };
+    let len = list.len();
+    let kept = range_in(start, stop, len);
+    list.remove_range(kept.end..len);
+    list.remove_range(0..kept.start);
+    list.shrink(limits);
+    let is_empty = list.is_empty();
+    drop(list);
+    // COMPAT: the event is raised even if nothing was removed.
+    ctx.keyspace.notify(EventClass::LIST, "ltrim", key);
+    ctx.keyspace.effects.dirty += (len - kept.len()) as u64;
+    delete_if(ctx.keyspace, key, is_empty);
+    ctx.reply.ok();
+    Ok(())
+}
+
+pub const LPOS: Command = Command {
+    name: "lpos",
+    summary: "Finds the indices of elements that equal a value",
+    since: "6.0.6",
+    group: Group::List,
+    arity: -3,
+    flags: READONLY,
+    categories: category::LIST,
+    keys: &[KeySpec::one(1, RO | ACCESS)],
+    args: "key:key#0 element rank:int=RANK? num-matches:int=COUNT? len:int=MAXLEN?",
+    handler: Handler::Data(lpos),
+    ..Command::DEFAULT
+};
+
+fn lpos(ctx: &mut DataContext, args: &Args) -> CommandResult {
+    let DataContext { keyspace, reply, .. } = ctx;
+    let (mut rank, mut count, mut compared_max) = (1, None, 0);
+    let mut options = args.from(3);
+    while !options.is_empty() {
+        if options.len() == 1 {
+            return Err(CommandError::SYNTAX);
+        }
+        let positive = |error| options.int(1).ok().filter(|&n| n >= 0).ok_or(CommandError::new(error));
+        if options.is(0, "rank") {
+            rank = options.int_in(1, -i64::MAX..=i64::MAX)?;
+            if rank == 0 {
+                return Err(CommandError::new(
+                    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+                ));
+            }
+        } else if options.is(0, "count") {
+            count = Some(positive("ERR COUNT can't be negative")?);
+        } else if options.is(0, "maxlen") {
+            compared_max = positive("ERR MAXLEN can't be negative")? as usize;
+        } else {
+            return Err(CommandError::SYNTAX);
+        }
+        options = options.from(2);
+    }
+    keyspace.read_collection(&args[1], |list: Option<&List>| {
+        let nothing = List::new();
+        let list = list.unwrap_or(&nothing);
+        let backward = rank < 0;
+        let compared = if compared_max == 0 { list.len() } else { compared_max.min(list.len()) };
+        let range = if backward { list.len() - compared..list.len() } else { 0..compared };
+        let mut passed = rank.unsigned_abs() - 1;
+        let mut find = |found: &mut dyn FnMut(usize) -> ControlFlow<()>| {
+            list.visit(range.clone(), backward, |index, element| {
+                if *element != args[2] {
+                    return ControlFlow::Continue(());
+                }
+                if passed > 0 {
+                    passed -= 1;
+                    return ControlFlow::Continue(());
+                }
+                found(index)
+            })
+        };
+        match count {
+            None => {
+                let mut first = None;
+                find(&mut |index| {
+                    first = Some(index);
+                    ControlFlow::Break(())
+                });
+                match first {
+                    Some(index) => reply.integer(index as i64),
+                    None => reply.null(),
+                }
+            }
+            Some(wanted) => reply.array_of(|reply| {
+                let mut matches = 0;
+                find(&mut |index| {
+                    reply.integer(index as i64);
+                    matches += 1;
+                    if matches as i64 == wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                matches
+            }),
+        }
+    })?;
+    Ok(())
+}
