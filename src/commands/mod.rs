@@ -5,8 +5,10 @@
 pub mod bitmap;
 pub mod connection;
 pub mod database;
+pub mod dump;
 pub mod expire;
 pub mod generic;
+pub mod geo;
 pub mod hash;
 pub mod list;
 pub mod object;
@@ -26,8 +28,10 @@ pub const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     database::COMMANDS,
+    dump::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
+    geo::COMMANDS,
     hash::COMMANDS,
     list::COMMANDS,
     object::COMMANDS,

@@ -3,6 +3,7 @@
 pub mod bits;
 pub mod btree;
 pub mod due_index;
+pub mod geohash;
 pub mod glob;
 pub mod hash;
 pub mod hashtable;

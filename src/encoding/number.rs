@@ -446,6 +446,26 @@ mod tests {
     }
 
     #[test]
+    fn doubles_print_with_17_digits_as_c_prints_them() {
+        for (value, text) in [
+            (0.1, "0.10000000000000001"),
+            (-0.0, "-0"),
+            (3.0, "3"),
+            (-2.5, "-2.5"),
+            (1e-4, "0.0001"),
+            (1e-5, "1.0000000000000001e-05"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (123456789.125, "123456789.125"),
+            (1e300, "1.0000000000000001e+300"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(format_f64_17g(value).as_slice(), text.as_bytes());
+            assert_eq!(parse_formatted_f64(text.as_bytes()), Some(value));
+        }
+    }
+
+    #[test]
     fn integers_have_one_spelling() {
         for good in ["0", "7", "-1", "9223372036854775807", "-9223372036854775808"] {
             assert_eq!(parse_i64(good.as_bytes()), good.parse().ok(), "{good}");

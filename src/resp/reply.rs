@@ -249,13 +249,17 @@ impl<'a> Reply<'a> {
 
     /// A double; in RESP2 a bulk string.
     pub fn double(&mut self, value: f64) {
-        let text = number::format_f64(value);
+        self.double_text(&number::format_f64(value));
+    }
+
+    /// A double that is written already; in RESP2 a bulk string.
+    pub fn double_text(&mut self, text: &[u8]) {
         if self.resp3 {
             self.raw(b",");
-            self.raw(&text);
+            self.raw(text);
             self.raw(b"\r\n");
         } else {
-            self.bulk(&text);
+            self.bulk(text);
         }
     }
 

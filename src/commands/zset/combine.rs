@@ -5,6 +5,7 @@ use super::{MembersReply, limits, store};
 use crate::encoding::number::parse_f64;
 use crate::keyspace::{CollectionRef, Entry, Keyspace};
 use crate::types::Type;
+use crate::types::set::{MemberRef, Set};
 use crate::types::zset::ZSet;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -89,7 +90,8 @@ impl<'a> Request<'a> {
         let numkeys = usize::try_from(numkeys).ok().filter(|&numkeys| numkeys <= args.len() - at);
         let numkeys = numkeys.ok_or(CommandError::SYNTAX)?;
         let keys = args.from(at).first(numkeys);
-        if keys.iter().any(|key| keyspace.read(key).is_some_and(|entry| entry.type_() != Type::ZSet)) {
+        let is_wrong = |entry: &Entry| !matches!(entry.type_(), Type::ZSet | Type::Set);
+        if keys.iter().any(|key| keyspace.read(key).is_some_and(|entry| is_wrong(&entry))) {
             return Err(CommandError::WRONG_TYPE);
         }
         at += numkeys;
@@ -127,31 +129,42 @@ impl<'a> Request<'a> {
     }
 }
 
-/// An input: the members of a plain set have score 1.
+/// An input.
 enum Source<'a> {
     ZSet(CollectionRef<'a, ZSet>),
+    /// Its members have score 1.
+    Set(CollectionRef<'a, Set>),
 }
 
 impl<'a> Source<'a> {
     fn new(entry: &'a Entry) -> Source<'a> {
-        Source::ZSet(entry.collection().expect("the type was looked at"))
+        match entry.collection() {
+            Some(zset) => Source::ZSet(zset),
+            None => Source::Set(entry.collection().expect("the types were looked at")),
+        }
     }
 
     fn len(&self) -> usize {
         match self {
             Source::ZSet(zset) => zset.len(),
+            Source::Set(set) => set.len(),
         }
     }
 
     fn score(&self, member: &[u8]) -> Option<f64> {
         match self {
             Source::ZSet(zset) => zset.score(member),
+            Source::Set(set) => set.contains(MemberRef::Text(member)).then_some(1.0),
         }
     }
 
     fn for_each<'s>(&'s self, mut visit: impl FnMut(Cow<'s, [u8]>, f64)) {
         match self {
             Source::ZSet(zset) => zset.for_each(|member, score| visit(Cow::Borrowed(member), score)),
+            Source::Set(set) => set.iter().for_each(|member| match member {
+                MemberRef::Integer(n) => visit(Cow::Owned(n.to_string().into_bytes()), 1.0),
+                MemberRef::Text(text) => visit(Cow::Borrowed(text), 1.0),
+            }),
         }
     }
 }

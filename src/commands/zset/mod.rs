@@ -10,7 +10,7 @@ mod combine;
 mod lookup;
 mod pop;
 mod range;
-mod update;
+pub mod update;
 
 use super::prelude::*;
 use crate::config::Config;

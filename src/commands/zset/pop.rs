@@ -102,7 +102,10 @@ fn pop_one_key(ctx: &mut DataContext, args: &Args, end: End) -> CommandResult {
         3 => Some(args.int_in(2, 0..=i64::MAX).map_err(|_| CommandError::out_of_range(0..=i64::MAX))? as usize),
         _ => return Err(CommandError::SYNTAX),
     };
-    let Some(key) = first_key(keyspace, args.from(1).first(1))? else { return Ok(reply.array(0)) };
+    let Some(key) = first_key(keyspace, args.from(1).first(1))? else {
+        reply.array(0);
+        return Ok(());
+    };
     match count {
         Some(0) => reply.array(0),
         Some(count) => {
@@ -282,7 +285,7 @@ pub const BZMPOP: Command = Command {
 };
 
 fn bzmpop(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
-    let timeout_ms = args.timeout_s(1)?;
     let request = MultiPop::parse(args, 2)?;
+    let timeout_ms = args.timeout_s(1)?;
     if request.pop(ctx, args)? { Ok(Attempt::Done) } else { Ok(wait(request.keys, timeout_ms)) }
 }

@@ -3,6 +3,7 @@
 use super::super::prelude::*;
 use super::{limits, remove_members};
 use crate::types::zset::ZSet;
+use smallvec::SmallVec;
 
 pub const ZADD: Command = Command {
     name: "zadd",
@@ -42,17 +43,17 @@ fn zincrby(ctx: &mut DataContext, args: &Args) -> CommandResult {
 
 /// The options of ZADD.
 #[derive(Default)]
-struct Options {
+pub struct Options {
     /// NX: only new members.
-    only_new: bool,
+    pub only_new: bool,
     /// XX: only members that are there.
-    only_existing: bool,
+    pub only_existing: bool,
     /// GT: of members that are there, only those whose scores grow.
     only_greater: bool,
     /// LT: the same of those whose scores fall.
     only_less: bool,
     /// CH: count changed members, not just new ones.
-    count_changed: bool,
+    pub count_changed: bool,
     /// INCR: add to the score.
     increment: bool,
 }
@@ -77,7 +78,7 @@ impl Options {
             at += 1;
         }
         let pairs = args.len() - at;
-        if pairs == 0 || pairs % 2 != 0 {
+        if pairs == 0 || !pairs.is_multiple_of(2) {
             return Err(CommandError::SYNTAX);
         }
         if options.only_new && options.only_existing {
@@ -103,34 +104,47 @@ impl Options {
 }
 
 fn update(ctx: &mut DataContext, args: &Args, increment: bool) -> CommandResult {
-    let key = &args[1];
     let (options, first) = Options::parse(args, increment)?;
     let pairs = (args.len() - first) / 2;
-    // Nearly always there is one; more scores than fit are parsed a second time rather than kept.
-    let first_score = args.float(first)?;
-    (1..pairs).try_for_each(|pair| args.float(first + 2 * pair).map(drop))?;
+    let scores = (0..pairs).map(|pair| args.float(first + 2 * pair)).collect::<Result<Scores, _>>()?;
+    let members = (0..pairs).map(|pair| args.get(first + 2 * pair + 1));
+    update_members(ctx, &args[1], &options, &scores, members)
+}
 
+/// Nearly always there is one.
+pub type Scores = SmallVec<[f64; 4]>;
+
+/// Gives members these scores as far as the options let it, and replies.
+pub fn update_members<'m>(
+    ctx: &mut DataContext,
+    key: &[u8],
+    options: &Options,
+    scores: &[f64],
+    members: impl Iterator<Item = &'m [u8]> + Clone,
+) -> CommandResult {
     let limits = limits(ctx.config);
     let mut zset = if options.only_existing {
-        match ctx.keyspace.write_collection::<ZSet>(key)? {
-            Some(zset) => zset,
-            None if options.increment => return Ok(ctx.reply.null()),
-            None => return Ok(ctx.reply.integer(0)),
-        }
+        let Some(zset) = ctx.keyspace.write_collection::<ZSet>(key)? else {
+            if options.increment {
+                ctx.reply.null()
+            } else {
+                ctx.reply.integer(0)
+            }
+            return Ok(());
+        };
+        zset
     } else {
-        let new = || ZSet::with_capacity(pairs, args[first + 1].len(), limits);
-        ctx.keyspace.write_collection_or(key, new)?
+        let longest = || members.clone().map(<[u8]>::len).max().unwrap_or(0);
+        ctx.keyspace.write_collection_or(key, || ZSet::with_capacity(scores.len(), longest(), limits))?
     };
-    zset.expect(pairs, limits);
+    zset.expect(scores.len(), limits);
     let (mut added, mut changed) = (0, 0);
     let mut outcome = None;
-    for pair in 0..pairs {
-        let score = if pair == 0 { first_score } else { args.float(first + 2 * pair)? };
-        zset.update(&args[first + 2 * pair + 1], limits, |old| {
-            let new = options.decide(old, score);
-            outcome = new;
-            // Only an increment can come to this, and it is the only one.
-            let new = new.filter(|new| !new.is_nan())?;
+    for (&score, member) in scores.iter().zip(members) {
+        zset.update(member, limits, |old| {
+            outcome = options.decide(old, score);
+            // Only an increment can come to NaN, and it is the only one.
+            let new = outcome.filter(|new| !new.is_nan())?;
             match old {
                 None => added += 1,
                 Some(old) if old != new => changed += 1,

@@ -1,7 +1,7 @@
 //! A member of a large sorted set: its score and its name in one allocation.
 //!
 //! ```text
-//! score f64 | length u8 (255: the length follows as u32) | member
+//! score f64 | name, with its length before it (see `encoding/prefixed.rs`)
 //! ```
 //!
 //! The block has the size class of what it holds. The table of members owns it; the tree that
@@ -9,13 +9,13 @@
 #![allow(unsafe_code)]
 
 use crate::encoding::hashtable::Element;
+use crate::encoding::prefixed;
 use crate::encoding::size_class::size_class;
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-const LENGTH_AT: usize = size_of::<f64>();
-const LONG: u8 = u8::MAX;
+const NAME_AT: usize = size_of::<f64>();
 
 /// See the module's description. Owns its block.
 pub struct Member(NonNull<u8>);
@@ -27,15 +27,8 @@ unsafe impl Send for Member {}
 unsafe impl Element for Member {
     #[inline]
     fn key(&self) -> &[u8] {
-        let block = self.0.as_ptr();
-        // SAFETY: the length and so many bytes were written behind the score.
-        unsafe {
-            let (len, start) = match *block.add(LENGTH_AT) {
-                LONG => (block.add(LENGTH_AT + 1).cast::<u32>().read_unaligned() as usize, LENGTH_AT + 5),
-                len => (len as usize, LENGTH_AT + 1),
-            };
-            std::slice::from_raw_parts(block.add(start), len)
-        }
+        // SAFETY: written in `new`; it lives and stays as it is as long as the member is borrowed.
+        unsafe { prefixed::read(self.0.as_ptr().add(NAME_AT)) }
     }
 
     #[inline]
@@ -50,23 +43,14 @@ unsafe impl Element for Member {
 }
 
 impl Member {
-    pub fn new(member: &[u8], score: f64) -> Member {
-        let layout = layout(member.len());
+    pub fn new(name: &[u8], score: f64) -> Member {
+        let layout = layout(name);
         // SAFETY: the layout is not empty.
         let block = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        let len = u32::try_from(member.len()).expect("a request's argument is below 4 GiB");
-        // SAFETY: the block was made for the score, the length and the member, and it is aligned for
-        // the score.
+        // SAFETY: the block was made for the score, for which it is aligned, and the name.
         unsafe {
             block.cast().write(score);
-            let mut at = block.add(LENGTH_AT);
-            at.write(u8::try_from(len).unwrap_or(LONG));
-            at = at.add(1);
-            if len >= LONG as u32 {
-                at.cast::<u32>().write_unaligned(len);
-                at = at.add(size_of::<u32>());
-            }
-            at.copy_from_nonoverlapping(NonNull::from(member).cast(), member.len());
+            prefixed::write(block.as_ptr().add(NAME_AT), name);
         }
         Member(block)
     }
@@ -93,21 +77,21 @@ impl Member {
 
     /// Bytes of the block.
     pub fn allocated(&self) -> usize {
-        layout(self.key().len()).size()
+        layout(self.key()).size()
     }
 }
 
 impl Drop for Member {
     fn drop(&mut self) {
-        let layout = layout(self.key().len());
+        let layout = layout(self.key());
         // SAFETY: allocated with this layout, and not used again.
         unsafe { dealloc(self.0.as_ptr(), layout) }
     }
 }
 
-fn layout(len: usize) -> Layout {
-    let size = LENGTH_AT + len + if len < LONG as usize { 1 } else { 5 };
-    Layout::from_size_align(size_class(size), align_of::<f64>()).expect("a member smaller than the address space")
+fn layout(name: &[u8]) -> Layout {
+    let size = size_class(NAME_AT + prefixed::stored_len(name));
+    Layout::from_size_align(size, align_of::<f64>()).expect("a member smaller than the address space")
 }
 
 /// The address of a member that a table owns, in 6 bytes.
