@@ -234,6 +234,9 @@ impl Node {
             let at = self.in_listpack(range.clone());
             self.packed().remove_range(at);
             self.size -= removed;
+        } else {
+            // Whoever emptied the node drops it: its contents need not go first.
+            self.size = EMPTY_SIZE;
         }
         self.count -= range.len() as u32;
     }

@@ -161,6 +161,17 @@ fn inner_nodes_are_compressed() {
     assert!(list.memory_usage() < 2000 * 14);
 }
 
+#[test]
+fn an_inner_node_that_ends_up_empty_goes() {
+    let mut list = Quicklist::new(Fill::new(2), 1);
+    for n in 0..10 {
+        let element = if n / 2 == 2 { "x".repeat(100) } else { n.to_string() };
+        list.push(End::Tail, Element::Slice(element.as_bytes()), usize::MAX);
+    }
+    assert_eq!(list.remove_equal("x".repeat(100).as_bytes(), false, usize::MAX), 2);
+    assert_eq!((list.nodes(), list.len()), (4, 8));
+}
+
 /// The sizes are those that DUMP of Redis 7.0 shows.
 #[test]
 fn sizes_are_those_of_a_listpack() {
