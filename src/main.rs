@@ -3,6 +3,7 @@
 use rondo::commands::FAMILIES;
 use rondo::config::{self, CommandLine, Config};
 use rondo::engine::load::load_append_only_file;
+use rondo::engine::snapshot;
 use rondo::net::event_loop::EventLoop;
 use rondo::server::command_table::CommandTable;
 use rondo::server::{collation, logging, system};
@@ -113,16 +114,12 @@ fn serve(mut config: Config) -> Result<(), String> {
         log::info!("Running mode=standalone, port={}.", config.port);
     }
     let append_only = config.appendonly;
-    let snapshot = config.dir.join(&config.dbfilename);
     let commands = CommandTable::new(FAMILIES, &config.renamed_commands);
     let mut event_loop = EventLoop::new(config, commands).map_err(|error| error.to_string())?;
     log::info!("Server initialized");
-    if !append_only && snapshot.exists() {
-        log::warn!("{} is there, but RDB files are not read yet: the data set is empty", snapshot.display());
-    }
-    if append_only {
-        load_append_only_file(&mut event_loop.server).map_err(|error| error.0)?;
-    }
+    let server = &mut event_loop.server;
+    let loaded = if append_only { load_append_only_file(server) } else { snapshot::load(server, false) };
+    loaded.map_err(|error| error.0)?;
     event_loop.run().map_err(|error| error.to_string())?;
     // The port is free and the socket's file gone before the process is; freeing the data set key by
     // key would keep whoever waits for the end waiting.

@@ -5,6 +5,7 @@
 pub mod bitmap;
 pub mod connection;
 pub mod database;
+pub mod dump;
 pub mod expire;
 pub mod generic;
 pub mod geo;
@@ -27,6 +28,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     bitmap::COMMANDS,
     connection::COMMANDS,
     database::COMMANDS,
+    dump::COMMANDS,
     expire::COMMANDS,
     generic::COMMANDS,
     geo::COMMANDS,

@@ -96,6 +96,9 @@ fn sort_ro(ctx: &mut DataContext, args: &Args) -> CommandResult {
     Options::parse(args, false)?.run(ctx, &args[1])
 }
 
+/// Elements, each with what it sorts by.
+type Keyed<'e, T> = Vec<(T, &'e [u8])>;
+
 #[derive(Default)]
 struct Options<'a> {
     by: Option<Pattern<'a>>,
@@ -199,7 +202,7 @@ impl<'a> Options<'a> {
     /// Those elements of a range that are there when all are sorted by what stands before them.
     fn sorted<'e, T>(
         &self,
-        mut elements: Vec<(T, &'e [u8])>,
+        mut elements: Keyed<'e, T>,
         range: Range<usize>,
         compare: impl Fn(&(T, &[u8]), &(T, &[u8])) -> Ordering,
     ) -> Vec<&'e [u8]> {
@@ -221,11 +224,7 @@ impl<'a> Options<'a> {
     }
 
     /// The elements, each with the number that it sorts by.
-    fn weights<'e>(
-        &self,
-        keyspace: &mut Keyspace,
-        elements: &[&'e [u8]],
-    ) -> Result<Vec<(f64, &'e [u8])>, CommandError> {
+    fn weights<'e>(&self, keyspace: &mut Keyspace, elements: &[&'e [u8]]) -> Result<Keyed<'e, f64>, CommandError> {
         const NO_DOUBLE: CommandError = CommandError::new("ERR One or more scores can't be converted into double");
         let weight = |&element: &&'e [u8]| {
             let weight = match &self.by {
@@ -238,7 +237,7 @@ impl<'a> Options<'a> {
     }
 
     /// The elements, each with the text that it sorts by; None comes first.
-    fn texts<'e>(&self, keyspace: &mut Keyspace, elements: &[&'e [u8]]) -> Vec<(Option<Cow<'e, [u8]>>, &'e [u8])> {
+    fn texts<'e>(&self, keyspace: &mut Keyspace, elements: &[&'e [u8]]) -> Keyed<'e, Option<Cow<'e, [u8]>>> {
         // What is stored must be the same wherever the command is run.
         let bytewise = self.store.is_some() || collation::is_bytewise();
         let text = |&element: &&'e [u8]| {
@@ -304,11 +303,7 @@ impl<'a> Options<'a> {
 
 /// Whether the elements of such a value have an order of their own.
 fn has_order(type_: Type) -> bool {
-    match type_ {
-        Type::List | Type::ZSet => true,
-        Type::Set => false,
-        Type::String | Type::Hash | Type::Stream => unreachable!("not sorted"),
-    }
+    matches!(type_, Type::List | Type::ZSet)
 }
 
 /// A weight as C's strtod reads it.
@@ -343,7 +338,7 @@ impl Texts {
                 let zset = entry.collection::<ZSet>().expect("it is one");
                 zset.for_each(|member, _| texts.push(member));
             }
-            Type::String | Type::Hash | Type::Stream => return None,
+            _ => return None,
         }
         Some(texts)
     }

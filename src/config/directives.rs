@@ -316,5 +316,7 @@ directives! {
         /// Bytes from which an element of a quicklist has a node to itself: DEBUG
         /// QUICKLIST-PACKED-THRESHOLD.
         quicklist_packed_threshold: usize = 1 << 30;
+        /// RESTORE does not look at checksums: DEBUG SET-SKIP-CHECKSUM-VALIDATION.
+        skip_checksum_validation: bool = false;
     }
 }

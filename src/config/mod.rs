@@ -18,6 +18,7 @@ mod directives;
 mod kinds;
 mod parse;
 mod rewrite;
+mod type_limits;
 mod values;
 
 use std::{fmt, sync::LazyLock};

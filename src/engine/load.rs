@@ -83,7 +83,7 @@ fn load_parts(server: &mut Server, paths: &Paths, manifest: &Manifest) -> Result
     Ok(())
 }
 
-fn seconds_since(server: &Server, stamp: u64) -> f64 {
+pub(super) fn seconds_since(server: &Server, stamp: u64) -> f64 {
     server.clock.nanos_between(stamp, server.clock.stamp()) as f64 / 1e9
 }
 

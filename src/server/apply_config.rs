@@ -25,10 +25,8 @@ impl Server {
             "bind" => self.listen().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
             "port" => self.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
             "dir" => std::env::set_current_dir(&self.config.dir).map_err(|error| os_reason(&error))?,
-            "locale-collate" => {
-                if !collation::set_locale(&self.config.locale_collate) {
-                    return Err("Invalid locale name".to_owned());
-                }
+            "locale-collate" if !collation::set_locale(&self.config.locale_collate) => {
+                return Err("Invalid locale name".to_owned());
             }
             "loglevel" => logging::set_level(self.config.loglevel),
             "maxclients" => self.make_room_for_clients()?,

@@ -3,12 +3,14 @@
 use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
 use crate::encoding::quicklist::Quicklist;
-use crate::engine::load;
+use crate::engine::{load, snapshot};
 use crate::keyspace::{Digest, NewExpiry};
 use crate::server::system;
 use crate::types::hash::Hash;
 use crate::types::list::List;
+use crate::types::set::Set;
 use crate::types::string::NewString;
+use crate::types::zset::ZSet;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -55,8 +57,10 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("protocol", 1..=1, protocol),
     sub("quicklist", 1..=2, print_value),
     sub("quicklist-packed-threshold", 1..=1, quicklist_packed_threshold),
+    sub("reload", 0..=3, reload),
     sub("segfault", 0..=0, |_, _, _| system::die_of(libc::SIGSEGV)),
     sub("set-active-expire", 1..=1, set_active_expire),
+    sub("set-skip-checksum-validation", 1..=1, set_skip_checksum_validation),
     sub("sleep", 1..=1, sleep),
 ];
 
@@ -109,10 +113,15 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "    Print the elements of a quicklist to the standard output.",
             "QUICKLIST-PACKED-THRESHOLD <size>",
             "    Keep elements of so many bytes by themselves in quicklists; 0 is the default of 1 GB.",
+            "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
+            "    Save the data set, forget it (but with NOFLUSH) and load it. MERGE: keys that are",
+            "    there are replaced.",
             "SEGFAULT",
             "    Crash by an invalid access to memory.",
             "SET-ACTIVE-EXPIRE <0|1>",
             "    Delete keys when their time has come (1), or only when they are found (0).",
+            "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+            "    Let RESTORE take payloads whose checksum is wrong (1).",
             "SLEEP <seconds>",
             "    Stop the server for this time.",
         ],
@@ -221,6 +230,15 @@ fn print_value(server: &mut Server, id: ClientId, args: &Args) -> CommandResult 
         if let Some(hash) = entry.collection::<Hash>() {
             hash.for_each(|field, value| [field, value].into_iter().for_each(print));
         }
+        if let Some(set) = entry.collection::<Set>() {
+            set.iter().for_each(|member| print(member.bytes(&mut itoa::Buffer::new())));
+        }
+        if let Some(zset) = entry.collection::<ZSet>() {
+            zset.for_each(|member, score| {
+                print(member);
+                println!("{score}");
+            });
+        }
     }
     let mut name = wanted;
     name[..1].make_ascii_uppercase();
@@ -325,6 +343,36 @@ fn protocol(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         _ => return Err(UNKNOWN),
     }
     Ok(())
+}
+
+fn reload(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let (mut save, mut flush, mut merge) = (true, true, false);
+    for at in 2..args.len() {
+        match args[at].to_ascii_lowercase().as_slice() {
+            b"nosave" => save = false,
+            b"noflush" => flush = false,
+            b"merge" => merge = true,
+            _ => {
+                return Err(CommandError::new("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."));
+            }
+        }
+    }
+    if save {
+        snapshot::save(server).map_err(|_| CommandError::new("ERR"))?;
+    }
+    if flush {
+        server.keyspace.flush(None, false);
+    }
+    snapshot::load(server, merge).map_err(|error| {
+        log::warn!("{}", error.0);
+        CommandError::new("ERR Error trying to load the RDB dump, check server logs.")
+    })?;
+    ok(server, id)
+}
+
+fn set_skip_checksum_validation(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    server.config.skip_checksum_validation = is_on(&args[2]);
+    ok(server, id)
 }
 
 fn set_active_expire(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {

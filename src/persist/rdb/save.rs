@@ -1,0 +1,162 @@
+//! A value, written.
+
+use super::packed::ListpackBuilder;
+use super::write::Writer;
+use super::{NODE_PACKED, NODE_PLAIN, ValueType, stream};
+use crate::keyspace::Entry;
+use crate::types::hash::Hash;
+use crate::types::list::List;
+use crate::types::set::Set;
+use crate::types::stream::Stream;
+use crate::types::string::StringRef;
+use crate::types::zset::ZSet;
+use crate::types::{Encoding, Type};
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+/// The node of a list that is written is closed at this size.
+const NODE_BYTES: usize = 8 * 1024;
+/// An element of this size is written by itself.
+const ALONE_FROM: usize = 1 << 30;
+
+/// How the value of an entry is written.
+pub fn value_type(entry: &Entry) -> ValueType {
+    match entry.encoding() {
+        Encoding::SetIntset => ValueType::SetIntset,
+        Encoding::SetListpack => ValueType::SetListpack,
+        Encoding::SetTable => ValueType::Set,
+        Encoding::ZSetListpack => ValueType::ZSetListpack,
+        Encoding::ZSetTable => ValueType::ZSet2,
+        Encoding::HashListpack => ValueType::HashListpack,
+        Encoding::HashTable => ValueType::Hash,
+        encoding => match encoding.type_() {
+            Type::String => ValueType::String,
+            Type::List => ValueType::ListQuicklist2,
+            Type::Stream => ValueType::StreamListpacks3,
+            Type::Set | Type::ZSet | Type::Hash => unreachable!("each of their encodings is above"),
+        },
+    }
+}
+
+/// Writes the value of an entry, without its type. `compress`: `rdbcompression`.
+pub fn save_value(entry: &Entry, compress: bool, out: &mut dyn Write) -> io::Result<()> {
+    let writer = &mut Writer { out, compress };
+    match entry.type_() {
+        Type::String => match entry.string().expect("it is one") {
+            StringRef::Int(value) => writer.int(value),
+            string => writer.string(string.bytes(&mut itoa::Buffer::new())),
+        },
+        Type::List => save_list(&entry.collection::<List>().expect("it is one"), writer),
+        Type::Set => save_set(&entry.collection::<Set>().expect("it is one"), writer),
+        Type::ZSet => save_zset(&entry.collection::<ZSet>().expect("it is one"), writer),
+        Type::Hash => save_hash(&entry.collection::<Hash>().expect("it is one"), writer),
+        Type::Stream => stream::save(&entry.collection::<Box<Stream>>().expect("it is one"), writer),
+    }
+}
+
+/// COMPAT: what Redis keeps in one listpack is one node, for it takes several nodes for a quicklist.
+fn save_list(list: &List, writer: &mut Writer) -> io::Result<()> {
+    let bytes_max = if list.quicklist().is_some() { NODE_BYTES } else { usize::MAX };
+    let node_ends = |builder: &ListpackBuilder, len: usize| !builder.is_empty() && builder.len() + len > bytes_max;
+    // The number of nodes comes first, so the list is walked twice.
+    let mut nodes = 0u64;
+    let mut builder = ListpackBuilder::new();
+    list.for_each(0..list.len(), |element| {
+        if element.len() >= ALONE_FROM || node_ends(&builder, element.len()) {
+            nodes += !builder.is_empty() as u64;
+            builder = ListpackBuilder::new();
+        }
+        if element.len() >= ALONE_FROM { nodes += 1 } else { builder.push(&element) }
+    });
+    nodes += !builder.is_empty() as u64;
+    writer.len(nodes)?;
+
+    fn end_node(builder: &mut ListpackBuilder, writer: &mut Writer) -> io::Result<()> {
+        let builder = std::mem::replace(builder, ListpackBuilder::new());
+        if builder.is_empty() {
+            return Ok(());
+        }
+        writer.len(NODE_PACKED)?;
+        writer.string(&builder.finish())
+    }
+    let mut builder = ListpackBuilder::new();
+    let failed = list.visit(0..list.len(), false, |_, element| {
+        let mut write = || {
+            if element.len() >= ALONE_FROM || node_ends(&builder, element.len()) {
+                end_node(&mut builder, writer)?;
+            }
+            if element.len() >= ALONE_FROM {
+                writer.len(NODE_PLAIN)?;
+                return writer.string(&element);
+            }
+            builder.push(&element);
+            Ok(())
+        };
+        write().map_or_else(ControlFlow::Break, ControlFlow::Continue)
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => end_node(&mut builder, writer),
+    }
+}
+
+fn save_set(set: &Set, writer: &mut Writer) -> io::Result<()> {
+    let mut digits = itoa::Buffer::new();
+    match set {
+        Set::Intset(integers) => {
+            let mut block = Vec::new();
+            integers.to_bytes(&mut block);
+            writer.string(&block)
+        }
+        Set::Listpack(_) => {
+            let mut builder = ListpackBuilder::new();
+            set.iter().for_each(|member| builder.push(member.bytes(&mut digits)));
+            writer.string(&builder.finish())
+        }
+        Set::Table(_) => {
+            writer.len(set.len() as u64)?;
+            set.iter().try_for_each(|member| writer.string(member.bytes(&mut digits)))
+        }
+    }
+}
+
+fn save_zset(zset: &ZSet, writer: &mut Writer) -> io::Result<()> {
+    match zset {
+        ZSet::Listpack(pairs) => {
+            let mut builder = ListpackBuilder::new();
+            pairs.iter().for_each(|text| builder.push(text));
+            writer.string(&builder.finish())
+        }
+        ZSet::Table(_) => {
+            writer.len(zset.len() as u64)?;
+            // From the last to the first, as Redis, which can then put each in front.
+            let mut result = Ok(());
+            zset.for_each_in(0..zset.len(), true, |member, score| {
+                if result.is_ok() {
+                    result = writer.string(member).and_then(|()| writer.bytes(&score.to_le_bytes()));
+                }
+            });
+            result
+        }
+    }
+}
+
+fn save_hash(hash: &Hash, writer: &mut Writer) -> io::Result<()> {
+    match hash {
+        Hash::Listpack(pairs) => {
+            let mut builder = ListpackBuilder::new();
+            pairs.iter().for_each(|text| builder.push(text));
+            writer.string(&builder.finish())
+        }
+        Hash::Table(_) => {
+            writer.len(hash.len() as u64)?;
+            let mut result = Ok(());
+            hash.for_each(|field, value| {
+                if result.is_ok() {
+                    result = writer.string(field).and_then(|()| writer.string(value));
+                }
+            });
+            result
+        }
+    }
+}

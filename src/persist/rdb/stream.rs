@@ -1,0 +1,229 @@
+//! Streams, as Redis's files hold them.
+//!
+//! ```text
+//! nodes: id of the node, 16 bytes big-endian | listpack
+//! node   live, deleted, field count, field names ..., 0 | entry ...
+//! entry  flags | ms and seq minus those of the node | [field count] fields | elements of the entry
+//! ```
+
+use super::packed::{ListpackBuilder, Packed, parse_listpack};
+use super::write::Writer;
+use super::{RdbError, Reader, ValueType};
+use crate::config::Config;
+use crate::encoding::stream_log::{LogEntry, StreamId, StreamLog};
+use crate::types::stream::Stream;
+use crate::types::stream::group::{Group, Pending};
+use std::collections::HashMap;
+use std::io;
+
+const DELETED: i64 = 1;
+const SAME_FIELDS: i64 = 2;
+
+pub fn save(stream: &Stream, writer: &mut Writer) -> io::Result<()> {
+    let log = stream.log();
+    writer.len(log.nodes() as u64)?;
+    for entries in log.by_node() {
+        let entries: Vec<LogEntry> = entries.collect();
+        let first = entries[0];
+        writer.string(&id_bytes(first.id))?;
+        writer.string(&node(first, &entries))?;
+    }
+    writer.len(stream.len())?;
+    id(stream.last_id(), writer)?;
+    id(log.first_id().unwrap_or_default(), writer)?;
+    id(stream.max_deleted_id(), writer)?;
+    writer.len(stream.entries_added())?;
+    writer.len(stream.groups().len() as u64)?;
+    for (name, group) in stream.groups() {
+        writer.string(name)?;
+        id(group.last_id, writer)?;
+        // What nobody knows is -1.
+        writer.len(group.entries_read.unwrap_or(u64::MAX))?;
+        save_pending(group, writer)?;
+    }
+    Ok(())
+}
+
+fn save_pending(group: &Group, writer: &mut Writer) -> io::Result<()> {
+    writer.len(group.pending().len() as u64)?;
+    for (&id, pending) in group.pending() {
+        writer.bytes(&id_bytes(id))?;
+        writer.bytes(&pending.delivered_ms.to_le_bytes())?;
+        writer.len(pending.deliveries)?;
+    }
+    writer.len(group.consumers().len() as u64)?;
+    for consumer in group.consumers() {
+        writer.string(&consumer.name)?;
+        writer.bytes(&consumer.seen_ms.to_le_bytes())?;
+        writer.bytes(&consumer.active_ms.unwrap_or(-1).to_le_bytes())?;
+        writer.len(consumer.pending().len() as u64)?;
+        consumer.pending().iter().try_for_each(|&id| writer.bytes(&id_bytes(id)))?;
+    }
+    Ok(())
+}
+
+fn id_bytes(id: StreamId) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&id.ms.to_be_bytes());
+    bytes[8..].copy_from_slice(&id.seq.to_be_bytes());
+    bytes
+}
+
+fn id(id: StreamId, writer: &mut Writer) -> io::Result<()> {
+    writer.len(id.ms)?;
+    writer.len(id.seq)
+}
+
+/// The listpack of a node with these entries, of which there is at least one.
+fn node(first: LogEntry, entries: &[LogEntry]) -> Vec<u8> {
+    let mut builder = ListpackBuilder::new();
+    builder.push_int(entries.len() as i64);
+    builder.push_int(0);
+    builder.push_int(first.len() as i64);
+    first.fields().for_each(|(name, _)| builder.push(name));
+    builder.push_int(0);
+    for entry in entries {
+        let same = entry.fields().map(|(name, _)| name).eq(first.fields().map(|(name, _)| name));
+        builder.push_int(if same { SAME_FIELDS } else { 0 });
+        builder.push_int(entry.id.ms.wrapping_sub(first.id.ms) as i64);
+        builder.push_int(entry.id.seq.wrapping_sub(first.id.seq) as i64);
+        if !same {
+            builder.push_int(entry.len() as i64);
+        }
+        for (name, value) in entry.fields() {
+            if !same {
+                builder.push(name);
+            }
+            builder.push(value);
+        }
+        let elements = if same { entry.len() + 3 } else { 2 * entry.len() + 4 };
+        builder.push_int(elements as i64);
+    }
+    builder.finish()
+}
+
+const CORRUPT: RdbError = RdbError::Corrupt("invalid stream");
+
+pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<Stream, RdbError> {
+    let mut log = StreamLog::default();
+    for _ in 0..reader.len()? {
+        let first: [u8; 16] = reader.string()?.try_into().map_err(|_| CORRUPT)?;
+        load_node(id_from(first), reader.string()?, &mut log, config)?;
+    }
+    let len = reader.len()?;
+    let last_id = load_id(reader)?;
+    if log.len() != len || log.last_id().is_some_and(|top| top > last_id) {
+        return Err(CORRUPT);
+    }
+    let (mut max_deleted_id, mut entries_added) = (StreamId::MIN, len);
+    if value_type != ValueType::StreamListpacks {
+        // The first id is known from the entries.
+        load_id(reader)?;
+        max_deleted_id = load_id(reader)?;
+        entries_added = reader.len()?;
+        if max_deleted_id > last_id || entries_added < len {
+            return Err(CORRUPT);
+        }
+    }
+    let mut stream = Stream::from_parts(log, last_id, max_deleted_id, entries_added);
+    for _ in 0..reader.len()? {
+        let name = reader.string()?.to_vec();
+        let last_id = load_id(reader)?;
+        let entries_read = match value_type {
+            ValueType::StreamListpacks => stream.entries_up_to(last_id),
+            _ => Some(reader.len()?).filter(|&read| read != u64::MAX),
+        };
+        let mut group = Group::new(last_id, entries_read);
+        load_pending(value_type, reader, &mut group)?;
+        if !stream.add_group(&name, group) {
+            return Err(CORRUPT);
+        }
+    }
+    Ok(stream)
+}
+
+fn id_from(bytes: [u8; 16]) -> StreamId {
+    let number = |half: &[u8]| u64::from_be_bytes(half.try_into().expect("eight bytes"));
+    StreamId::new(number(&bytes[..8]), number(&bytes[8..]))
+}
+
+fn load_id(reader: &mut Reader) -> Result<StreamId, RdbError> {
+    Ok(StreamId::new(reader.len()?, reader.len()?))
+}
+
+fn load_node(first: StreamId, block: &[u8], log: &mut StreamLog, config: &Config) -> Result<(), RdbError> {
+    let elements = parse_listpack(block)?;
+    let mut elements = elements.into_iter();
+    let mut take = |count: usize| (elements.len() >= count).then(|| elements.by_ref().take(count).collect::<Vec<_>>());
+    let mut last = log.last_id();
+    let count = |element: Packed| element.integer().and_then(|n| usize::try_from(n).ok());
+    let mut parse = || {
+        let header = take(3)?;
+        let (live, deleted, fields) = (count(header[0])?, count(header[1])?, count(header[2])?);
+        let names = take(fields)?;
+        if take(1)?[0].integer()? != 0 {
+            return None;
+        }
+        let (mut seen_live, mut seen_deleted) = (0, 0);
+        while let Some(head) = take(3) {
+            let flags = head[0].integer()?;
+            let ms = first.ms.wrapping_add(head[1].integer()? as u64);
+            let seq = first.seq.wrapping_add(head[2].integer()? as u64);
+            let texts = if flags & SAME_FIELDS != 0 {
+                let values = take(names.len())?;
+                names.iter().copied().zip(values).flat_map(|(name, value)| [name, value]).collect()
+            } else {
+                let fields = count(take(1)?[0])?;
+                take(fields.checked_mul(2)?)?
+            };
+            let elements = if flags & SAME_FIELDS != 0 { names.len() + 3 } else { texts.len() + 4 };
+            if count(take(1)?[0])? != elements {
+                return None;
+            }
+            if flags & DELETED != 0 {
+                seen_deleted += 1;
+                continue;
+            }
+            seen_live += 1;
+            let id = StreamId::new(ms, seq);
+            if last.is_some_and(|last| id <= last) {
+                return None;
+            }
+            last = Some(id);
+            let texts: Vec<Vec<u8>> = texts.iter().map(|text| text.bytes(&mut itoa::Buffer::new()).to_vec()).collect();
+            log.push(id, texts.chunks(2).map(|pair| (&pair[0][..], &pair[1][..])), config.stream_node_limits());
+        }
+        (take(1).is_none() && (seen_live, seen_deleted) == (live, deleted)).then_some(())
+    };
+    parse().ok_or(CORRUPT)
+}
+
+fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -> Result<(), RdbError> {
+    // Whose they are is told with the consumers.
+    let mut all = HashMap::new();
+    for _ in 0..reader.len()? {
+        let id = id_from(reader.array()?);
+        let delivered_ms = i64::from_le_bytes(reader.array()?);
+        let pending = Pending { consumer: 0, delivered_ms, deliveries: reader.len()? };
+        if all.insert(id, pending).is_some() {
+            return Err(CORRUPT);
+        }
+    }
+    for _ in 0..reader.len()? {
+        let name = reader.string()?.to_vec();
+        let seen_ms = i64::from_le_bytes(reader.array()?);
+        let active_ms = match value_type {
+            ValueType::StreamListpacks3 => i64::from_le_bytes(reader.array()?),
+            // Before it was kept: the best that is known.
+            _ => seen_ms,
+        };
+        let consumer = group.add_consumer(&name, seen_ms).ok_or(CORRUPT)?;
+        group.consumer_mut(consumer).active_ms = Some(active_ms).filter(|&ms| ms >= 0);
+        for _ in 0..reader.len()? {
+            let id = id_from(reader.array()?);
+            let pending = all.remove(&id).ok_or(CORRUPT)?;
+            group.deliver(id, Pending { consumer, ..pending });
+        }
+    }
+    if all.is_empty() { Ok(()) } else { Err(CORRUPT) }
+}
