@@ -104,6 +104,17 @@ impl<R: Copy + Default, const SLOTS: usize> BTree<R, SLOTS> {
         rank + at
     }
 
+    /// Brings the leaf that [`Self::insert`] would add such an entry to towards the cache.
+    pub fn prefetch(&self, before: impl Fn(f64, R) -> bool) {
+        let mut node = &self.root;
+        while let Node::Inner(inner) = node {
+            node = inner.child(Behind(&before).child(inner));
+        }
+        if let Node::Leaf(leaf) = node {
+            leaf.prefetch();
+        }
+    }
+
     /// The entry of this rank.
     pub fn get(&self, rank: usize) -> Option<(f64, R)> {
         if rank >= self.len {

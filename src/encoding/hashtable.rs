@@ -460,6 +460,15 @@ impl<T: Element> HashTable<T> {
         }
     }
 
+    /// An element that `hash` may mean, without a look at its key.
+    #[inline]
+    pub fn candidate(&self, hash: u64) -> Option<Ref<'_, T>> {
+        let bucket = self.bucket(self.home(position(hash))?);
+        let slot = matches(bucket.tags, tag(hash)).trailing_zeros() as usize / 8;
+        // SAFETY: a tagged slot holds an element of this table.
+        (slot < SLOTS).then(|| Ref { element: unsafe { Self::peek(bucket.pointer(slot)) }, _table: PhantomData })
+    }
+
     #[inline]
     pub fn get(&self, key: &[u8]) -> Option<Ref<'_, T>> {
         self.get_hashed(hash(key), key)
@@ -798,8 +807,9 @@ impl<T: Element> Drop for HashTable<T> {
     }
 }
 
+/// Brings a line of memory towards the cache.
 #[inline]
-fn prefetch(address: *const u8) {
+pub(super) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch is a hint; it reads nothing and faults on no address.
     unsafe {

@@ -268,6 +268,15 @@ impl ZSet {
             table.prefetch_member(hash);
         }
     }
+
+    /// Brings the places in the order that change when the member that a hash may mean gets this score
+    /// towards the cache; best some time after [`Self::prefetch_element`].
+    #[inline]
+    pub fn prefetch_places(&self, hash: u64, score: f64) {
+        if let ZSet::Table(table) = self {
+            table.prefetch_places(hash, score);
+        }
+    }
 }
 
 impl Default for ZSet {

@@ -59,14 +59,15 @@ pub fn limits(config: &Config) -> ZSetLimits {
     ZSetLimits { members: config.zset_max_listpack_entries, member_bytes: config.zset_max_listpack_value }
 }
 
-/// Replies members with or without their scores, of which there are `len`. In RESP3 a member and its
-/// score are an array of their own.
+/// Replies an array of members, with or without their scores. In RESP3 a member and its score are an
+/// array of their own.
 struct MembersReply<'r, 'a> {
     reply: &'r mut Reply<'a>,
     with_scores: bool,
 }
 
 impl<'r, 'a> MembersReply<'r, 'a> {
+    /// `len` members are to follow.
     fn new(reply: &'r mut Reply<'a>, len: usize, with_scores: bool) -> Self {
         reply.array(if with_scores && !reply.is_resp3() { 2 * len } else { len });
         MembersReply { reply, with_scores }
@@ -84,8 +85,8 @@ impl<'r, 'a> MembersReply<'r, 'a> {
     }
 }
 
-/// Removes the members that `remove` removes and says how many it did; reports this as `event`, and
-/// deletes the key if none are left.
+/// Lets `remove` remove members, of which it gives the number; reports this as `event`, and deletes
+/// the key if none are left.
 fn remove_members(
     keyspace: &mut Keyspace,
     key: &[u8],

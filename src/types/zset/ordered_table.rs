@@ -131,6 +131,16 @@ impl OrderedTable {
     pub fn prefetch_member(&self, hash: u64) {
         self.members.prefetch_element(hash);
     }
+
+    /// See [`ZSet::prefetch_places`](super::ZSet::prefetch_places).
+    #[inline]
+    pub fn prefetch_places(&self, hash: u64, score: f64) {
+        self.order.prefetch(|other, _| other < score);
+        if let Some(member) = self.members.candidate(hash) {
+            let old = member.score();
+            self.order.prefetch(|other, _| other < old);
+        }
+    }
 }
 
 impl Clone for OrderedTable {

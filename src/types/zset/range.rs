@@ -1,11 +1,12 @@
 //! Ranges of a sorted set by score and by member.
 
-/// Bounds of a range in the order of a sorted set. Of each the range has to know but the entries
-/// before it, which are all those for which it holds, so that both are found by bisection.
+/// A range in the order of a sorted set, told by what comes before its start and before its end.
+/// What does so comes before all that does not, so both ends are found by bisection. `member` is
+/// called only where the score cannot tell.
 pub trait Interval {
-    /// Whether an entry comes before the range. `member` is called only where the score cannot tell.
+    /// Whether an entry comes before the start.
     fn starts_after<'m>(&self, score: f64, member: impl FnOnce() -> &'m [u8]) -> bool;
-    /// Whether an entry comes before the end of the range.
+    /// Whether an entry comes before the end.
     fn ends_after<'m>(&self, score: f64, member: impl FnOnce() -> &'m [u8]) -> bool;
 }
 
@@ -21,13 +22,6 @@ pub struct ScoreBound {
 pub struct ScoreRange {
     pub min: ScoreBound,
     pub max: ScoreBound,
-}
-
-impl ScoreRange {
-    pub fn between(min: f64, max: f64) -> ScoreRange {
-        let bound = |score| ScoreBound { score, excluded: false };
-        ScoreRange { min: bound(min), max: bound(max) }
-    }
 }
 
 impl Interval for ScoreRange {
