@@ -35,6 +35,7 @@ pub const HSET: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RW | UPDATE)],
+    member: Some(2),
     args: "key:key#0 data{field value}+",
     handler: Handler::Data(hset),
     ..Command::DEFAULT
@@ -55,6 +56,7 @@ pub const HMSET: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RW | UPDATE)],
+    member: Some(2),
     args: "key:key#0 data{field value}+",
     deprecated: Some(("4.0.0", "`HSET` with multiple field-value pairs")),
     handler: Handler::Data(hmset),
@@ -101,6 +103,7 @@ pub const HSETNX: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RW | INSERT)],
+    member: Some(2),
     args: "key:key#0 field value",
     handler: Handler::Data(hsetnx),
     ..Command::DEFAULT
@@ -130,6 +133,7 @@ pub const HGET: Command = Command {
     flags: READONLY | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RO | ACCESS)],
+    member: Some(2),
     args: "key:key#0 field",
     handler: Handler::Data(hget),
     ..Command::DEFAULT
@@ -157,6 +161,7 @@ pub const HMGET: Command = Command {
     flags: READONLY | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RO | ACCESS)],
+    member: Some(2),
     args: "key:key#0 field+",
     handler: Handler::Data(hmget),
     ..Command::DEFAULT
@@ -282,6 +287,7 @@ pub const HSTRLEN: Command = Command {
     flags: READONLY | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RO)],
+    member: Some(2),
     args: "key:key#0 field",
     handler: Handler::Data(hstrlen),
     ..Command::DEFAULT
@@ -300,6 +306,7 @@ pub const HEXISTS: Command = Command {
     flags: READONLY | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RO)],
+    member: Some(2),
     args: "key:key#0 field",
     handler: Handler::Data(hexists),
     ..Command::DEFAULT
@@ -318,6 +325,7 @@ pub const HDEL: Command = Command {
     flags: WRITE | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RW | DELETE)],
+    member: Some(2),
     args: "key:key#0 field+",
     handler: Handler::Data(hdel),
     ..Command::DEFAULT
@@ -354,6 +362,7 @@ pub const HINCRBY: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+    member: Some(2),
     args: "key:key#0 field increment:int",
     handler: Handler::Data(hincrby),
     ..Command::DEFAULT
@@ -383,6 +392,7 @@ pub const HINCRBYFLOAT: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::HASH,
     keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+    member: Some(2),
     args: "key:key#0 field increment:double",
     handler: Handler::Data(hincrbyfloat),
     ..Command::DEFAULT

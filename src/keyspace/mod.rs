@@ -10,6 +10,7 @@
 //! * `digest`  what tests compare data by
 //! * `keys_of_interest` keys that somebody waits for or watches
 //! * `expire`  deleting keys whose time has come
+//! * `prefetch` what a batch of requests will look at
 //! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
@@ -19,6 +20,7 @@ mod effects;
 mod entry;
 mod expire;
 mod keys_of_interest;
+mod prefetch;
 mod string;
 
 pub use db::Db;
@@ -528,17 +530,6 @@ impl Keyspace {
     /// Moves a little of any rehash under way; true if there is more to do.
     pub fn step_rehash(&mut self, buckets: usize) -> bool {
         self.dbs.iter_mut().fold(false, |more, db| db.step_rehash(buckets) | more)
-    }
-
-    /// Brings what `hash` may find in the selected database towards the cache, in two stages.
-    #[inline]
-    pub fn prefetch_bucket(&self, db: usize, hash: u64) {
-        self.dbs[db].table.prefetch_bucket(hash);
-    }
-
-    #[inline]
-    pub fn prefetch_entry(&self, db: usize, hash: u64) {
-        self.dbs[db].table.prefetch_element(hash);
     }
 }
 

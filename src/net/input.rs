@@ -5,8 +5,11 @@
 //! into the buffer that may become its value.
 
 use crate::encoding::hash::hash;
+use crate::encoding::hashtable::Ref;
+use crate::encoding::number::parse_f64;
 use crate::engine::call::call_data;
 use crate::engine::dispatch::{self, Outcome};
+use crate::keyspace::Entry;
 use crate::resp::CommandError;
 use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
 use crate::server::command::Handler;
@@ -27,6 +30,8 @@ pub struct Input {
     region: Vec<u8>,
     batch: Batch,
     lookups: Vec<Lookup>,
+    /// The requests that look a member up in a large collection, and the members' hashes.
+    members: Vec<(usize, u64)>,
 }
 
 /// What is known of a request before it runs.
@@ -44,7 +49,7 @@ enum Source {
 
 impl Default for Input {
     fn default() -> Self {
-        Input { region: vec![0; READ_MAX], batch: Batch::default(), lookups: Vec::new() }
+        Input { region: vec![0; READ_MAX], batch: Batch::default(), lookups: Vec::new(), members: Vec::new() }
     }
 }
 
@@ -297,6 +302,55 @@ impl Input {
         if prefetch {
             for hash in self.lookups.iter().filter_map(|lookup| lookup.hash) {
                 server.keyspace.prefetch_entry(db, hash);
+            }
+            self.prefetch_members(server, db, buffer);
+        }
+    }
+
+    /// Where requests look members up in large collections, does for these what was done for keys.
+    fn prefetch_members(&mut self, server: &Server, db: usize, buffer: &[u8]) {
+        self.members.clear();
+        // Most batches work on one collection, or on none.
+        let mut last: (&[u8], Option<Ref<Entry>>) = (b"", None);
+        for (i, lookup) in self.lookups.iter().enumerate() {
+            let Some(at) = lookup.found.and_then(|found| found.command.member).map(usize::from) else { continue };
+            let args = self.batch.args(i, buffer);
+            let (Some(key_hash), true) = (lookup.hash, args.len() > at) else { continue };
+            if args.get(1) != last.0 || last.1.is_none() {
+                let entry = server.keyspace.entry_to_prefetch(db, key_hash, args.get(1));
+                last = (args.get(1), entry.filter(|entry| entry.has_members_to_prefetch()));
+            }
+            let Some(entry) = &last.1 else { continue };
+            let hash = hash(args.get(at));
+            entry.prefetch_member_bucket(hash);
+            self.members.push((i, hash));
+        }
+        if self.members.is_empty() {
+            return;
+        }
+        self.each_member(server, db, buffer, |entry, hash, _| entry.prefetch_member(hash));
+        self.each_member(server, db, buffer, |entry, hash, score| {
+            if let Some(score) = score.and_then(parse_f64) {
+                entry.prefetch_places(hash, score);
+            }
+        });
+    }
+
+    /// Calls `f` with each collection that a member is looked up in, the member's hash, and its score if
+    /// it is to get one.
+    fn each_member(&self, server: &Server, db: usize, buffer: &[u8], f: impl Fn(&Entry, u64, Option<&[u8]>)) {
+        let mut last: (&[u8], Option<Ref<Entry>>) = (b"", None);
+        for &(i, hash) in &self.members {
+            let args = self.batch.args(i, buffer);
+            let lookup = &self.lookups[i];
+            let (Some(key_hash), Some(found)) = (lookup.hash, lookup.found) else { continue };
+            if args.get(1) != last.0 {
+                last = (args.get(1), server.keyspace.entry_to_prefetch(db, key_hash, args.get(1)));
+            }
+            if let (Some(entry), Some(at)) = (&last.1, found.command.member) {
+                /// What is between a key and the first member is a score.
+                const AFTER_SCORE: u8 = 3;
+                f(entry, hash, (at == AFTER_SCORE).then(|| args.get(2)));
             }
         }
     }

@@ -25,6 +25,8 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// Finds the keys where `keys` cannot tell them all, or what happens to them.
     pub key_finder: Option<KeyFinder>,
+    /// The index of the first member, or field, that it looks up in the collection at its first key.
+    pub member: Option<u8>,
     pub tips: &'static [&'static str],
     /// The arguments, in the notation of `commands/server/docs.rs`.
     pub args: &'static str,
@@ -72,6 +74,7 @@ impl Command {
         categories: 0,
         keys: &[],
         key_finder: None,
+        member: None,
         tips: &[],
         args: "",
         deprecated: None,

@@ -154,6 +154,23 @@ impl Hash {
         }
     }
 
+    /// Brings the bucket of a field with this hash towards the cache.
+    #[inline]
+    pub fn prefetch_bucket(&self, hash: u64) {
+        if let Hash::Table(table) = self {
+            table.prefetch_bucket(hash);
+        }
+    }
+
+    /// Brings the field that a hash may mean towards the cache; best some time after
+    /// [`Self::prefetch_bucket`].
+    #[inline]
+    pub fn prefetch_element(&self, hash: u64) {
+        if let Hash::Table(table) = self {
+            table.prefetch_element(hash);
+        }
+    }
+
     /// A random field's name and value, each field being as likely as any other.
     pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(&[u8], &[u8])> {
         match self {

@@ -40,6 +40,7 @@ pub const SADD: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::SET,
     keys: &[KeySpec::one(1, RW | INSERT)],
+    member: Some(2),
     args: "key:key#0 member+",
     handler: Handler::Data(sadd),
     ..Command::DEFAULT
@@ -77,6 +78,7 @@ pub const SREM: Command = Command {
     flags: WRITE | FAST,
     categories: category::SET,
     keys: &[KeySpec::one(1, RW | DELETE)],
+    member: Some(2),
     args: "key:key#0 member+",
     handler: Handler::Data(srem),
     ..Command::DEFAULT
@@ -132,6 +134,7 @@ pub const SISMEMBER: Command = Command {
     flags: READONLY | FAST,
     categories: category::SET,
     keys: &[KeySpec::one(1, RO)],
+    member: Some(2),
     args: "key:key#0 member",
     handler: Handler::Data(sismember),
     ..Command::DEFAULT
@@ -154,6 +157,7 @@ pub const SMISMEMBER: Command = Command {
     flags: READONLY | FAST,
     categories: category::SET,
     keys: &[KeySpec::one(1, RO | ACCESS)],
+    member: Some(2),
     args: "key:key#0 member+",
     handler: Handler::Data(smismember),
     ..Command::DEFAULT

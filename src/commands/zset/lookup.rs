@@ -34,6 +34,7 @@ pub const ZSCORE: Command = Command {
     flags: READONLY | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RO | ACCESS)],
+    member: Some(2),
     args: "key:key#0 member",
     handler: Handler::Data(zscore),
     ..Command::DEFAULT
@@ -61,6 +62,7 @@ pub const ZMSCORE: Command = Command {
     flags: READONLY | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RO | ACCESS)],
+    member: Some(2),
     args: "key:key#0 member+",
     handler: Handler::Data(zmscore),
     ..Command::DEFAULT
@@ -85,6 +87,7 @@ pub const ZRANK: Command = Command {
     flags: READONLY | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RO | ACCESS)],
+    member: Some(2),
     args: "key:key#0 member withscore=WITHSCORE?",
     handler: Handler::Data(zrank),
     ..Command::DEFAULT
@@ -103,6 +106,7 @@ pub const ZREVRANK: Command = Command {
     flags: READONLY | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RO | ACCESS)],
+    member: Some(2),
     args: "key:key#0 member withscore=WITHSCORE?",
     handler: Handler::Data(zrevrank),
     ..Command::DEFAULT

@@ -14,6 +14,7 @@ pub const ZADD: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RW | UPDATE)],
+    member: Some(3),
     args: "key:key#0 condition(nx=NX | xx=XX)?^3.0.2 comparison(gt=GT | lt=LT)?^6.2.0 change=CH?^3.0.2 increment=INCR?^3.0.2 data{score:double member}+",
     handler: Handler::Data(zadd),
     ..Command::DEFAULT
@@ -32,6 +33,7 @@ pub const ZINCRBY: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
+    member: Some(3),
     args: "key:key#0 increment:int member",
     handler: Handler::Data(zincrby),
     ..Command::DEFAULT
@@ -178,6 +180,7 @@ pub const ZREM: Command = Command {
     flags: WRITE | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RW | DELETE)],
+    member: Some(2),
     args: "key:key#0 member+",
     handler: Handler::Data(zrem),
     ..Command::DEFAULT
