@@ -2,10 +2,9 @@
 
 use super::prelude::*;
 use super::scan::{ScanOptions, parse_cursor, reply_page};
-use crate::config::Config;
 use crate::encoding::number::{LongDouble, parse_i64};
 use crate::resp::Reply;
-use crate::types::hash::{Hash, HashLimits};
+use crate::types::hash::Hash;
 
 pub const COMMANDS: &[&Command] = &[
     &HSET,
@@ -76,7 +75,7 @@ fn set_fields(ctx: &mut DataContext, args: &Args, name: &str) -> Result<i64, Com
         return Err(CommandError::wrong_arity(name));
     }
     let fields = texts.len() / 2;
-    let limits = limits(ctx.config);
+    let limits = ctx.config.hash_limits();
     let bytes = || texts.iter().map(<[u8]>::len).sum();
     let mut hash = ctx.keyspace.write_collection_or(key, || Hash::with_capacity(fields, bytes(), limits))?;
     hash.expect(fields, limits);
@@ -88,10 +87,6 @@ fn set_fields(ctx: &mut DataContext, args: &Args, name: &str) -> Result<i64, Com
     ctx.keyspace.changed(EventClass::HASH, "hset", key);
     ctx.keyspace.effects.dirty += fields as u64 - 1;
     Ok(created)
-}
-
-fn limits(config: &Config) -> HashLimits {
-    HashLimits { fields: config.hash_max_listpack_entries, text_bytes: config.hash_max_listpack_value }
 }
 
 pub const HSETNX: Command = Command {
@@ -114,7 +109,7 @@ fn hsetnx(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let mut hash = ctx.keyspace.write_collection_or(key, Hash::new)?;
     let is_new = hash.get(field).is_none();
     if is_new {
-        let limits = limits(ctx.config);
+        let limits = ctx.config.hash_limits();
         hash.expect(1, limits);
         hash.set(field, &args[3], limits);
         drop(hash);
@@ -376,7 +371,7 @@ fn hincrby(ctx: &mut DataContext, args: &Args) -> CommandResult {
         None => 0,
     };
     let after = before.checked_add(increment).ok_or(CommandError::OVERFLOW)?;
-    hash.set(field, itoa::Buffer::new().format(after).as_bytes(), limits(ctx.config));
+    hash.set(field, itoa::Buffer::new().format(after).as_bytes(), ctx.config.hash_limits());
     drop(hash);
     ctx.keyspace.changed(EventClass::HASH, "hincrby", key);
     ctx.reply.integer(after);
@@ -416,7 +411,7 @@ fn hincrbyfloat(ctx: &mut DataContext, args: &Args) -> CommandResult {
         return Err(CommandError::NAN_OR_INFINITY);
     }
     let after = after.format();
-    hash.set(field, &after, limits(ctx.config));
+    hash.set(field, &after, ctx.config.hash_limits());
     drop(hash);
     keyspace.changed(EventClass::HASH, "hincrbyfloat", key);
     // The sum depends on how floats are added where it is computed: pass on the outcome.

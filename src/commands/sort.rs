@@ -1,6 +1,5 @@
 //! SORT: by number or as text, by the elements themselves or by what keys named after them hold.
 
-use super::list;
 use super::prelude::*;
 use crate::encoding::number::parse_f64;
 use crate::keyspace::{Entry, Keyspace};
@@ -276,7 +275,7 @@ impl<'a> Options<'a> {
 
     fn store(&self, ctx: &mut DataContext, destination: &[u8], elements: &[&[u8]]) {
         let keyspace = &mut *ctx.keyspace;
-        let limits = list::limits(ctx.config);
+        let limits = ctx.config.list_limits();
         let count = elements.len() * self.values_each();
         let list = if self.get.is_empty() {
             List::collect(elements.iter().copied(), limits)

@@ -245,7 +245,7 @@ fn search(ctx: &mut DataContext, args: &Args, form: Form, may_store: bool) -> Co
             reply_found(reply, &request, &found);
         })?);
     };
-    let limits = zset::limits(ctx.config);
+    let limits = ctx.config.zset_limits();
     let stored = keyspace.read_collection(request.source, |zset: Option<&ZSet>| {
         let found = zset.map_or(Vec::new(), |zset| request.search(zset));
         let score = |found: &Found| if request.store_distances { found.distance } else { found.score };

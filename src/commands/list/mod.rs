@@ -4,9 +4,8 @@ mod blocking;
 mod pop;
 
 use super::prelude::*;
-use crate::config::Config;
 use crate::keyspace::Keyspace;
-use crate::types::list::{Element, End, Fill, List, ListLimits};
+use crate::types::list::{Element, End, List, ListLimits};
 use std::ops::{ControlFlow, Range};
 
 pub const COMMANDS: &[&Command] = &[
@@ -33,14 +32,6 @@ pub const COMMANDS: &[&Command] = &[
     &blocking::BLMOVE,
     &blocking::BRPOPLPUSH,
 ];
-
-pub(super) fn limits(config: &Config) -> ListLimits {
-    ListLimits {
-        fill: Fill::new(config.list_max_listpack_size),
-        compress_depth: config.list_compress_depth as usize,
-        alone_from: config.quicklist_packed_threshold,
-    }
-}
 
 /// An argument as an element, which can be kept without a copy if it came in a buffer of its own.
 fn element<'a>(args: &Args<'a>, index: usize) -> Element<'a> {
@@ -115,7 +106,7 @@ fn rpush(ctx: &mut DataContext, args: &Args) -> CommandResult {
 
 fn push(ctx: &mut DataContext, args: &Args, end: End) -> CommandResult {
     let mut list = ctx.keyspace.write_collection_or(&args[1], List::new)?;
-    push_elements(&mut list, args, end, limits(ctx.config));
+    push_elements(&mut list, args, end, ctx.config.list_limits());
     let len = list.len();
     drop(list);
     pushed(ctx, args, end, len);
@@ -183,7 +174,7 @@ fn push_if_exists(ctx: &mut DataContext, args: &Args, end: End) -> CommandResult
         ctx.reply.integer(0);
         return Ok(());
     };
-    push_elements(&mut list, args, end, limits(ctx.config));
+    push_elements(&mut list, args, end, ctx.config.list_limits());
     let len = list.len();
     drop(list);
     pushed(ctx, args, end, len);
@@ -258,7 +249,7 @@ fn linsert(ctx: &mut DataContext, args: &Args) -> CommandResult {
         () if args.is(2, "before") => false,
         () => return Err(CommandError::SYNTAX),
     };
-    let limits = limits(ctx.config);
+    let limits = ctx.config.list_limits();
     let Some(mut list) = ctx.keyspace.write_collection::<List>(&args[1])? else {
         ctx.reply.integer(0);
         return Ok(());
@@ -292,7 +283,7 @@ pub const LSET: Command = Command {
 };
 
 fn lset(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let limits = limits(ctx.config);
+    let limits = ctx.config.list_limits();
     let mut list = ctx.keyspace.write_collection::<List>(&args[1])?.ok_or(CommandError::NO_SUCH_KEY)?;
     let index = args.int(2)?;
     let new = element(args, 3);
@@ -346,7 +337,7 @@ pub const LREM: Command = Command {
 
 fn lrem(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (key, count) = (&args[1], args.int_in(2, -i64::MAX..=i64::MAX)?);
-    let limits = limits(ctx.config);
+    let limits = ctx.config.list_limits();
     let Some(mut list) = ctx.keyspace.write_collection::<List>(key)? else {
         ctx.reply.integer(0);
         return Ok(());
@@ -382,7 +373,7 @@ pub const LTRIM: Command = Command {
 
 fn ltrim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (key, start, stop) = (&args[1], args.int(2)?, args.int(3)?);
-    let limits = limits(ctx.config);
+    let limits = ctx.config.list_limits();
     let Some(mut list) = ctx.keyspace.write_collection::<List>(key)? else {
         ctx.reply.ok();
         return Ok(());

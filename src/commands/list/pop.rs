@@ -1,6 +1,6 @@
 //! Taking elements off the ends of lists.
 
-use super::{delete_if, limits, push_event, reply_element};
+use super::{delete_if, push_event, reply_element};
 use crate::commands::prelude::*;
 use crate::types::list::{Element, End, List};
 use bytes::Bytes;
@@ -77,7 +77,7 @@ pub(super) fn pop_at(
     for _ in 0..count {
         list.pop(end, |element| reply_element(reply, element));
     }
-    list.shrink(limits(config));
+    list.shrink(config.list_limits());
     let is_empty = list.is_empty();
     drop(list);
     if count > 0 {
@@ -238,7 +238,7 @@ pub(super) fn move_element(
     to: End,
 ) -> Result<bool, CommandError> {
     let DataContext { keyspace, reply, config } = ctx;
-    let limits = limits(config);
+    let limits = config.list_limits();
     if keyspace.write_collection::<List>(source)?.is_none() {
         return Ok(false);
     }

@@ -1,7 +1,7 @@
 //! What several sets have in common, or not.
 
 use super::super::prelude::*;
-use super::{limits, reply_member};
+use super::reply_member;
 use crate::keyspace::Keyspace;
 use crate::types::set::{
     MemberRef, Set, difference, for_each_common, for_each_of_difference, for_each_of_union, intersection, union,
@@ -84,7 +84,7 @@ pub const SINTERSTORE: Command = Command {
 };
 
 fn sinterstore(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let limits = limits(ctx.config);
+    let limits = ctx.config.set_limits();
     let common = with_sets(ctx.keyspace, args.from(2), |sets| {
         all_in_ascending_order(sets).map(|sets| intersection(&sets, limits)).unwrap_or_default()
     })?;
@@ -186,7 +186,7 @@ pub const SUNIONSTORE: Command = Command {
 };
 
 fn sunionstore(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let limits = limits(ctx.config);
+    let limits = ctx.config.set_limits();
     let all = with_sets(ctx.keyspace, args.from(2), |sets| union(sets.iter().copied().flatten(), limits))?;
     store(ctx, &args[1], all, "sunionstore")
 }
@@ -209,7 +209,9 @@ fn sdiff(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let DataContext { keyspace, reply, config } = ctx;
     let keys = args.from(1);
     with_sets(keyspace, keys, |sets| match minuend(keys, sets) {
-        Some((first, others)) => set_of(reply, |visit| for_each_of_difference(first, &others, limits(config), visit)),
+        Some((first, others)) => {
+            set_of(reply, |visit| for_each_of_difference(first, &others, config.set_limits(), visit))
+        }
         None => reply.set(0),
     })
 }
@@ -235,7 +237,7 @@ pub const SDIFFSTORE: Command = Command {
 };
 
 fn sdiffstore(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let (keys, limits) = (args.from(2), limits(ctx.config));
+    let (keys, limits) = (args.from(2), ctx.config.set_limits());
     let rest = with_sets(ctx.keyspace, keys, |sets| {
         let minuend = minuend(keys, sets);
         minuend.map(|(first, others)| difference(first, &others, limits)).unwrap_or_default()

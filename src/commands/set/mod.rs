@@ -8,9 +8,8 @@ mod random;
 
 use super::prelude::*;
 use super::scan::{ScanOptions, parse_cursor, reply_page};
-use crate::config::Config;
 use crate::keyspace::Keyspace;
-use crate::types::set::{MemberRef, Set, SetLimits};
+use crate::types::set::{MemberRef, Set};
 
 pub const COMMANDS: &[&Command] = &[
     &SADD,
@@ -48,7 +47,7 @@ pub const SADD: Command = Command {
 
 fn sadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (key, members) = (&args[1], args.from(2));
-    let limits = limits(ctx.config);
+    let limits = ctx.config.set_limits();
     let new = || Set::with_capacity(members.len(), &members[0], limits);
     let mut set = ctx.keyspace.write_collection_or(key, new)?;
     set.expect(members.len(), limits);
@@ -60,14 +59,6 @@ fn sadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
     }
     ctx.reply.integer(added as i64);
     Ok(())
-}
-
-fn limits(config: &Config) -> SetLimits {
-    SetLimits {
-        integers: config.set_max_intset_entries,
-        members: config.set_max_listpack_entries,
-        text_bytes: config.set_max_listpack_value,
-    }
 }
 
 pub const SREM: Command = Command {
@@ -226,7 +217,7 @@ pub const SMOVE: Command = Command {
 fn smove(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let keyspace = &mut *ctx.keyspace;
     let (source, destination, member) = (&args[1], &args[2], MemberRef::Text(&args[3]));
-    let limits = limits(ctx.config);
+    let limits = ctx.config.set_limits();
     let found = keyspace.write_collection::<Set>(source)?.map(|set| set.contains(member));
     // COMPAT: where there is no source, the destination may be of any type.
     if found.is_some() {

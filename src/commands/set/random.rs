@@ -1,7 +1,7 @@
 //! Members of sets at random.
 
 use super::super::prelude::*;
-use super::{limits, remove_emptied, reply_member, reply_set};
+use super::{remove_emptied, reply_member, reply_set};
 use crate::types::set::Set;
 use smallvec::SmallVec;
 
@@ -113,7 +113,7 @@ fn pop_many(ctx: &mut DataContext, key: &[u8], count: usize) -> CommandResult {
         keyspace.effects.propagate_instead(db, &[delete, key]);
         return Ok(());
     }
-    let popped = set.pop_many(count, &mut rng, limits(config));
+    let popped = set.pop_many(count, &mut rng, config.set_limits());
     drop(set);
     reply.set(count);
     popped.iter().for_each(|member| reply.bulk(member.text()));

@@ -3,7 +3,7 @@
 use super::super::prelude::*;
 use super::{IdText, StreamAt, id, reply_id};
 use crate::config::Config;
-use crate::encoding::stream_log::{NodeLimits, StreamId, Trim};
+use crate::encoding::stream_log::{StreamId, Trim};
 use crate::types::stream::{AddError, NewId, Stream};
 use smallvec::SmallVec;
 
@@ -56,7 +56,7 @@ fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (at, count) = (first_field, (args.len() - first_field) / 2);
     let arguments = *args;
     let fields = (0..count).map(move |i| (arguments.get(at + 2 * i), arguments.get(at + 2 * i + 1)));
-    stream.add(entry_id, fields, node_limits(ctx.config));
+    stream.add(entry_id, fields, ctx.config.stream_node_limits());
     let trimmed = options.trim.as_ref().map(|trim| trim.apply(&mut stream));
     drop(stream);
     ctx.keyspace.changed(EventClass::STREAM, "xadd", key);
@@ -79,10 +79,6 @@ fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ctx.keyspace.effects.propagate_instead(db, &request);
     }
     Ok(())
-}
-
-fn node_limits(config: &Config) -> NodeLimits {
-    NodeLimits { bytes: config.stream_node_max_bytes, entries: config.stream_node_max_entries }
 }
 
 /// How a stream is to be trimmed.

@@ -1,7 +1,7 @@
 //! Unions, intersections and differences of sorted sets and sets.
 
 use super::super::prelude::*;
-use super::{MembersReply, limits, store};
+use super::{MembersReply, store};
 use crate::encoding::number::parse_f64;
 use crate::keyspace::{CollectionRef, Entry, Keyspace};
 use crate::types::Type;
@@ -257,7 +257,7 @@ fn reply_combined(ctx: &mut DataContext, args: &Args, operation: Operation) -> C
 
 fn store_combined(ctx: &mut DataContext, args: &Args, operation: Operation, event: &'static str) -> CommandResult {
     let request = Request::parse(ctx.keyspace, args, 2, operation, Purpose::Store)?;
-    let limits = limits(ctx.config);
+    let limits = ctx.config.zset_limits();
     let combined = combine(ctx.keyspace, &request, operation, |mut members| {
         sort(&mut members);
         ZSet::from_ordered(members.iter().map(|(member, score)| (&member[..], *score)), limits)

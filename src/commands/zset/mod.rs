@@ -13,9 +13,8 @@ mod range;
 pub mod update;
 
 use super::prelude::*;
-use crate::config::Config;
 use crate::keyspace::Keyspace;
-use crate::types::zset::{ZSet, ZSetLimits};
+use crate::types::zset::ZSet;
 
 pub const COMMANDS: &[&Command] = &[
     &update::ZADD,
@@ -54,10 +53,6 @@ pub const COMMANDS: &[&Command] = &[
     &pop::BZPOPMAX,
     &pop::BZMPOP,
 ];
-
-pub fn limits(config: &Config) -> ZSetLimits {
-    ZSetLimits { members: config.zset_max_listpack_entries, member_bytes: config.zset_max_listpack_value }
-}
 
 /// Replies an array of members, with or without their scores. In RESP3 a member and its score are an
 /// array of their own.

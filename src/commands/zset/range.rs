@@ -1,7 +1,7 @@
 //! Ranges of a sorted set by rank, score and member: replied, stored, counted and removed.
 
 use super::super::prelude::*;
-use super::{MembersReply, limits, remove_members, store};
+use super::{MembersReply, remove_members, store};
 use crate::encoding::number::{parse_f64_saturating, parse_i64};
 use crate::types::zset::{LexBound, LexRange, ScoreBound, ScoreRange, ZSet};
 use std::ops::Range;
@@ -298,7 +298,7 @@ pub const ZRANGESTORE: Command = Command {
 
 fn zrangestore(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let request = Request::parse(args, 3, None, None, true)?;
-    let limits = limits(ctx.config);
+    let limits = ctx.config.zset_limits();
     let range = ctx.keyspace.read_collection(&args[2], |zset: Option<&ZSet>| {
         let Some(zset) = zset else { return ZSet::new() };
         let mut members = Vec::new();

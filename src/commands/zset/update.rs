@@ -1,7 +1,7 @@
 //! Adding, changing and removing members.
 
 use super::super::prelude::*;
-use super::{limits, remove_members};
+use super::remove_members;
 use crate::types::zset::ZSet;
 use smallvec::SmallVec;
 
@@ -124,7 +124,7 @@ pub fn update_members<'m>(
     scores: &[f64],
     members: impl Iterator<Item = &'m [u8]> + Clone,
 ) -> CommandResult {
-    let limits = limits(ctx.config);
+    let limits = ctx.config.zset_limits();
     let mut zset = if options.only_existing {
         let Some(zset) = ctx.keyspace.write_collection::<ZSet>(key)? else {
             if options.increment {
