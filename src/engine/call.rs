@@ -64,6 +64,7 @@ fn run_with_context<T>(
         keyspace: &mut server.keyspace,
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
+        repeated: client.flags.contains(ClientFlags::INTERNAL),
     };
     let result = run(&mut context);
     if let Err(error) = &result {
