@@ -15,5 +15,7 @@ mod protocol;
 mod server;
 mod set;
 mod sort;
+mod stream;
+mod stream_groups;
 mod string;
 mod zset;
