@@ -2,15 +2,12 @@
 
 use super::load::{LoadError, seconds_since};
 use crate::config::REDIS_VERSION;
-use crate::persist::rdb::{load_data_set, save_data_set};
+use crate::persist::rdb::{Loaded, load_data_set, save_data_set};
 use crate::server::Server;
 use crate::server::allocator::used_memory;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io;
 use std::path::PathBuf;
-
-/// Bytes read or written at a time.
-const CHUNK: usize = 1 << 20;
 
 /// Where the snapshot is.
 pub fn path(server: &Server) -> PathBuf {
@@ -25,7 +22,12 @@ pub fn save(server: &mut Server) -> io::Result<()> {
         File::open(&server.config.dir)?.sync_all()
     });
     match &result {
-        Ok(()) => log::info!("DB saved on disk"),
+        Ok(()) => {
+            log::info!("DB saved on disk");
+            server.stats.dirty = 0;
+            server.stats.rdb_saves += 1;
+            server.last_save_unix_s = server.clock.unix_s();
+        }
         Err(error) => {
             log::warn!("Error saving DB on disk: {error}");
             let _ = fs::remove_file(&temporary);
@@ -35,7 +37,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
 }
 
 fn write(server: &Server, path: &PathBuf) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(CHUNK, File::create(path)?);
+    let mut out = File::create(path)?;
     let aux = [
         ("redis-ver", REDIS_VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
@@ -44,14 +46,13 @@ fn write(server: &Server, path: &PathBuf) -> io::Result<()> {
         ("aof-base", "0".to_owned()),
     ];
     save_data_set(&server.keyspace, &server.config, &aux, &mut out)?;
-    out.flush()?;
-    out.get_ref().sync_all()
+    out.sync_all()
 }
 
 /// Adds the snapshot to the data set, if there is one. `merge`: its keys replace those that are there.
 pub fn load(server: &mut Server, merge: bool) -> Result<(), LoadError> {
     let path = path(server);
-    let file = match File::open(&path) {
+    let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LoadError(format!("Can't open {}: {error}", path.display()))),
@@ -59,18 +60,20 @@ pub fn load(server: &mut Server, merge: bool) -> Result<(), LoadError> {
     let started = server.clock.stamp();
     server.loading = true;
     server.keyspace.expiry_mode = server.expiry_mode();
-    let mut source = BufReader::with_capacity(CHUNK, file);
-    let result = load_data_set(&mut source, &mut server.keyspace, &server.config, merge);
+    let result = load_data_set(&mut file, &mut server.keyspace, &server.config, merge);
     server.loading = false;
     server.keyspace.expiry_mode = server.expiry_mode();
     // Loading is no change.
     server.keyspace.effects.dirty = 0;
-    result.map_err(|failure| {
+    let loaded = result.map_err(|failure| {
         LoadError(format!(
             "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty.",
             path.display()
         ))
     })?;
+    let Loaded { keys, expired, empty } = loaded;
+    log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}.");
+    server.loaded = loaded;
     log::info!("DB loaded from disk: {:.3} seconds", seconds_since(server, started));
     Ok(())
 }

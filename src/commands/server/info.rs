@@ -228,10 +228,13 @@ fn persistence(server: &Server, fields: &mut Fields) {
     fields.add_all(&["current_save_keys_processed", "current_save_keys_total"], 0);
     fields.add("rdb_changes_since_last_save", server.stats.dirty);
     fields.add("rdb_bgsave_in_progress", 0);
-    fields.add("rdb_last_save_time", server.started_unix_s);
+    fields.add("rdb_last_save_time", server.last_save_unix_s);
     fields.add("rdb_last_bgsave_status", "ok");
     fields.add_all(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
-    fields.add_all(&["rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0);
+    fields.add("rdb_saves", server.stats.rdb_saves);
+    fields.add("rdb_last_cow_size", 0);
+    fields.add("rdb_last_load_keys_expired", server.loaded.expired);
+    fields.add("rdb_last_load_keys_loaded", server.loaded.keys);
     fields.add("aof_enabled", server.aof.is_some() as u8);
     fields.add_all(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"], 0);
     fields.add_all(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1);

@@ -8,6 +8,7 @@
 //! * `lolwut`   LOLWUT
 //! * `memory`   MEMORY, and the account of memory that INFO shows
 //! * `module`   MODULE
+//! * `save`     SAVE, LASTSAVE
 //! * `shutdown` SHUTDOWN
 
 mod command;
@@ -18,6 +19,7 @@ mod info;
 mod lolwut;
 mod memory;
 mod module;
+mod save;
 mod shutdown;
 
 use super::prelude::*;
@@ -31,6 +33,8 @@ pub const COMMANDS: &[&Command] = &[
     &lolwut::LOLWUT,
     &memory::MEMORY,
     &module::MODULE,
+    &save::LASTSAVE,
+    &save::SAVE,
     &shutdown::SHUTDOWN,
     &TIME,
 ];
