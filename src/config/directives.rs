@@ -123,7 +123,8 @@ directives! {
     "aclfile" => aclfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Later;
     "acllog-max-len" => acllog_max_len: u64 = 128, Int(0, LONG_MAX), [], Later;
     "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, OneOf, [], Later;
-    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Later;
+    /// Whatever it says, all is always checked in full.
+    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Works;
 
     // Keyspace
     "databases" => databases: usize = 16, Int(1, INT_MAX), [IMMUTABLE], Works;
@@ -198,9 +199,9 @@ directives! {
     "save" => save: Vec<SavePoint> = vec![(3600, 1), (300, 100), (60, 10_000)], SavePoints, [MULTI_ARG], Later;
     "dbfilename" =>
         dbfilename: PathBuf = "dump.rdb".into(),
-        FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Later;
-    "rdbcompression" => rdbcompression: bool = true, YesNo, [], Later;
-    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Later;
+        FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Works;
+    "rdbcompression" => rdbcompression: bool = true, YesNo, [], Works;
+    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Works;
     "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [], Later;
     "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Later;
     "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Later;
