@@ -9,6 +9,7 @@
 //! that the kind serves. When the status becomes `Works`, redis.conf.example must describe the
 //! directive (`tests/config.rs` checks it). Bounds and defaults are those of Redis 7.2.4.
 
+use crate::keyspace::EventClass;
 use std::path::PathBuf;
 
 use super::{
@@ -131,7 +132,7 @@ directives! {
     "active-expire-effort" => active_expire_effort: u32 = 1, Int(1, 10), [], Works;
     "activerehashing" => activerehashing: bool = true, YesNo, [], Works;
     "notify-keyspace-events" =>
-        notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::empty(), EventLetters, [], Later;
+        notify_keyspace_events: EventClass = EventClass::empty(), EventLetters, [], Works;
     "lazyfree-lazy-eviction" => lazyfree_lazy_eviction: bool = false, YesNo, [], Works;
     "lazyfree-lazy-expire" => lazyfree_lazy_expire: bool = false, YesNo, [], Works;
     "lazyfree-lazy-server-del" => lazyfree_lazy_server_del: bool = false, YesNo, [], Works;

@@ -30,6 +30,7 @@ impl Server {
             }
             "loglevel" => logging::set_level(self.config.loglevel),
             "maxclients" => self.make_room_for_clients()?,
+            "notify-keyspace-events" => self.apply_wanted_events(),
             "timeout" => self.clients.ids_by_age().into_iter().for_each(|id| self.watch_idle(id)),
             name if name.starts_with("lazyfree-lazy-") => self.apply_keyspace_options(),
             // All others are read where they matter.

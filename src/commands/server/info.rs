@@ -4,6 +4,7 @@
 use super::memory::{Account, difference, ratio};
 use crate::commands::prelude::*;
 use crate::config::{REDIS_VERSION, lookup};
+use crate::server::pubsub::SubscriptionKind;
 use crate::server::system::{self, Whose};
 use crate::server::{Client, allocator};
 use std::fmt::{Display, Write};
@@ -275,8 +276,11 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add_all(&eviction, 0);
     fields.add("keyspace_hits", server.keyspace.stats.hits);
     fields.add("keyspace_misses", server.keyspace.stats.misses);
-    fields
-        .add_all(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks"], 0);
+    let subscribed = |kind| server.pubsub.of(kind).len();
+    fields.add("pubsub_channels", subscribed(SubscriptionKind::Channel));
+    fields.add("pubsub_patterns", subscribed(SubscriptionKind::Pattern));
+    fields.add("pubsubshard_channels", subscribed(SubscriptionKind::ShardChannel));
+    fields.add_all(&["latest_fork_usec", "total_forks"], 0);
     fields.add_all(&["migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits"], 0);
     fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
     fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);

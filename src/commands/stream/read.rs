@@ -258,9 +258,9 @@ fn reply_streams_of_group(
 ) -> Result<(), CommandError> {
     let (group, consumer) = options.group.expect("checked when parsed");
     let mut result = Ok(());
-    let DataContext { keyspace, reply, config } = ctx;
+    let DataContext { keyspace, reply, config, .. } = ctx;
     reply_streams(reply, |reply| {
-        let mut ctx = DataContext { keyspace, reply: reply.reborrow(), config };
+        let mut ctx = DataContext { keyspace, reply: reply.reborrow(), config, only_listens: false };
         let mut served = 0;
         for (index, &wanted) in wanted.iter().enumerate() {
             let key = options.key(args, index);
