@@ -124,7 +124,7 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ctx.reply.ok();
         return Ok(());
     }
-    let clock = keyspace.access_clock.unwrap_or((now_ms / 1000) as u32 & CLOCK_MASK);
+    let clock = keyspace.access_clock;
     let clock = options.idle_s.map_or(clock, |idle_s| (now_ms / 1000 - idle_s) as u32 & CLOCK_MASK);
     keyspace.put(value.into_entry(key, expire_at, clock));
     keyspace.changed(EventClass::GENERIC, "restore", key);

@@ -58,7 +58,7 @@ fn run_with_context<T>(
     let mark = client.output.mark();
     server.keyspace.select(client.db);
     if client.flags.contains(ClientFlags::NO_TOUCH) {
-        server.keyspace.access_clock = None;
+        server.keyspace.stamps = false;
     }
     let only_listens = client.only_listens();
     let mut context = DataContext {
@@ -73,7 +73,7 @@ fn run_with_context<T>(
         Reply::new(&mut client.output, client.resp3).error(error);
         failed(&mut server.stats, found, error);
     }
-    server.keyspace.access_clock = Some(server.access_clock);
+    server.keyspace.stamps = server.persistence.child.is_none();
     result.ok()
 }
 

@@ -1,6 +1,8 @@
 //! Ending in order: what must be on disk is, and files that stand for a running server go.
 
+use super::{child, snapshot};
 use crate::config::ShutdownFlags;
+use crate::server::persistence::Job;
 use crate::server::{Server, ShutdownOptions};
 
 /// SIGTERM or SIGINT arrived.
@@ -26,6 +28,18 @@ pub fn on_signal(server: &mut Server, signal: i32) {
 /// not, and the server goes on.
 pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> bool {
     log::warn!("User requested shutdown...");
+    if server.aof.as_ref().is_some_and(|aof| aof.provisional) {
+        if !options.force {
+            log::warn!("Writing initial AOF, can't exit.");
+            return false;
+        }
+        log::warn!("Writing initial AOF. Exit anyway.");
+    }
+    if let Some(child) = &server.persistence.child {
+        let what = if child.job == Job::Snapshot { "saving an .rdb" } else { "rewriting the AOF" };
+        log::warn!("There is a child {what}. Killing it!");
+        child::end_now(server);
+    }
     if let Some(aof) = &mut server.aof {
         log::info!("Calling fsync() on the AOF file.");
         server.background.wait_for_disk();
@@ -35,6 +49,16 @@ pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> bool {
                 log::warn!("Error trying to save the DB, can't exit.");
                 return false;
             }
+        }
+    }
+    if options.save.unwrap_or(!server.config.save.is_empty()) {
+        log::info!("Saving the final RDB snapshot before exiting.");
+        if snapshot::save(server).is_err() {
+            if !options.force {
+                log::warn!("Error trying to save the DB, can't exit.");
+                return false;
+            }
+            log::warn!("Error trying to save the DB. Exit anyway.");
         }
     }
     if let Some(pidfile) = &server.config.pidfile {

@@ -9,6 +9,7 @@ use crate::server::allocator::used_memory;
 use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
 use crate::server::listeners::{FIRST_TOKEN, Listener};
+use crate::server::persistence::CHILD_TOKEN;
 use crate::server::{ClientFlags, ClientId, Server, Stream, Timer};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{SockRef, TcpKeepalive};
@@ -97,6 +98,7 @@ impl EventLoop {
             }
             match event.token() {
                 WAKER => engine::timers::background_done(&mut self.server),
+                CHILD_TOKEN => engine::child::hear(&mut self.server),
                 SIGNALS => {
                     if let Some(signal) = self.signals.take() {
                         engine::shutdown::on_signal(&mut self.server, signal);

@@ -9,16 +9,15 @@
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
+//! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
 //! * `listeners`     TCP and unix sockets
 //! * `logging`       the log
-//! * `apply_config`  what follows from a changed configuration
 //! * `pause`         CLIENT PAUSE
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `system`        what the operating system knows of the process
 
 pub mod allocator;
-mod apply_config;
 pub mod background;
 pub mod blocked;
 pub mod clients;
@@ -29,6 +28,7 @@ pub mod command_table;
 pub mod listeners;
 pub mod logging;
 mod pause;
+pub mod persistence;
 pub mod pubsub;
 pub mod stats;
 pub mod system;
@@ -47,6 +47,7 @@ pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
 use mio::Registry;
+use persistence::Persistence;
 use pubsub::PubSub;
 use stats::Stats;
 use std::collections::VecDeque;
@@ -67,6 +68,8 @@ pub enum Timer {
     BlockedClient(ClientId),
     /// CLIENT PAUSE ends.
     PauseEnd,
+    /// The child has ended, but could not be waited for yet.
+    ReapChild,
 }
 
 /// CLIENT PAUSE.
@@ -99,11 +102,10 @@ pub struct Server {
     pub stats: Stats,
     pub background: Background,
     pub aof: Option<Aof>,
+    pub persistence: Persistence,
 
     /// When the command that runs, or the batch it is in, began: a stamp of the clock.
     pub command_started: u64,
-    /// What keys are stamped with when they are used.
-    pub access_clock: u32,
 
     /// 40 hexadecimal digits that no other run has.
     pub run_id: String,
@@ -168,8 +170,8 @@ impl Server {
             stats,
             background,
             aof: None,
+            persistence: Persistence::default(),
             command_started: clock.stamp(),
-            access_clock: 0,
             run_id: random_id(),
             replication_id: random_id(),
             startup_memory: 0,
@@ -197,6 +199,7 @@ impl Server {
         server.apply_keyspace_options();
         server.apply_wanted_events();
         server.refresh_time();
+        server.persistence.snapshots.last_unix_s = server.clock.unix_s();
         server
     }
 
@@ -214,12 +217,19 @@ impl Server {
     pub fn refresh_time(&mut self) {
         self.clock.refresh();
         self.keyspace.now_ms = self.clock.unix_ms();
-        self.access_clock = self.lru_clock();
-        self.keyspace.access_clock = Some(self.access_clock);
+        self.keyspace.access_clock = self.lru_clock();
     }
 
     /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<CommandError> {
+        if self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty()
+            && !self.persistence.snapshots.last_ok
+        {
+            return Some(CommandError::new(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+            ));
+        }
         let error = self.aof.as_ref()?.error()?;
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }

@@ -4,7 +4,9 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 /// Descriptors kept free for listeners, files and the loop's own.
@@ -88,6 +90,88 @@ pub fn die_of(signal: libc::c_int) -> ! {
         libc::raise(signal);
     }
     std::process::abort()
+}
+
+/// In which process [`fork`] returned.
+pub enum Fork {
+    /// The child's process id.
+    Parent(u32),
+    Child,
+}
+
+/// Forks. The child has this thread only, and may allocate: jemalloc holds its locks across a fork. It
+/// must take no other lock that a helper thread takes: one that was held stays so for ever.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: the helper threads hold no lock of the C library's or the standard library's but those of
+    // their channels, which the child does not use.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid as u32)),
+    }
+}
+
+/// After a fork: signals end the child as they end any process, but for the one that a terminal
+/// sends to both; and what the server has open (clients that it closes are to see that) is closed,
+/// but for standard output and error and `kept`. Nothing that stands for one of them may be used or
+/// dropped afterwards.
+pub fn become_child(kept: RawFd) {
+    let first = libc::STDERR_FILENO + 1;
+    // SAFETY: plain system calls. The child only ever ends by [`exit_at_once`], so nothing that owns a
+    // closed descriptor is dropped.
+    unsafe {
+        libc::signal(libc::SIGTERM, libc::SIG_DFL);
+        libc::signal(libc::SIGUSR1, libc::SIG_DFL);
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        let close = |from: RawFd, to: libc::c_uint| libc::syscall(libc::SYS_close_range, from as libc::c_uint, to, 0);
+        if kept > first {
+            close(first, kept as libc::c_uint - 1);
+        }
+        close(kept + 1, libc::c_uint::MAX);
+    }
+}
+
+/// Ends this process without anything being run or flushed that the parent has a part in.
+pub fn exit_at_once(code: i32) -> ! {
+    // SAFETY: does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// How a child ended; None while it runs.
+pub fn wait_for_child(pid: u32) -> Option<ExitStatus> {
+    wait(pid, libc::WNOHANG)
+}
+
+/// Waits until a child ends.
+pub fn wait_until_child_ends(pid: u32) -> ExitStatus {
+    wait(pid, 0).unwrap_or_default()
+}
+
+fn wait(pid: u32, options: libc::c_int) -> Option<ExitStatus> {
+    let mut status = 0;
+    loop {
+        // SAFETY: waitpid fills in an int.
+        match unsafe { libc::waitpid(pid as libc::pid_t, &raw mut status, options) } {
+            0 => return None,
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => (),
+            // There is no such child: it cannot have done well.
+            -1 => return Some(ExitStatus::from_raw(libc::SIGKILL)),
+            _ => return Some(ExitStatus::from_raw(status)),
+        }
+    }
+}
+
+/// Tells a child to end.
+pub fn end_child(pid: u32) {
+    // SAFETY: a child that was not waited for, so its id means nobody else.
+    unsafe { libc::kill(pid as libc::pid_t, libc::SIGUSR1) };
+}
+
+/// Bytes of memory that this process shares with no other: what a fork has cost since.
+pub fn private_dirty_memory() -> u64 {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// Goes on in a child without a terminal; the parent ends. Call it while there is one thread.

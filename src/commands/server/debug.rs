@@ -415,9 +415,6 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn load_append_only_file(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    if server.aof.is_none() {
-        return Err(CommandError::new("ERR the append-only file is off"));
-    }
     load::reload(server).map_err(|error| {
         log::warn!("{}", error.0);
         CommandError::new("ERR Error trying to load the AOF files, check server logs.")

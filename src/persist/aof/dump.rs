@@ -18,13 +18,14 @@ use std::ops::ControlFlow;
 /// a request as large as the collection.
 const ELEMENTS_MAX: usize = 64;
 
-/// Writes the commands that make the data set anew.
-pub fn write_data_set(keyspace: &Keyspace, out: &mut dyn Write) -> io::Result<()> {
+/// Writes the commands that make the data set anew. `each_key` is called after each key.
+pub fn write_data_set(keyspace: &Keyspace, out: &mut dyn Write, each_key: &mut dyn FnMut()) -> io::Result<()> {
     let mut request = Vec::new();
     for (index, db) in keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         command(out, &mut request, &[b"SELECT", index.to_string().as_bytes()])?;
         for entry in db.table().iter() {
             write_entry(&entry, out, &mut request)?;
+            each_key();
         }
     }
     Ok(())

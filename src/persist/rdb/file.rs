@@ -78,12 +78,13 @@ impl<R: Read> Read for Summed<R> {
     }
 }
 
-/// Writes the data set. `aux`: what is to be known about it.
+/// Writes the data set. `aux`: what is to be known about it. `each_key` is called after each.
 pub fn save_data_set(
     keyspace: &Keyspace,
     config: &Config,
     aux: &[(&str, String)],
     out: &mut dyn Write,
+    each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
     let mut out = Summed::new(out, config.rdbchecksum);
     write!(out, "REDIS{VERSION:04}")?;
@@ -109,6 +110,7 @@ pub fn save_data_set(
             writer.bytes(&[value_type(&entry) as u8])?;
             writer.string(entry.key())?;
             save_value(&entry, config.rdbcompression, &mut out)?;
+            each_key();
         }
     }
     out.write_all(&[EOF])?;
