@@ -72,6 +72,7 @@ pub fn reload(server: &mut Server) -> Result<(), LoadError> {
     }
     server.keyspace.flush(None, false);
     load_parts(server, &files)?;
+    server.stats.dirty = 0;
     if is_written { open(server, files) } else { Ok(()) }
 }
 

@@ -6,9 +6,9 @@ use crate::config::REDIS_VERSION;
 use crate::persist::aof::sync_folder_of;
 use crate::persist::file::write_durably;
 use crate::persist::rdb::{load_data_set, save_data_set};
-use crate::server::Server;
 use crate::server::allocator::used_memory;
 use crate::server::persistence::{Child, Ended, Job};
+use crate::server::{Server, system};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
     server.persistence.snapshots.count += 1;
     let temporary = temporary(server, std::process::id());
     let delay = server.config.rdb_key_save_delay;
+    system::remove_if_told_to_end(Some(&temporary));
     let result = write(server, &temporary, &mut || child::delay(delay)).and_then(|()| {
         let named = name(server, &temporary);
         if named.is_err() {
@@ -41,6 +42,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
         }
         named
     });
+    system::remove_if_told_to_end(None);
     match &result {
         Ok(()) => {
             server.stats.dirty = 0;
@@ -121,7 +123,7 @@ pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
     match named {
         Ok(()) if outcome == Ended::Well => {
             snapshots.succeeded(&server.clock);
-            server.stats.dirty -= child.dirty;
+            server.stats.dirty = server.stats.dirty.saturating_sub(child.dirty);
             // The disk may take its time for the name.
             if let Ok(folder) = File::open(&server.config.dir) {
                 server.background.sync(Arc::new(folder), 0);

@@ -48,6 +48,8 @@ use mio::Registry;
 use persistence::Persistence;
 use stats::Stats;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use transactions::Watchers;
 
 /// What can be due.
@@ -136,6 +138,10 @@ pub struct Server {
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
     pub loading: bool,
+    /// A signal said how to end, but that was not done yet.
+    pub shutdown_asked: Option<ShutdownOptions>,
+    /// A signal has arrived, and the server may be about to end.
+    pub told_to_end: Arc<AtomicBool>,
     /// All is prepared for the end: the loop ends with this turn.
     pub shutdown: bool,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -185,6 +191,8 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            shutdown_asked: None,
+            told_to_end: Arc::default(),
             shutdown: false,
             active_expire: true,
             cron_paused: false,
