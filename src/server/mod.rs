@@ -36,6 +36,7 @@ use crate::config::{Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
 use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
+use crate::persist::rdb::Loaded;
 use crate::resp::{CommandError, Output, Reply};
 use background::Background;
 use blocked::BlockedClients;
@@ -112,6 +113,8 @@ pub struct Server {
     /// Bytes allocated when the server had started, before it had any data.
     pub startup_memory: usize,
     pub started_unix_s: i64,
+    /// What was read of the last snapshot.
+    pub loaded: Loaded,
     pub executable: String,
     pub listeners: Vec<Listener>,
     /// The poll that listeners and clients register with.
@@ -177,6 +180,7 @@ impl Server {
             replication_id: random_id(),
             startup_memory: 0,
             started_unix_s: clock.unix_s(),
+            loaded: Loaded::default(),
             executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
             listeners: Vec::new(),
             registry,
