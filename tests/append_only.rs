@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 const INCREMENT: &str = "appendonlydir/appendonly.aof.1.incr.aof";
 const ON: [&str; 2] = ["--appendonly", "yes"];
+/// For Redis: a base file of commands, not in RDB form.
+const IN_COMMANDS: [&str; 4] = ["--appendonly", "yes", "--aof-use-rdb-preamble", "no"];
 
 // ---- helpers ----
 
@@ -95,41 +97,6 @@ fn assert_refused(increment: &[u8], arguments: &[&str], reason: &str) {
     assert!(log.contains(reason), "{log}");
     assert_eq!(std::fs::read(dir.join(INCREMENT)).unwrap(), increment);
     std::fs::remove_dir_all(dir).unwrap();
-}
-
-/// Redis itself, to see that both read each other's files; None if it is not installed.
-struct Redis(std::process::Child, PathBuf);
-
-impl Redis {
-    fn start(dir: &Path) -> Option<Redis> {
-        let socket = dir.join("redis-sock");
-        let started = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendonly", "yes", "--aof-use-rdb-preamble", "no", "--unixsocket"])
-            .arg(&socket)
-            .arg("--dir")
-            .arg(dir)
-            .stdout(Stdio::null())
-            .spawn();
-        let Ok(child) = started else {
-            println!("skipped: there is no redis-server");
-            return None;
-        };
-        wait_until("redis-server answers", || {
-            Client::connect(&socket).is_ok_and(|mut client| client.ask("PING") == "+PONG\r\n")
-        });
-        Some(Redis(child, socket))
-    }
-
-    fn connect(&self) -> Client {
-        Client::connect(&self.1).unwrap()
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// Fills a server with some of everything.
@@ -542,7 +509,7 @@ fn redis_loads_what_this_server_wrote() {
     client.check("CONFIG SET appendonly no => +OK\nCONFIG SET appendonly yes => +OK\nSET increment 1 => +OK");
     let before = contents(&mut client);
     let dir = server.terminate();
-    if let Some(redis) = Redis::start(&dir) {
+    if let Some(redis) = Redis::start(&dir, &IN_COMMANDS) {
         assert!(contents(&mut redis.connect()) == before);
     }
     std::fs::remove_dir_all(dir).unwrap();
@@ -552,7 +519,7 @@ fn redis_loads_what_this_server_wrote() {
 fn this_server_loads_what_redis_wrote() {
     let dir = folder_with(b"");
     std::fs::remove_dir_all(dir.join("appendonlydir")).unwrap();
-    let Some(redis) = Redis::start(&dir) else { return };
+    let Some(redis) = Redis::start(&dir, &IN_COMMANDS) else { return };
     let mut client = redis.connect();
     fill(&mut client);
     assert!(client.ask("BGREWRITEAOF").starts_with('+'));

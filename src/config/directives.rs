@@ -86,6 +86,8 @@ directives! {
     "syslog-facility" => syslog_facility: SyslogFacility = SyslogFacility::Local0, OneOf, [IMMUTABLE], Later;
     "crash-log-enabled" => crash_log_enabled: bool = true, YesNo, [], Later;
     "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [], Later;
+    "use-exit-on-panic" =>
+        use_exit_on_panic: bool = false, YesNo, [HIDDEN], Ignored("a panic ends the server at once, without a report");
     "always-show-logo" => always_show_logo: bool = false, YesNo, [IMMUTABLE], Works;
     "set-proc-title" => set_proc_title: bool = true, YesNo, [IMMUTABLE], Later;
     "proc-title-template" =>

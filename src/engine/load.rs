@@ -5,13 +5,14 @@ use super::dispatch::resolve;
 use super::rewrite::remove_history;
 use super::snapshot::write_rdb;
 use crate::persist::aof::{Aof, Files, Form, Paths, write_data_set};
-use crate::persist::rdb::load_data_set;
+use crate::persist::rdb::{LoadFor, load_data_set};
 use crate::resp::request::{Batch, Limits, Parsed, RequestParser};
 use crate::resp::{Args, OwnedRequest};
 use crate::server::stats::Stats;
 use crate::server::{ClientId, Server, Stream};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Bytes read at a time.
@@ -72,6 +73,7 @@ pub fn reload(server: &mut Server) -> Result<(), LoadError> {
     }
     server.keyspace.flush(None, false);
     load_parts(server, &files)?;
+    server.stats.dirty = 0;
     if is_written { open(server, files) } else { Ok(()) }
 }
 
@@ -131,15 +133,18 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
             progress.valid_up_to
         ))
     };
-    let mut file = BufReader::with_capacity(CHUNK, File::open(path).map_err(failed)?);
+    let mut file = File::open(path).map_err(failed)?;
     // Bytes read so far: the offset in the file that the buffer's end stands for.
     let mut position = 0u64;
-    if file.fill_buf().map_err(failed)?.starts_with(b"REDIS") {
+    if begins_with_data_set(&file).map_err(failed)? {
         log::info!("Reading RDB base file on AOF loading...");
-        load_data_set(&mut file, &mut server.keyspace, &server.config, false).map_err(|failure| {
+        let loaded = load_data_set(&mut file, &mut server.keyspace, &server.config, LoadFor::AofBase);
+        let loaded = loaded.map_err(|failure| {
             LoadError(format!("Error reading the RDB preamble of the AOF file {}: {failure}", path.display()))
         })?;
-        position = file.stream_position().map_err(failed)?;
+        position = loaded.bytes;
+        // More may have been read of it.
+        file.seek(SeekFrom::Start(position)).map_err(failed)?;
     }
     let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true };
     let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
@@ -191,6 +196,14 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
         return Ok(());
     }
     truncated(server, path, is_last, progress.valid_up_to, position)
+}
+
+/// Whether a data set in RDB form comes before the commands.
+fn begins_with_data_set(file: &File) -> io::Result<bool> {
+    const MAGIC: &[u8] = b"REDIS";
+    let mut first = [0; MAGIC.len()];
+    let count = file.read_at(&mut first, 0)?;
+    Ok(&first[..count] == MAGIC)
 }
 
 /// Inline requests, which the parser takes as well, are no part of a file; annotations, such as time

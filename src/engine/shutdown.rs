@@ -4,6 +4,7 @@ use super::{child, snapshot};
 use crate::config::ShutdownFlags;
 use crate::server::persistence::Job;
 use crate::server::{Server, ShutdownOptions};
+use std::sync::atomic::Ordering::Relaxed;
 
 /// SIGTERM or SIGINT arrived.
 pub fn on_signal(server: &mut Server, signal: i32) {
@@ -21,7 +22,28 @@ pub fn on_signal(server: &mut Server, signal: i32) {
         now: flags.contains(ShutdownFlags::NOW),
         force: flags.contains(ShutdownFlags::FORCE),
     };
-    shut_down(server, options);
+    server.shutdown_asked = Some(options);
+    shut_down_if_asked(server);
+}
+
+/// Ends the server as a signal asked for. COMPAT: while cron is paused (DEBUG PAUSE-CRON) it waits.
+pub fn shut_down_if_asked(server: &mut Server) {
+    if !server.cron_paused
+        && let Some(options) = server.shutdown_asked.take()
+        && !shut_down(server, options)
+    {
+        server.told_to_end.store(false, Relaxed);
+    }
+}
+
+/// SHUTDOWN ABORT; false if there was nothing to be called off.
+pub fn call_off(server: &mut Server) -> bool {
+    let asked = server.shutdown_asked.take().is_some();
+    if asked {
+        server.told_to_end.store(false, Relaxed);
+        log::warn!("Shutdown manually aborted.");
+    }
+    asked
 }
 
 /// Ends the server once this turn of the loop is over; false if something that should be on disk is

@@ -5,17 +5,15 @@ use super::load::{LoadError, seconds_since};
 use crate::config::REDIS_VERSION;
 use crate::persist::aof::sync_folder_of;
 use crate::persist::file::write_durably;
-use crate::persist::rdb::{load_data_set, save_data_set};
-use crate::server::Server;
+use crate::persist::rdb::{LoadFor, Loaded, load_data_set, save_data_set};
 use crate::server::allocator::used_memory;
 use crate::server::persistence::{Child, Ended, Job};
+use crate::server::{Server, system};
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Bytes read at a time.
-const CHUNK: usize = 1 << 20;
 /// After a snapshot failed, the next one starts by itself no sooner than this.
 const RETRY_MS: u64 = 5000;
 
@@ -34,6 +32,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
     server.persistence.snapshots.count += 1;
     let temporary = temporary(server, std::process::id());
     let delay = server.config.rdb_key_save_delay;
+    system::remove_if_told_to_end(Some(&temporary));
     let result = write(server, &temporary, &mut || child::delay(delay)).and_then(|()| {
         let named = name(server, &temporary);
         if named.is_err() {
@@ -41,6 +40,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
         }
         named
     });
+    system::remove_if_told_to_end(None);
     match &result {
         Ok(()) => {
             server.stats.dirty = 0;
@@ -121,7 +121,7 @@ pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
     match named {
         Ok(()) if outcome == Ended::Well => {
             snapshots.succeeded(&server.clock);
-            server.stats.dirty -= child.dirty;
+            server.stats.dirty = server.stats.dirty.saturating_sub(child.dirty);
             // The disk may take its time for the name.
             if let Ok(folder) = File::open(&server.config.dir) {
                 server.background.sync(Arc::new(folder), 0);
@@ -173,26 +173,29 @@ pub fn data_set_emptied(server: &mut Server) {
 /// Adds the snapshot to the data set, if there is one. `merge`: its keys replace those that are there.
 pub fn load(server: &mut Server, merge: bool) -> Result<(), LoadError> {
     let path = path(server);
-    let file = match File::open(&path) {
+    let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LoadError(format!("Can't open {}: {error}", path.display()))),
     };
+    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
     let started = server.clock.stamp();
     server.loading = true;
     server.keyspace.expiry_mode = server.expiry_mode();
-    let mut source = BufReader::with_capacity(CHUNK, file);
-    let result = load_data_set(&mut source, &mut server.keyspace, &server.config, merge);
+    let result = load_data_set(&mut file, &mut server.keyspace, &server.config, purpose);
     server.loading = false;
     server.keyspace.expiry_mode = server.expiry_mode();
     // Loading is no change.
     server.keyspace.effects.dirty = 0;
-    result.map_err(|failure| {
+    let loaded = result.map_err(|failure| {
         LoadError(format!(
             "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty.",
             path.display()
         ))
     })?;
+    let Loaded { keys, expired, empty, .. } = loaded;
+    log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}.");
+    server.loaded = loaded;
     log::info!("DB loaded from disk: {:.3} seconds", seconds_since(server, started));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::blocking::{self, GaveUp};
 use super::call::{drain_effects, free_garbage};
-use super::child;
+use super::{child, shutdown};
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::{self, used_memory};
@@ -40,6 +40,7 @@ fn cron(server: &mut Server) {
     if server.cron_paused {
         return;
     }
+    shutdown::shut_down_if_asked(server);
     let totals = server.stats.totals();
     server.stats.rates.sample(totals, server.clock.now_ms);
     server.stats.memory_peak = server.stats.memory_peak.max(used_memory());

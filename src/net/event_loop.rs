@@ -39,7 +39,7 @@ impl EventLoop {
             let _ = waker.wake();
         })?;
         let mut server = Server::new(config, commands, background, poll.registry().try_clone()?);
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::new(server.told_to_end.clone())?;
         poll.registry().register(signals.source(), SIGNALS, Interest::READABLE)?;
         server.listen()?;
         let (events, input) = (Events::with_capacity(1024), Input::default());

@@ -2,28 +2,22 @@
 #![allow(unsafe_code)]
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 
-/// Bytes written at a time.
-const CHUNK: usize = 1 << 20;
 /// Bytes after which the disk is told to begin, so that the end does not wait for all of them.
 const SYNC_EVERY: u64 = 4 << 20;
 
-/// Makes a file at `path`, writes it by `write` and makes it durable. `incremental`: the disk works
-/// while it is written. If something fails, no file is left.
+/// Makes a file at `path`, writes it by `write`, which has a buffer of its own, and makes it durable.
+/// `incremental`: the disk works while it is written. If something fails, no file is left.
 pub fn write_durably(
     path: &Path,
     incremental: bool,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let file = Incremental { file: File::create(path)?, written: 0, begun: 0, incremental };
-    let mut out = BufWriter::with_capacity(CHUNK, file);
-    let written = write(&mut out).and_then(|()| {
-        out.flush()?;
-        out.get_ref().file.sync_all()
-    });
+    let mut out = Incremental { file: File::create(path)?, written: 0, begun: 0, incremental };
+    let written = write(&mut out).and_then(|()| out.file.sync_all());
     if written.is_err() {
         let _ = std::fs::remove_file(path);
     }

@@ -38,6 +38,7 @@ use crate::config::{ClientClass, Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
 use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
+use crate::persist::rdb::Loaded;
 use crate::resp::{CommandError, Output, Reply};
 use background::Background;
 use blocked::BlockedClients;
@@ -51,6 +52,8 @@ use persistence::Persistence;
 use pubsub::PubSub;
 use stats::Stats;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use transactions::Watchers;
 
 /// What can be due.
@@ -114,6 +117,8 @@ pub struct Server {
     /// Bytes allocated when the server had started, before it had any data.
     pub startup_memory: usize,
     pub started_unix_s: i64,
+    /// What was read of the last snapshot.
+    pub loaded: Loaded,
     pub executable: String,
     pub listeners: Vec<Listener>,
     /// The poll that listeners and clients register with.
@@ -140,6 +145,10 @@ pub struct Server {
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
     pub loading: bool,
+    /// A signal said how to end, but that was not done yet.
+    pub shutdown_asked: Option<ShutdownOptions>,
+    /// A signal has arrived, and the server may be about to end.
+    pub told_to_end: Arc<AtomicBool>,
     /// All is prepared for the end: the loop ends with this turn.
     pub shutdown: bool,
     /// DEBUG SET-ACTIVE-EXPIRE.
@@ -176,6 +185,7 @@ impl Server {
             replication_id: random_id(),
             startup_memory: 0,
             started_unix_s: clock.unix_s(),
+            loaded: Loaded::default(),
             executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
             listeners: Vec::new(),
             registry,
@@ -190,6 +200,8 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            shutdown_asked: None,
+            told_to_end: Arc::default(),
             shutdown: false,
             active_expire: true,
             cron_paused: false,

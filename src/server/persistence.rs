@@ -79,6 +79,7 @@ pub enum Ended {
 /// Seconds and status of the snapshots.
 pub struct Snapshots {
     pub scheduled: bool,
+    /// When the data set was last saved, or this run began.
     pub last_unix_s: i64,
     /// On the monotonic clock.
     pub last_ms: u64,

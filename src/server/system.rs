@@ -1,12 +1,18 @@
 //! What the operating system is asked about this process.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Descriptors kept free for listeners, files and the loop's own.
@@ -109,6 +115,37 @@ pub fn fork() -> io::Result<Fork> {
         0 => Ok(Fork::Child),
         pid => Ok(Fork::Parent(pid as u32)),
     }
+}
+
+/// What to remove if a signal ends this process: a C string, or null.
+static TEMPORARY: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
+
+/// While `path` is given, it is removed should [`end_if_told_again`] end this process.
+pub fn remove_if_told_to_end(path: Option<&Path>) {
+    let path = path.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
+    let before = TEMPORARY.swap(path.map_or(null_mut(), CString::into_raw), Relaxed);
+    if !before.is_null() {
+        // SAFETY: made by `into_raw`. The handler that may read it runs on this thread, and not now.
+        drop(unsafe { CString::from_raw(before) });
+    }
+}
+
+/// Has this signal end the process at once if it arrives while `told`.
+pub fn end_if_told_again(signal: libc::c_int, told: Arc<AtomicBool>) -> io::Result<()> {
+    let action = move || {
+        if told.load(Relaxed) {
+            let path = TEMPORARY.load(Relaxed);
+            // SAFETY: a C string that lives as long as it is there; both calls may be made by a handler.
+            unsafe {
+                if !path.is_null() {
+                    libc::unlink(path);
+                }
+                libc::_exit(1);
+            }
+        }
+    };
+    // SAFETY: the action loads atomics and makes calls that a handler may make.
+    unsafe { signal_hook::low_level::register(signal, action) }.map(drop)
 }
 
 /// After a fork: signals end the child as they end any process, but for the one that a terminal

@@ -109,6 +109,43 @@ impl Drop for Server {
     }
 }
 
+/// Redis itself, to see that both read each other's files; None if it is not installed.
+pub struct Redis(Child, PathBuf);
+
+impl Redis {
+    /// Starts it in an existing folder with these further arguments.
+    pub fn start(dir: &Path, arguments: &[&str]) -> Option<Redis> {
+        let socket = dir.join("redis-sock");
+        let started = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--enable-debug-command", "yes", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(dir)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(child) = started else {
+            println!("skipped: there is no redis-server");
+            return None;
+        };
+        wait_until("redis-server answers", || {
+            Client::connect(&socket).is_ok_and(|mut client| client.ask("PING") == "+PONG\r\n")
+        });
+        Some(Redis(child, socket))
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(&self.1).unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Waits for a condition; fails after the deadline.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;

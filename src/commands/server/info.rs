@@ -251,7 +251,8 @@ fn persistence(server: &Server, fields: &mut Fields) {
     fields.add("rdb_current_bgsave_time_sec", running(server.persistence.snapshot_runs()));
     fields.add("rdb_saves", snapshots.count);
     fields.add("rdb_last_cow_size", snapshots.last_cow);
-    fields.add_all(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0);
+    fields.add("rdb_last_load_keys_expired", server.loaded.expired);
+    fields.add("rdb_last_load_keys_loaded", server.loaded.keys);
     fields.add("aof_enabled", server.config.appendonly as u8);
     fields.add("aof_rewrite_in_progress", server.persistence.rewrite_runs() as u8);
     fields.add("aof_rewrite_scheduled", rewrites.scheduled as u8);

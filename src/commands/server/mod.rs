@@ -9,6 +9,7 @@
 //! * `lolwut`   LOLWUT
 //! * `memory`   MEMORY, and the account of memory that INFO shows
 //! * `module`   MODULE
+//! * `save`     SAVE, LASTSAVE
 //! * `shutdown` SHUTDOWN
 
 mod background;
@@ -20,6 +21,7 @@ mod info;
 mod lolwut;
 mod memory;
 mod module;
+mod save;
 mod shutdown;
 
 use super::prelude::*;
@@ -35,6 +37,8 @@ pub const COMMANDS: &[&Command] = &[
     &lolwut::LOLWUT,
     &memory::MEMORY,
     &module::MODULE,
+    &save::LASTSAVE,
+    &save::SAVE,
     &shutdown::SHUTDOWN,
     &TIME,
 ];

@@ -6,7 +6,8 @@
 //! entry  flags | ms and seq minus those of the node | [field count] fields | elements of the entry
 //! ```
 
-use super::packed::{ListpackBuilder, Packed, parse_listpack};
+use super::load::elements;
+use super::packed::{ListpackBuilder, Packed};
 use super::write::Writer;
 use super::{RdbError, Reader, ValueType};
 use crate::config::Config;
@@ -103,12 +104,13 @@ fn node(first: LogEntry, entries: &[LogEntry]) -> Vec<u8> {
 }
 
 const CORRUPT: RdbError = RdbError::Corrupt("invalid stream");
+const CORRUPT_NODE: RdbError = RdbError::Corrupt("Stream listpack integrity check failed");
 
 pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<Stream, RdbError> {
     let mut log = StreamLog::default();
     for _ in 0..reader.length()? {
         let first: [u8; 16] = reader.string()?.try_into().map_err(|_| CORRUPT)?;
-        load_node(id_from(first), reader.string()?, &mut log, config)?;
+        load_node(id_from(first), elements(value_type, reader.string()?)?, &mut log, config)?;
     }
     let len = reader.length()?;
     let last_id = load_id(reader)?;
@@ -151,8 +153,7 @@ fn load_id(reader: &mut Reader) -> Result<StreamId, RdbError> {
     Ok(StreamId::new(reader.length()?, reader.length()?))
 }
 
-fn load_node(first: StreamId, block: &[u8], log: &mut StreamLog, config: &Config) -> Result<(), RdbError> {
-    let elements = parse_listpack(block)?;
+fn load_node(first: StreamId, elements: Vec<Packed>, log: &mut StreamLog, config: &Config) -> Result<(), RdbError> {
     let mut elements = elements.into_iter();
     let mut take = |count: usize| (elements.len() >= count).then(|| elements.by_ref().take(count).collect::<Vec<_>>());
     let mut last = log.last_id();
@@ -195,7 +196,7 @@ fn load_node(first: StreamId, block: &[u8], log: &mut StreamLog, config: &Config
         }
         (take(1).is_none() && (seen_live, seen_deleted) == (live, deleted)).then_some(())
     };
-    parse().ok_or(CORRUPT)
+    parse().ok_or(CORRUPT_NODE)
 }
 
 fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -> Result<(), RdbError> {
@@ -217,7 +218,8 @@ fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -
             // Before it was kept: the best that is known.
             _ => seen_ms,
         };
-        let consumer = group.add_consumer(&name, seen_ms).ok_or(CORRUPT)?;
+        let consumer =
+            group.add_consumer(&name, seen_ms).ok_or(RdbError::Corrupt("Duplicate stream consumer detected"))?;
         group.consumer_mut(consumer).active_ms = Some(active_ms).filter(|&ms| ms >= 0);
         for _ in 0..reader.length()? {
             let id = id_from(reader.array()?);
