@@ -66,6 +66,7 @@ fn run_with_context<T>(
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
         only_listens,
+        repeated: client.flags.contains(ClientFlags::INTERNAL),
     };
     let result = run(&mut context);
     if let Err(error) = &result {

@@ -170,10 +170,11 @@ fn refuse(server: &mut Server, id: ClientId, found: Option<Found>, error: Comman
     let mut error = error;
     if let Some(multi) = &mut client.multi {
         multi.aborted = true;
-        if found.is_some_and(|found| found.command.name == "exec") {
-            server.discard_transaction(id);
-            error = CommandError::coded(format!("EXECABORT Transaction discarded because of: {}", error.text()));
-        }
+    }
+    if found.is_some_and(|found| found.command.name == "exec") {
+        server.discard_transaction(id);
+        let reason = error.text().strip_prefix("ERR ").unwrap_or(error.text());
+        error = CommandError::coded(format!("EXECABORT Transaction discarded because of: {reason}"));
     }
     server.reply(id).error(&error);
     super::call::apply_reply_mode(server, id, mark);

@@ -62,6 +62,9 @@ pub struct DataContext<'a> {
     pub config: &'a Config,
     /// See [`Client::only_listens`](super::Client::only_listens).
     pub only_listens: bool,
+    /// The command ran before: the append-only file repeats it. What was decided then is not to be
+    /// decided anew.
+    pub repeated: bool,
 }
 
 impl Command {
