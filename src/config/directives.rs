@@ -196,15 +196,15 @@ directives! {
     "dir" =>
         dir: PathBuf = std::env::current_dir().unwrap_or_else(|_| "/".into()), WorkingDirectory,
         [PROTECTED, DENY_LOADING], Works;
-    "save" => save: Vec<SavePoint> = vec![(3600, 1), (300, 100), (60, 10_000)], SavePoints, [MULTI_ARG], Later;
+    "save" => save: Vec<SavePoint> = vec![(3600, 1), (300, 100), (60, 10_000)], SavePoints, [MULTI_ARG], Works;
     "dbfilename" =>
         dbfilename: PathBuf = "dump.rdb".into(),
-        FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Later;
-    "rdbcompression" => rdbcompression: bool = true, YesNo, [], Later;
-    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Later;
+        FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Works;
+    "rdbcompression" => rdbcompression: bool = true, YesNo, [], Works;
+    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Works;
     "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [], Later;
-    "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Later;
-    "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Later;
+    "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Works;
+    "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Works;
     "appendonly" => appendonly: bool = false, YesNo, [DENY_LOADING], Works;
     "appendfilename" =>
         appendfilename: PathBuf = "appendonly.aof".into(),
@@ -213,18 +213,18 @@ directives! {
         appenddirname: PathBuf = "appendonlydir".into(),
         FileName { directive: "appenddirname", what: "dirname", may_be_empty: false }, [IMMUTABLE], Works;
     "appendfsync" => appendfsync: AppendFsync = AppendFsync::Everysec, OneOf, [], Works;
-    "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, YesNo, [], Later;
+    "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, YesNo, [], Works;
     /// 0 is off.
-    "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: u32 = 100, Int(0, INT_MAX), [], Later;
+    "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: u32 = 100, Int(0, INT_MAX), [], Works;
     /// Bytes.
-    "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: u64 = 64 << 20, Memory(0, LONG_MAX), [], Later;
+    "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: u64 = 64 << 20, Memory(0, LONG_MAX), [], Works;
     "aof-load-truncated" => aof_load_truncated: bool = true, YesNo, [], Works;
-    "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, YesNo, [], Later;
-    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, YesNo, [], Later;
-    "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, YesNo, [], Later;
-    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, YesNo, [HIDDEN], Later;
+    "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, YesNo, [], Works;
+    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, YesNo, [], Works;
+    "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, YesNo, [], Works;
+    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, YesNo, [HIDDEN], Works;
     /// Microseconds a key; below 0 one sleep of a microsecond for that many keys.
-    "rdb-key-save-delay" => rdb_key_save_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Later;
+    "rdb-key-save-delay" => rdb_key_save_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Works;
     /// Microseconds a key, as `rdb-key-save-delay`.
     "key-load-delay" => key_load_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Later;
     "loading-process-events-interval-bytes" =>

@@ -167,6 +167,9 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     } else if count > 0
         && let Some(aof) = server.aof.as_mut().filter(|_| !server.loading)
     {
+        if server.config.aof_timestamp_enabled {
+            aof.note_time(server.clock.unix_s());
+        }
         // What one command did is repeated as a whole or not at all.
         let transaction = count > 1 && !effects.deleted_apart;
         if transaction {
@@ -205,6 +208,9 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
 pub fn end_unit(server: &mut Server) {
     let Some(unit) = server.unit.take() else { return };
     let Some(aof) = server.aof.as_mut().filter(|_| !server.loading) else { return };
+    if server.config.aof_timestamp_enabled && !unit.is_empty() {
+        aof.note_time(server.clock.unix_s());
+    }
     let transaction = unit.len() > 1;
     if transaction {
         aof.append_marker(b"MULTI");

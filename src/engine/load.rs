@@ -2,9 +2,9 @@
 
 use super::call::call;
 use super::dispatch::resolve;
-use super::rewrite::remove_history;
+use super::rewrite::{remove_history, write_commands};
 use super::snapshot::write_rdb;
-use crate::persist::aof::{Aof, Files, Form, Paths, write_data_set};
+use crate::persist::aof::{Aof, Files, Form, Paths};
 use crate::persist::rdb::{LoadFor, load_data_set};
 use crate::resp::request::{Batch, Limits, Parsed, RequestParser};
 use crate::resp::{Args, OwnedRequest};
@@ -35,7 +35,7 @@ pub fn load_append_only_file(server: &mut Server) -> Result<(), LoadError> {
         let form = Form::configured(&server.config);
         let created = files.create(form, |out| match form {
             Form::Rdb => write_rdb(server, true, out, &mut || ()),
-            Form::Commands => write_data_set(&server.keyspace, out, &mut || ()),
+            Form::Commands => write_commands(server, out, &mut || ()),
         });
         created.map_err(|error| cannot_open(&files, error))?;
     } else {

@@ -10,12 +10,12 @@
 use super::child;
 use super::snapshot::write_rdb;
 use super::timers::flush_append_only_file;
-use crate::persist::aof::{Aof, Files, Form, Paths, write_data_set};
+use crate::persist::aof::{Aof, Files, Form, Paths, time_note, write_data_set};
 use crate::persist::file::write_durably;
 use crate::server::Server;
 use crate::server::persistence::{Child, Ended, Job, Retry};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,10 +68,18 @@ fn begin(server: &mut Server) -> io::Result<u32> {
 pub fn write_base(server: &Server, form: Form, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
     write_durably(path, server.config.aof_rewrite_incremental_fsync, |out| match form {
         Form::Rdb => write_rdb(server, true, out, each_key),
-        Form::Commands => write_data_set(&server.keyspace, out, each_key),
+        Form::Commands => write_commands(server, out, each_key),
     })?;
     log::info!("Successfully created the temporary AOF base file {}", path.display());
     Ok(())
+}
+
+/// Writes all of the data set as commands.
+pub fn write_commands(server: &Server, out: &mut dyn Write, each_key: &mut dyn FnMut()) -> io::Result<()> {
+    if server.config.aof_timestamp_enabled {
+        out.write_all(time_note(server.clock.unix_s()).as_bytes())?;
+    }
+    write_data_set(&server.keyspace, out, each_key)
 }
 
 /// A child that wrote a base has ended.

@@ -122,6 +122,9 @@ pub fn flush_append_only_file(server: &mut Server) {
     let policy = server.config.appendfsync;
     let had_failed = aof.write_error.is_some();
     let began = server.clock.stamp();
+    if aof.buffered() > 0 {
+        std::thread::sleep(server.aof_flush_sleep);
+    }
     let durable = policy == AppendFsync::Always && !rewrite_comes_first(&server.config, &server.persistence);
     let flushed = aof.flush(policy, durable);
     server.stats.aof_nanos += server.clock.nanos_between(began, server.clock.stamp());

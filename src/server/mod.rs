@@ -54,6 +54,7 @@ use stats::Stats;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use transactions::Watchers;
 
 /// What can be due.
@@ -151,6 +152,8 @@ pub struct Server {
     pub told_to_end: Arc<AtomicBool>,
     /// All is prepared for the end: the loop ends with this turn.
     pub shutdown: bool,
+    /// How long to wait before each write to the append-only file: DEBUG AOF-FLUSH-SLEEP.
+    pub aof_flush_sleep: Duration,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
     /// DEBUG PAUSE-CRON.
@@ -203,6 +206,7 @@ impl Server {
             shutdown_asked: None,
             told_to_end: Arc::default(),
             shutdown: false,
+            aof_flush_sleep: Duration::ZERO,
             active_expire: true,
             cron_paused: false,
             clock,

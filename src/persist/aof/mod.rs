@@ -35,6 +35,8 @@ pub struct Aof {
     buffer: Vec<u8>,
     /// The database that the last command was for.
     selected: Option<usize>,
+    /// The second of the Unix epoch that was noted last.
+    noted_s: Option<i64>,
     /// Bytes of all parts, without the buffer.
     pub size: u64,
     pub base_size: u64,
@@ -80,6 +82,7 @@ impl Aof {
             file: Arc::new(file),
             buffer: Vec::new(),
             selected: None,
+            noted_s: None,
             size,
             base_size,
             file_size,
@@ -99,7 +102,7 @@ impl Aof {
         let old = std::mem::replace(&mut self.file, Arc::new(new));
         let behind = std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced);
         self.sync_requested = 0;
-        self.selected = None;
+        (self.selected, self.noted_s) = (None, None);
         Ok(behind.then_some(old))
     }
 
@@ -140,6 +143,14 @@ impl Aof {
     /// Adds a command that belongs to no database: MULTI, EXEC.
     pub fn append_marker(&mut self, name: &'static [u8]) {
         encode_request(&mut self.buffer, [name].into_iter());
+    }
+
+    /// Notes the time of what follows (`aof-timestamp-enabled`).
+    pub fn note_time(&mut self, unix_s: i64) {
+        if self.noted_s != Some(unix_s) {
+            self.noted_s = Some(unix_s);
+            self.buffer.extend_from_slice(time_note(unix_s).as_bytes());
+        }
     }
 
     #[inline]
@@ -247,6 +258,11 @@ impl Aof {
     pub fn finish(&mut self) -> io::Result<()> {
         self.flush(AppendFsync::Always, true)
     }
+}
+
+/// A line that says when the commands after it were run.
+pub fn time_note(unix_s: i64) -> String {
+    format!("#TS:{unix_s}\r\n")
 }
 
 /// Remembers in `last` why something failed, or that it succeeded.
