@@ -310,6 +310,9 @@ fn data_set() -> Vec<Request> {
     all.push(request("XADD stream:elements 1-1", pairs(&elements)));
     all.push(request("XADD stream:empty 5-5", ["a", "b"]));
     all.push(request("XDEL stream:empty 5-5", [""; 0]));
+    all.push(request("XADD stream:set 10-1", ["a", "b"]));
+    all.push(request("XDEL stream:set 10-1", [""; 0]));
+    all.push(request("XSETID stream:set 5-5", [""; 0]));
     all.push(request("XADD stream:consumers 1-1", ["a", "b"]));
     all.push(request("XADD stream:consumers 1-2", ["a", "c"]));
     all.push(request("XADD stream:consumers 2-0", ["a", "d"]));
@@ -379,7 +382,7 @@ fn streams_without_consumers_are_of_the_form_that_redis_70_reads() {
     let mut redis = redis.connect();
     let (_server, mut ours) = server_and_client();
     fill(&mut ours);
-    for key in ["stream", "stream:large", "stream:elements", "stream:empty"].map(str::as_bytes) {
+    for key in ["stream", "stream:large", "stream:elements", "stream:empty", "stream:set"].map(str::as_bytes) {
         let dumped = dump(&mut ours, key);
         let older = payload(19, &dumped[1..dumped.len() - 10], REDIS_70);
         assert_eq!(restore(&mut redis, key, &older), "+OK\r\n");

@@ -124,7 +124,8 @@ directives! {
     "aclfile" => aclfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Later;
     "acllog-max-len" => acllog_max_len: u64 = 128, Int(0, LONG_MAX), [], Later;
     "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, OneOf, [], Later;
-    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Later;
+    /// Whatever it says, all is always checked in full.
+    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Works;
 
     // Keyspace
     "databases" => databases: usize = 16, Int(1, INT_MAX), [IMMUTABLE], Works;
