@@ -142,7 +142,7 @@ impl Files {
         for part in old.collect::<Vec<_>>() {
             manifest.history.insert(0, part);
         }
-        fs::rename(written, &self.paths.part(&base))?;
+        fs::rename(written, self.paths.part(&base))?;
         log::info!(
             "Successfully renamed the temporary AOF base file {} into {}",
             written.display(),
