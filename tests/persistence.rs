@@ -314,7 +314,17 @@ fn rewrites_while_clients_write() {
     }
 }
 
-/// What a server finds that was killed at each step of a rewrite, in the order of the steps.
+/// What a server finds that was killed in a rewrite.
+struct Step<'a> {
+    manifest: &'a str,
+    /// The base and the increment from before are there.
+    old: bool,
+    increment: &'a [u8],
+    base: &'a [u8],
+    /// What a child was writing.
+    temporary: &'a [u8],
+}
+
 #[test]
 fn a_kill_at_each_step_of_a_rewrite() {
     let command = |key: &str| encode(&[b"SET", key.as_bytes(), b"v"]);
@@ -324,20 +334,19 @@ fn a_kill_at_each_step_of_a_rewrite() {
     const DONE: &str = "file appendonly.aof.2.base.aof seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n";
     let (base, first, second) = (command("base"), command("first"), command("second"));
     let new_base = [&base[..], &first].concat();
-    // The manifest, and the files that are there: base and increment 1, increment 2, base 2, and what
-    // a child was writing.
-    let steps: [(&str, bool, &[u8], &[u8], &[u8]); 8] = [
-        (OLD, true, b"", b"", b""),
+    let steps = [
+        Step { manifest: OLD, old: true, increment: b"", base: b"", temporary: b"" },
         // The new increment is there, but nothing is in it before the manifest names it.
-        (SWITCHED, true, b"", b"", b""),
-        (SWITCHED, true, &second, b"", &new_base[..10]),
-        (SWITCHED, true, &second, b"", &new_base),
-        (SWITCHED, true, &second, &new_base, b""),
-        (INSTALLED, true, &second, &new_base, b""),
-        (INSTALLED, false, &second, &new_base, b""),
-        (DONE, false, &second, &new_base, b""),
+        Step { manifest: SWITCHED, old: true, increment: b"", base: b"", temporary: b"" },
+        Step { manifest: SWITCHED, old: true, increment: &second, base: b"", temporary: &new_base[..10] },
+        Step { manifest: SWITCHED, old: true, increment: &second, base: b"", temporary: &new_base },
+        Step { manifest: SWITCHED, old: true, increment: &second, base: &new_base, temporary: b"" },
+        Step { manifest: INSTALLED, old: true, increment: &second, base: &new_base, temporary: b"" },
+        Step { manifest: INSTALLED, old: false, increment: &second, base: &new_base, temporary: b"" },
+        Step { manifest: DONE, old: false, increment: &second, base: &new_base, temporary: b"" },
     ];
-    for (step, (manifest, old, increment, installed, temporary)) in steps.into_iter().enumerate() {
+    for (number, step) in steps.into_iter().enumerate() {
+        let Step { manifest, old, increment, base: installed, temporary } = step;
         let dir = new_folder();
         let folder = dir.join("appendonlydir");
         std::fs::create_dir(&folder).unwrap();
@@ -362,7 +371,7 @@ fn a_kill_at_each_step_of_a_rewrite() {
         let server = Server::start_in(server.kill(), &ON);
         server.connect().check(&format!("DBSIZE => :{}\nMGET base first => *2 $1 v $1 v", expected + 2));
         let left = files_below(&server.dir.join("appendonlydir")).len() - !temporary.is_empty() as usize;
-        assert_eq!(left, 3, "step {step}");
+        assert_eq!(left, 3, "step {number}");
     }
 }
 
