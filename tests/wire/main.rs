@@ -16,5 +16,7 @@ mod pubsub;
 mod server;
 mod set;
 mod sort;
+mod stream;
+mod stream_groups;
 mod string;
 mod zset;

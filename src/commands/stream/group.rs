@@ -119,7 +119,7 @@ impl Options {
                 };
                 at += 2;
             } else {
-                return Err(CommandError::SYNTAX);
+                return Err(CommandError::subcommand_syntax(&args[1], "xgroup"));
             }
         }
         Ok(options)
