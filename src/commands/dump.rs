@@ -105,7 +105,7 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ttl if options.absolute => Some(ttl),
         ttl => Some(now_ms.saturating_add(ttl)),
     };
-    let clock = ctx.keyspace.access_clock.unwrap_or((now_ms / 1000) as u32 & CLOCK_MASK);
+    let clock = ctx.keyspace.access_clock;
     let clock = options.idle_s.map_or(clock, |idle_s| (now_ms / 1000).wrapping_sub(idle_s) as u32 & CLOCK_MASK);
     let facts = KeyFacts { name: key, expire_at, clock };
     let entry =

@@ -24,8 +24,12 @@ impl KeySet {
     }
 
     #[inline]
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     fn contains(&self, db: usize, key: &[u8]) -> bool {
-        self.len > 0 && self.by_db.get(db).is_some_and(|keys| keys.contains(key))
+        self.by_db.get(db).is_some_and(|keys| keys.contains(key))
     }
 
     fn of_db(&self, db: usize) -> impl Iterator<Item = &[u8]> {
@@ -38,6 +42,13 @@ impl Keyspace {
     /// is gone. New keys tell of themselves.
     #[inline]
     pub fn made_ready(&mut self, key: &[u8]) {
+        if !self.awaited.is_empty() {
+            self.tell_if_awaited(key);
+        }
+    }
+
+    #[cold]
+    fn tell_if_awaited(&mut self, key: &[u8]) {
         if self.awaited.contains(self.selected, key) {
             self.effects.ready.push_back((self.selected, key.into()));
         }
@@ -46,6 +57,13 @@ impl Keyspace {
     /// Tells that `key` of the selected database changed.
     #[inline]
     pub(super) fn touched(&mut self, key: &[u8]) {
+        if !self.watched.is_empty() {
+            self.tell_if_watched(key);
+        }
+    }
+
+    #[cold]
+    fn tell_if_watched(&mut self, key: &[u8]) {
         if self.watched.contains(self.selected, key) {
             self.effects.touched.push((self.selected, key.into()));
         }

@@ -63,8 +63,6 @@ pub struct Stats {
     pub expire_cycle_nanos: u64,
     /// Changes since the data set was last saved.
     pub dirty: u64,
-    /// Snapshots saved.
-    pub rdb_saves: u64,
     pub memory_peak: usize,
     pub rates: Rates,
 }

@@ -1,5 +1,6 @@
 //! Commands about the server, a file a command or a topic.
 //!
+//! * `background` BGSAVE and BGREWRITEAOF
 //! * `command`  COMMAND
 //! * `docs`     COMMAND DOCS, and the notation of arguments
 //! * `config`   CONFIG
@@ -11,6 +12,7 @@
 //! * `save`     SAVE, LASTSAVE
 //! * `shutdown` SHUTDOWN
 
+mod background;
 mod command;
 mod config;
 mod debug;
@@ -26,6 +28,8 @@ use super::prelude::*;
 use crate::server::clock::unix_us;
 
 pub const COMMANDS: &[&Command] = &[
+    &background::BGREWRITEAOF,
+    &background::BGSAVE,
     &command::COMMAND,
     &config::CONFIG,
     &debug::DEBUG,

@@ -13,6 +13,9 @@ pub const SAVE: Command = Command {
 };
 
 fn save(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    if server.persistence.snapshot_runs() {
+        return Err(CommandError::new("ERR Background save already in progress"));
+    }
     // COMPAT: an error that says nothing; the log does.
     snapshot::save(server).map_err(|_| CommandError::new("ERR"))?;
     server.reply(id).ok();
@@ -31,7 +34,7 @@ pub const LASTSAVE: Command = Command {
 };
 
 fn lastsave(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    let saved_at = server.last_save_unix_s;
+    let saved_at = server.persistence.snapshots.last_unix_s;
     server.reply(id).integer(saved_at);
     Ok(())
 }

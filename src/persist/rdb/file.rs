@@ -59,12 +59,13 @@ impl Write for Summed<'_> {
 /// Bytes written at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Writes the data set. `aux`: what is to be known about it.
+/// Writes the data set. `aux`: what is to be known about it. `each_key` is called after each.
 pub fn save_data_set(
     keyspace: &Keyspace,
     config: &Config,
     aux: &[(&str, String)],
     out: &mut dyn Write,
+    each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
     let digest = config.rdbchecksum.then(|| CRC.digest());
     let mut out = BufWriter::with_capacity(CHUNK, Summed { out, digest });
@@ -89,6 +90,7 @@ pub fn save_data_set(
             writer.bytes(&[value_type(&entry) as u8])?;
             writer.string(entry.key())?;
             save_value(&entry, &mut writer)?;
+            each_key();
         }
     }
     writer.bytes(&[EOF])?;
@@ -117,24 +119,37 @@ pub struct Loaded {
     pub expired: u64,
     /// Without a value, and left out.
     pub empty: u64,
+    /// The length of the data set in the source, of which more may have been read.
+    pub bytes: u64,
 }
 
-/// Adds a data set to the keyspace. Keys past their time are left out. `merge`: a key that is there
-/// is replaced; otherwise there must be none.
+/// What a data set is loaded for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadFor {
+    /// An empty keyspace, as it is to be from now on: keys past their time are left out.
+    Start,
+    /// The same, into a keyspace with keys: those of the data set replace them.
+    Merge,
+    /// Commands of the append-only file follow, which found keys that are past their time by now: all
+    /// are loaded.
+    AofBase,
+}
+
+/// Adds a data set to the keyspace.
 pub fn load_data_set(
     source: &mut dyn Read,
     keyspace: &mut Keyspace,
     config: &Config,
-    merge: bool,
+    purpose: LoadFor,
 ) -> Result<Loaded, LoadFailure> {
     let mut reader = Reader::new(source, config.rdbchecksum);
     let selected = keyspace.selected();
-    let result = load(&mut reader, keyspace, config, merge);
+    let result = load(&mut reader, keyspace, config, purpose);
     keyspace.select(selected);
     result.map_err(|error| LoadFailure { error, offset: reader.position() })
 }
 
-fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, merge: bool) -> Result<Loaded, RdbError> {
+fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, purpose: LoadFor) -> Result<Loaded, RdbError> {
     const NOT_RDB: RdbError = RdbError::Corrupt("not an RDB file");
     let magic: [u8; 9] = reader.array()?;
     let digits = magic.strip_prefix(b"REDIS").ok_or(NOT_RDB)?;
@@ -184,11 +199,11 @@ fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, merge: bo
                     }
                     entry => entry?,
                 };
-                if expire_at.is_some_and(|at| at < keyspace.now_ms) {
+                if purpose != LoadFor::AofBase && expire_at.is_some_and(|at| at < keyspace.now_ms) {
                     loaded.expired += 1;
                     continue;
                 }
-                if !merge && keyspace.exists(&name) {
+                if purpose != LoadFor::Merge && keyspace.exists(&name) {
                     return Err(RdbError::Corrupt("a key that is there twice"));
                 }
                 keyspace.put(entry);
@@ -198,6 +213,7 @@ fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, merge: bo
     }
     let is = reader.checksum();
     let stated = if version >= CHECKSUM_SINCE { u64::from_le_bytes(reader.array()?) } else { NO_CHECKSUM };
+    loaded.bytes = reader.position();
     if stated == NO_CHECKSUM || is.is_none_or(|is| is == stated) {
         Ok(loaded)
     } else {

@@ -19,7 +19,7 @@ mod save;
 mod stream;
 mod write;
 
-pub use file::{LoadFailure, Loaded, load_data_set, save_data_set};
+pub use file::{LoadFailure, LoadFor, Loaded, load_data_set, save_data_set};
 pub use load::{KeyFacts, load_value};
 pub use payload::{InvalidPayload, dump, restore};
 pub use read::{RdbError, Reader};

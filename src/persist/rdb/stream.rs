@@ -13,8 +13,9 @@ use super::{RdbError, Reader, ValueType};
 use crate::config::Config;
 use crate::encoding::stream_log::{LogEntry, StreamId, StreamLog};
 use crate::types::stream::Stream;
+use crate::types::stream::entries::Entries;
 use crate::types::stream::group::{Group, Pending};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 const DELETED: i64 = 1;
@@ -24,21 +25,22 @@ const SAME_FIELDS: i64 = 2;
 const UNKNOWN: u64 = u64::MAX;
 
 pub fn save(stream: &Stream, writer: &mut Writer) -> io::Result<()> {
-    let log = stream.log();
+    let Stream { entries, groups } = stream;
+    let log = entries.log();
     writer.len(log.nodes() as u64)?;
-    for entries in log.by_node() {
-        let entries: Vec<LogEntry> = entries.collect();
-        let first = entries[0];
+    for node_entries in log.by_node() {
+        let node_entries: Vec<LogEntry> = node_entries.collect();
+        let first = node_entries[0];
         writer.string(&id_bytes(first.id))?;
-        writer.string(&node(first, &entries))?;
+        writer.string(&node(first, &node_entries))?;
     }
-    writer.len(stream.len())?;
-    id(stream.last_id(), writer)?;
+    writer.len(entries.len())?;
+    id(entries.last_id(), writer)?;
     id(log.first_id().unwrap_or_default(), writer)?;
-    id(stream.max_deleted_id(), writer)?;
-    writer.len(stream.entries_added())?;
-    writer.len(stream.groups().len() as u64)?;
-    for (name, group) in stream.groups() {
+    id(entries.max_deleted_id(), writer)?;
+    writer.len(entries.added())?;
+    writer.len(groups.len() as u64)?;
+    for (name, group) in groups {
         writer.string(name)?;
         id(group.last_id, writer)?;
         writer.len(group.entries_read.unwrap_or(UNKNOWN))?;
@@ -129,12 +131,13 @@ pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Resu
             return Err(CORRUPT);
         }
     }
-    let mut stream = Stream::from_parts(log, last_id, max_deleted_id, entries_added);
+    let entries = Entries::from_parts(log, last_id, max_deleted_id, entries_added);
+    let mut groups = BTreeMap::new();
     for _ in 0..reader.length()? {
         let name = reader.string()?.to_vec();
         let last_id = load_id(reader)?;
         let entries_read = match value_type {
-            ValueType::StreamListpacks => stream.entries_up_to(last_id),
+            ValueType::StreamListpacks => entries.count_up_to(last_id),
             _ => match reader.length()? {
                 UNKNOWN => None,
                 read => Some(counted(read)?),
@@ -142,11 +145,11 @@ pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Resu
         };
         let mut group = Group::new(last_id, entries_read);
         load_pending(value_type, reader, &mut group)?;
-        if !stream.add_group(&name, group) {
+        if groups.insert(name.into(), group).is_some() {
             return Err(CORRUPT);
         }
     }
-    Ok(stream)
+    Ok(Stream { entries, groups })
 }
 
 fn id_from(bytes: [u8; 16]) -> StreamId {
