@@ -1,6 +1,8 @@
 //! Databases as a whole.
 
 use super::prelude::*;
+use crate::engine::snapshot;
+use crate::keyspace::Keyspace;
 
 pub const COMMANDS: &[&Command] = &[&DBSIZE, &SWAPDB, &FLUSHDB, &FLUSHALL];
 
@@ -63,7 +65,9 @@ pub const FLUSHDB: Command = Command {
 
 fn flushdb(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let db = ctx.keyspace.selected();
-    flush(ctx, args, Some(db))
+    flush(ctx.keyspace, args, Some(db))?;
+    ctx.reply.ok();
+    Ok(())
 }
 
 pub const FLUSHALL: Command = Command {
@@ -75,26 +79,28 @@ pub const FLUSHALL: Command = Command {
     categories: category::KEYSPACE | category::DANGEROUS,
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     args: "flush-type(async=ASYNC^4.0.0 | sync=SYNC^6.2.0)?",
-    handler: Handler::Data(flushall),
+    handler: Handler::Server(flushall),
     ..Command::DEFAULT
 };
 
-fn flushall(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    flush(ctx, args, None)
+fn flushall(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    flush(&mut server.keyspace, args, None)?;
+    snapshot::data_set_emptied(server);
+    server.reply(id).ok();
+    Ok(())
 }
 
-fn flush(ctx: &mut DataContext, args: &Args, db: Option<usize>) -> CommandResult {
+fn flush(keyspace: &mut Keyspace, args: &Args, db: Option<usize>) -> CommandResult {
     let lazy = match args.len() {
-        1 => ctx.keyspace.options.lazy_user_flush,
+        1 => keyspace.options.lazy_user_flush,
         2 if args.is(1, "async") => true,
         2 if args.is(1, "sync") => false,
         _ => return Err(CommandError::SYNTAX),
     };
-    let removed = ctx.keyspace.flush(db, lazy);
-    ctx.keyspace.effects.dirty += removed as u64;
+    let removed = keyspace.flush(db, lazy);
+    keyspace.effects.dirty += removed as u64;
     // Passed on even where there was nothing here: there may be something elsewhere.
     let arguments: Vec<&[u8]> = args.iter().collect();
-    ctx.keyspace.effects.propagate_instead(ctx.keyspace.selected(), &arguments);
-    ctx.reply.ok();
+    keyspace.effects.propagate_instead(keyspace.selected(), &arguments);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! DUMP and RESTORE.
 
 use super::prelude::*;
-use crate::persist::rdb::{self, InvalidPayload};
+use crate::persist::rdb::{self, InvalidPayload, KeyFacts};
 
 pub const COMMANDS: &[&Command] = &[&DUMP, &RESTORE, &RESTORE_ASKING];
 
@@ -105,14 +105,19 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ttl if options.absolute => Some(ttl),
         ttl => Some(now_ms.saturating_add(ttl)),
     };
-    let value =
-        rdb::restore(&args[3], !ctx.config.skip_checksum_validation, ctx.config).map_err(|error| match error {
-            InvalidPayload::Footer => CommandError::new("ERR DUMP payload version or checksum are wrong"),
-            InvalidPayload::Value(error) => {
-                log::debug!("RESTORE: {error}");
-                CommandError::new("ERR Bad data format")
-            }
-        })?;
+    let clock = ctx.keyspace.access_clock;
+    let clock = options.idle_s.map_or(clock, |idle_s| (now_ms / 1000).wrapping_sub(idle_s) as u32 & CLOCK_MASK);
+    let facts = KeyFacts { name: key, expire_at, clock };
+    let entry =
+        rdb::restore(&facts, &args[3], !ctx.config.skip_checksum_validation, ctx.config).map_err(
+            |error| match error {
+                InvalidPayload::Footer => CommandError::new("ERR DUMP payload version or checksum are wrong"),
+                InvalidPayload::Value(error) => {
+                    log::warn!("Bad data format of a payload to RESTORE: {error}");
+                    CommandError::new("ERR Bad data format")
+                }
+            },
+        )?;
     let keyspace = &mut *ctx.keyspace;
     let db = keyspace.selected();
     if expire_at.is_some_and(|at| at <= now_ms) {
@@ -124,9 +129,7 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ctx.reply.ok();
         return Ok(());
     }
-    let clock = keyspace.access_clock.unwrap_or((now_ms / 1000) as u32 & CLOCK_MASK);
-    let clock = options.idle_s.map_or(clock, |idle_s| (now_ms / 1000 - idle_s) as u32 & CLOCK_MASK);
-    keyspace.put(value.into_entry(key, expire_at, clock));
+    keyspace.put(entry);
     keyspace.changed(EventClass::GENERIC, "restore", key);
     if let Some(at) = expire_at.filter(|_| !options.absolute) {
         let mut digits = itoa::Buffer::new();

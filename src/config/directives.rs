@@ -9,6 +9,7 @@
 //! that the kind serves. When the status becomes `Works`, redis.conf.example must describe the
 //! directive (`tests/config.rs` checks it). Bounds and defaults are those of Redis 7.2.4.
 
+use crate::keyspace::EventClass;
 use std::path::PathBuf;
 
 use super::{
@@ -85,6 +86,8 @@ directives! {
     "syslog-facility" => syslog_facility: SyslogFacility = SyslogFacility::Local0, OneOf, [IMMUTABLE], Later;
     "crash-log-enabled" => crash_log_enabled: bool = true, YesNo, [], Later;
     "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [], Later;
+    "use-exit-on-panic" =>
+        use_exit_on_panic: bool = false, YesNo, [HIDDEN], Ignored("a panic ends the server at once, without a report");
     "always-show-logo" => always_show_logo: bool = false, YesNo, [IMMUTABLE], Works;
     "set-proc-title" => set_proc_title: bool = true, YesNo, [IMMUTABLE], Later;
     "proc-title-template" =>
@@ -121,7 +124,8 @@ directives! {
     "aclfile" => aclfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Later;
     "acllog-max-len" => acllog_max_len: u64 = 128, Int(0, LONG_MAX), [], Later;
     "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, OneOf, [], Later;
-    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Later;
+    /// Whatever it says, all is always checked in full.
+    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Works;
 
     // Keyspace
     "databases" => databases: usize = 16, Int(1, INT_MAX), [IMMUTABLE], Works;
@@ -131,7 +135,7 @@ directives! {
     "active-expire-effort" => active_expire_effort: u32 = 1, Int(1, 10), [], Works;
     "activerehashing" => activerehashing: bool = true, YesNo, [], Works;
     "notify-keyspace-events" =>
-        notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::empty(), EventLetters, [], Later;
+        notify_keyspace_events: EventClass = EventClass::empty(), EventLetters, [], Works;
     "lazyfree-lazy-eviction" => lazyfree_lazy_eviction: bool = false, YesNo, [], Works;
     "lazyfree-lazy-expire" => lazyfree_lazy_expire: bool = false, YesNo, [], Works;
     "lazyfree-lazy-server-del" => lazyfree_lazy_server_del: bool = false, YesNo, [], Works;
@@ -193,15 +197,15 @@ directives! {
     "dir" =>
         dir: PathBuf = std::env::current_dir().unwrap_or_else(|_| "/".into()), WorkingDirectory,
         [PROTECTED, DENY_LOADING], Works;
-    "save" => save: Vec<SavePoint> = vec![(3600, 1), (300, 100), (60, 10_000)], SavePoints, [MULTI_ARG], Later;
+    "save" => save: Vec<SavePoint> = vec![(3600, 1), (300, 100), (60, 10_000)], SavePoints, [MULTI_ARG], Works;
     "dbfilename" =>
         dbfilename: PathBuf = "dump.rdb".into(),
-        FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Later;
-    "rdbcompression" => rdbcompression: bool = true, YesNo, [], Later;
-    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Later;
+        FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Works;
+    "rdbcompression" => rdbcompression: bool = true, YesNo, [], Works;
+    "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Works;
     "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [], Later;
-    "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Later;
-    "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Later;
+    "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Works;
+    "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Works;
     "appendonly" => appendonly: bool = false, YesNo, [DENY_LOADING], Works;
     "appendfilename" =>
         appendfilename: PathBuf = "appendonly.aof".into(),
@@ -210,18 +214,18 @@ directives! {
         appenddirname: PathBuf = "appendonlydir".into(),
         FileName { directive: "appenddirname", what: "dirname", may_be_empty: false }, [IMMUTABLE], Works;
     "appendfsync" => appendfsync: AppendFsync = AppendFsync::Everysec, OneOf, [], Works;
-    "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, YesNo, [], Later;
+    "no-appendfsync-on-rewrite" => no_appendfsync_on_rewrite: bool = false, YesNo, [], Works;
     /// 0 is off.
-    "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: u32 = 100, Int(0, INT_MAX), [], Later;
+    "auto-aof-rewrite-percentage" => auto_aof_rewrite_percentage: u32 = 100, Int(0, INT_MAX), [], Works;
     /// Bytes.
-    "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: u64 = 64 << 20, Memory(0, LONG_MAX), [], Later;
+    "auto-aof-rewrite-min-size" => auto_aof_rewrite_min_size: u64 = 64 << 20, Memory(0, LONG_MAX), [], Works;
     "aof-load-truncated" => aof_load_truncated: bool = true, YesNo, [], Works;
-    "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, YesNo, [], Later;
-    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, YesNo, [], Later;
-    "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, YesNo, [], Later;
-    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, YesNo, [HIDDEN], Later;
+    "aof-use-rdb-preamble" => aof_use_rdb_preamble: bool = true, YesNo, [], Works;
+    "aof-timestamp-enabled" => aof_timestamp_enabled: bool = false, YesNo, [], Works;
+    "aof-rewrite-incremental-fsync" => aof_rewrite_incremental_fsync: bool = true, YesNo, [], Works;
+    "aof-disable-auto-gc" => aof_disable_auto_gc: bool = false, YesNo, [HIDDEN], Works;
     /// Microseconds a key; below 0 one sleep of a microsecond for that many keys.
-    "rdb-key-save-delay" => rdb_key_save_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Later;
+    "rdb-key-save-delay" => rdb_key_save_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Works;
     /// Microseconds a key, as `rdb-key-save-delay`.
     "key-load-delay" => key_load_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Later;
     "loading-process-events-interval-bytes" =>

@@ -58,12 +58,14 @@ fn run_with_context<T>(
     let mark = client.output.mark();
     server.keyspace.select(client.db);
     if client.flags.contains(ClientFlags::NO_TOUCH) {
-        server.keyspace.access_clock = None;
+        server.keyspace.stamps = false;
     }
+    let only_listens = client.only_listens();
     let mut context = DataContext {
         keyspace: &mut server.keyspace,
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
+        only_listens,
         repeated: client.flags.contains(ClientFlags::INTERNAL),
     };
     let result = run(&mut context);
@@ -72,7 +74,7 @@ fn run_with_context<T>(
         Reply::new(&mut client.output, client.resp3).error(error);
         failed(&mut server.stats, found, error);
     }
-    server.keyspace.access_clock = Some(server.access_clock);
+    server.keyspace.stamps = server.persistence.child.is_none();
     result.ok()
 }
 
@@ -165,6 +167,9 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     } else if count > 0
         && let Some(aof) = server.aof.as_mut().filter(|_| !server.loading)
     {
+        if server.config.aof_timestamp_enabled {
+            aof.note_time(server.clock.unix_s());
+        }
         // What one command did is repeated as a whole or not at all.
         let transaction = count > 1 && !effects.deleted_apart;
         if transaction {
@@ -187,7 +192,10 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.deleted.clear();
     effects.deleted_apart = false;
     effects.rewritten.clear();
-    effects.events.clear();
+    if !effects.events.is_empty() {
+        server.publish_events();
+    }
+    let effects = &server.keyspace.effects;
     if !effects.touched.is_empty() {
         server.notice_touched_keys();
     }
@@ -200,6 +208,9 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
 pub fn end_unit(server: &mut Server) {
     let Some(unit) = server.unit.take() else { return };
     let Some(aof) = server.aof.as_mut().filter(|_| !server.loading) else { return };
+    if server.config.aof_timestamp_enabled && !unit.is_empty() {
+        aof.note_time(server.clock.unix_s());
+    }
     let transaction = unit.len() > 1;
     if transaction {
         aof.append_marker(b"MULTI");
@@ -213,6 +224,10 @@ pub fn end_unit(server: &mut Server) {
 /// Takes back a reply that CLIENT REPLY said is not wanted.
 pub fn apply_reply_mode(server: &mut Server, id: ClientId, mark: (usize, usize)) {
     let Some(client) = server.clients.get_mut(id) else { return };
+    if client.flags.contains(ClientFlags::PUSHED) {
+        client.flags -= ClientFlags::PUSHED;
+        return;
+    }
     match client.reply_mode {
         ReplyMode::On => return,
         ReplyMode::Off => (),

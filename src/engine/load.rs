@@ -2,13 +2,17 @@
 
 use super::call::call;
 use super::dispatch::resolve;
-use crate::persist::aof::{Aof, Manifest, Paths};
+use super::rewrite::{remove_history, write_commands};
+use super::snapshot::write_rdb;
+use crate::persist::aof::{Aof, Files, Form, Paths};
+use crate::persist::rdb::{LoadFor, load_data_set};
 use crate::resp::request::{Batch, Limits, Parsed, RequestParser};
 use crate::resp::{Args, OwnedRequest};
 use crate::server::stats::Stats;
 use crate::server::{ClientId, Server, Stream};
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// Bytes read at a time.
@@ -21,34 +25,59 @@ pub struct LoadError(pub String);
 
 /// Loads what the append-only file holds, and opens it to go on with. Without one, starts one.
 pub fn load_append_only_file(server: &mut Server) -> Result<(), LoadError> {
-    let paths = Paths::new(&server.config);
-    let manifest = Manifest::load(&paths.manifest())
-        .map_err(|error| LoadError(format!("{}: {error}", paths.manifest().display())))?;
-    let opened = match manifest {
-        None => Aof::create(&paths, |_| Ok(())),
-        Some(manifest) => {
-            load_parts(server, &paths, &manifest)?;
-            Aof::open(&paths, &manifest)
-        }
+    let mut files = files(server)?;
+    let dir = server.config.dir.clone();
+    let cannot_open = |files: &Files, error: io::Error| {
+        LoadError(format!("Can't open the append-only file in {}: {error}", files.paths.folder.display()))
     };
-    let aof = opened.map_err(|error| {
-        LoadError(format!("Can't open the append-only file in {}: {error}", paths.folder.display()))
-    })?;
+    files.upgrade(&dir).map_err(|error| cannot_open(&files, error))?;
+    if files.manifest.is_empty() {
+        let form = Form::configured(&server.config);
+        let created = files.create(form, |out| match form {
+            Form::Rdb => write_rdb(server, true, out, &mut || ()),
+            Form::Commands => write_commands(server, out, &mut || ()),
+        });
+        created.map_err(|error| cannot_open(&files, error))?;
+    } else {
+        load_parts(server, &files)?;
+    }
+    open(server, files)
+}
+
+fn files(server: &Server) -> Result<Files, LoadError> {
+    let paths = Paths::new(&server.config);
+    let manifest = paths.manifest();
+    Files::load(paths).map_err(|error| LoadError(format!("{}: {error}", manifest.display())))
+}
+
+fn open(server: &mut Server, files: Files) -> Result<(), LoadError> {
+    let folder = files.paths.folder.clone();
+    let aof = Aof::open(files)
+        .map_err(|error| LoadError(format!("Can't open the append-only file in {}: {error}", folder.display())))?;
     server.aof = Some(aof);
+    remove_history(server);
     Ok(())
 }
 
-/// DEBUG LOADAOF: forgets the data set and loads it from the file. If that fails, what could be loaded
-/// is there, and the file is written to as before.
+/// DEBUG LOADAOF: forgets the data set and loads it from the files, whether or not they are written
+/// to. If that fails, what could be loaded is there, and they are written to as before.
 pub fn reload(server: &mut Server) -> Result<(), LoadError> {
-    if let Some(aof) = &mut server.aof {
+    let written = server.aof.as_mut().filter(|aof| !aof.provisional);
+    let is_written = written.is_some();
+    if let Some(aof) = written {
         aof.finish().map_err(|error| LoadError(format!("Error writing the append only file: {error}")))?;
     }
+    let files = files(server)?;
+    if files.manifest.is_empty() {
+        return Err(LoadError(format!("There is no append-only file in {}", files.paths.folder.display())));
+    }
     server.keyspace.flush(None, false);
-    load_append_only_file(server)
+    load_parts(server, &files)?;
+    server.stats.dirty = 0;
+    if is_written { open(server, files) } else { Ok(()) }
 }
 
-fn load_parts(server: &mut Server, paths: &Paths, manifest: &Manifest) -> Result<(), LoadError> {
+fn load_parts(server: &mut Server, files: &Files) -> Result<(), LoadError> {
     let started = server.clock.stamp();
     // What clients did once is not to be counted as done again.
     let stats = std::mem::replace(&mut server.stats, Stats::new(server.commands.rows().len()));
@@ -56,17 +85,17 @@ fn load_parts(server: &mut Server, paths: &Paths, manifest: &Manifest) -> Result
     server.loading = true;
     server.keyspace.expiry_mode = server.expiry_mode();
     let id = server.clients.add(Stream::None, String::new(), String::new(), true, server.clock.now_ms);
-    let mut parts = manifest.base().into_iter().chain(manifest.increments()).peekable();
+    let mut parts = files.manifest.live().peekable();
     let mut result = Ok(());
     while let Some(part) = parts.next() {
         let part_started = server.clock.stamp();
         let is_last = parts.peek().is_none();
         server.clients[id].db = 0;
-        result = load_file(server, id, &paths.part(part), is_last);
+        result = load_file(server, id, &files.paths.part(part), is_last);
         if result.is_err() {
             break;
         }
-        let what = if Some(part) == manifest.base() { "base" } else { "incr" };
+        let what = if Some(part) == files.manifest.base.as_ref() { "base" } else { "incr" };
         log::info!(
             "DB loaded from {what} file {}: {:.3} seconds",
             part.name.to_string_lossy(),
@@ -96,8 +125,7 @@ struct Progress {
 }
 
 fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> Result<(), LoadError> {
-    let failed =
-        |error: std::io::Error| LoadError(format!("Error reading the append only file {}: {error}", path.display()));
+    let failed = |error: io::Error| LoadError(format!("Can't read the append only file {} : {error}", path.display()));
     let bad_format = |what: &str, progress: &Progress| {
         LoadError(format!(
             "Bad file format reading the append only file {}: {what} after offset {}. Make a backup of the file, then remove what does not belong there",
@@ -106,12 +134,22 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
         ))
     };
     let mut file = File::open(path).map_err(failed)?;
-    let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true };
-    let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
-    let mut progress = Progress { valid_up_to: 0, transaction: None };
-    let mut buffer: Vec<u8> = Vec::new();
     // Bytes read so far: the offset in the file that the buffer's end stands for.
     let mut position = 0u64;
+    if begins_with_data_set(&file).map_err(failed)? {
+        log::info!("Reading RDB base file on AOF loading...");
+        let loaded = load_data_set(&mut file, &mut server.keyspace, &server.config, LoadFor::AofBase);
+        let loaded = loaded.map_err(|failure| {
+            LoadError(format!("Error reading the RDB preamble of the AOF file {}: {failure}", path.display()))
+        })?;
+        position = loaded.bytes;
+        // More may have been read of it.
+        file.seek(SeekFrom::Start(position)).map_err(failed)?;
+    }
+    let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true };
+    let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
+    let mut progress = Progress { valid_up_to: position, transaction: None };
+    let mut buffer: Vec<u8> = Vec::new();
     loop {
         let kept = buffer.len();
         let count = match parser.long_argument() {
@@ -129,12 +167,6 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
         };
         if count == 0 {
             break;
-        }
-        if position == 0 && buffer.starts_with(b"REDIS") {
-            return Err(LoadError(format!(
-                "The append only file {} is in RDB form, which is not read yet. Have it rewritten by Redis with aof-use-rdb-preamble set to no",
-                path.display()
-            )));
         }
         position += count as u64;
         let mut start = 0;
@@ -164,6 +196,14 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
         return Ok(());
     }
     truncated(server, path, is_last, progress.valid_up_to, position)
+}
+
+/// Whether a data set in RDB form comes before the commands.
+fn begins_with_data_set(file: &File) -> io::Result<bool> {
+    const MAGIC: &[u8] = b"REDIS";
+    let mut first = [0; MAGIC.len()];
+    let count = file.read_at(&mut first, 0)?;
+    Ok(&first[..count] == MAGIC)
 }
 
 /// Inline requests, which the parser takes as well, are no part of a file; annotations, such as time

@@ -1,18 +1,24 @@
 //! Running commands.
 //!
+//! * `apply_config` what follows from a changed configuration
 //! * `blocking` commands that wait for keys
 //! * `dispatch` a client's request through the gates
 //! * `call`     one command, its effects drained, its time counted
 //! * `load`     loading the append-only file
+//! * `child`    the forked child that writes the data set
 //! * `snapshot` saving and loading an RDB file
+//! * `rewrite`  rewriting the append-only file, switching it on and off
 //! * `shutdown` ending in order
 //! * `transaction` MULTI and EXEC
 //! * `timers`   what happens when a timer is due
 
+pub mod apply_config;
 pub mod blocking;
 pub mod call;
+pub mod child;
 pub mod dispatch;
 pub mod load;
+pub mod rewrite;
 pub mod shutdown;
 pub mod snapshot;
 pub mod timers;

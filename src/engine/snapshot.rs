@@ -1,76 +1,202 @@
-//! Snapshots: the data set in an RDB file, written and read on the loop.
+//! Snapshots: the data set in an RDB file, written on the loop or by a child, and read on the loop.
 
+use super::child;
 use super::load::{LoadError, seconds_since};
 use crate::config::REDIS_VERSION;
-use crate::persist::rdb::{load_data_set, save_data_set};
-use crate::server::Server;
+use crate::persist::aof::sync_folder_of;
+use crate::persist::file::write_durably;
+use crate::persist::rdb::{LoadFor, Loaded, load_data_set, save_data_set};
 use crate::server::allocator::used_memory;
+use crate::server::persistence::{Child, Ended, Job};
+use crate::server::{Server, system};
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-/// Bytes read or written at a time.
-const CHUNK: usize = 1 << 20;
+/// After a snapshot failed, the next one starts by itself no sooner than this.
+const RETRY_MS: u64 = 5000;
 
 /// Where the snapshot is.
 pub fn path(server: &Server) -> PathBuf {
     server.config.dir.join(&server.config.dbfilename)
 }
 
+/// What is written before it has its name, by the process of this id.
+fn temporary(server: &Server, pid: u32) -> PathBuf {
+    server.config.dir.join(format!("temp-{pid}.rdb"))
+}
+
 /// Saves the data set. The file has its name only once all of it is on the disk.
 pub fn save(server: &mut Server) -> io::Result<()> {
-    let temporary = server.config.dir.join(format!("temp-{}.rdb", std::process::id()));
-    let result = write(server, &temporary).and_then(|()| {
-        fs::rename(&temporary, path(server))?;
-        File::open(&server.config.dir)?.sync_all()
-    });
-    match &result {
-        Ok(()) => log::info!("DB saved on disk"),
-        Err(error) => {
-            log::warn!("Error saving DB on disk: {error}");
+    server.persistence.snapshots.count += 1;
+    let temporary = temporary(server, std::process::id());
+    let delay = server.config.rdb_key_save_delay;
+    system::remove_if_told_to_end(Some(&temporary));
+    let result = write(server, &temporary, &mut || child::delay(delay)).and_then(|()| {
+        let named = name(server, &temporary);
+        if named.is_err() {
             let _ = fs::remove_file(&temporary);
         }
+        named
+    });
+    system::remove_if_told_to_end(None);
+    match &result {
+        Ok(()) => {
+            server.stats.dirty = 0;
+            server.persistence.snapshots.succeeded(&server.clock);
+            sync_folder_of(&path(server))?;
+        }
+        Err(error) => log::warn!("Error saving DB on disk: {error}"),
     }
     result
 }
 
-fn write(server: &Server, path: &PathBuf) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(CHUNK, File::create(path)?);
+/// Gives a file that was written the name of the snapshot. That the name is durable is another matter.
+fn name(server: &Server, temporary: &Path) -> io::Result<()> {
+    let path = path(server);
+    // Once the last name of a file is gone, closing it is what takes long.
+    let old = File::open(&path);
+    fs::rename(temporary, &path)?;
+    if let Ok(old) = old {
+        server.background.close(Arc::new(old));
+    }
+    Ok(())
+}
+
+/// Writes all of the data set to a file and makes it durable; `each_key` is called after each key.
+pub fn write(server: &Server, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
+    write_durably(path, server.config.rdb_save_incremental_fsync, |out| write_rdb(server, false, out, each_key))?;
+    log::info!("DB saved on disk");
+    Ok(())
+}
+
+/// Writes all of the data set in RDB form.
+pub fn write_rdb(
+    server: &Server,
+    is_aof_base: bool,
+    out: &mut dyn Write,
+    each_key: &mut dyn FnMut(),
+) -> io::Result<()> {
     let aux = [
         ("redis-ver", REDIS_VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", server.clock.unix_s().to_string()),
         ("used-mem", used_memory().to_string()),
-        ("aof-base", "0".to_owned()),
+        ("aof-base", (is_aof_base as u8).to_string()),
     ];
-    save_data_set(&server.keyspace, &server.config, &aux, &mut out)?;
-    out.flush()?;
-    out.get_ref().sync_all()
+    save_data_set(&server.keyspace, &server.config, &aux, out, each_key)
+}
+
+/// Has a child save the data set; there must be no child.
+pub fn save_in_background(server: &mut Server) -> io::Result<()> {
+    let snapshots = &mut server.persistence.snapshots;
+    snapshots.scheduled = false;
+    snapshots.last_try_ms = server.clock.now_ms;
+    snapshots.count += 1;
+    match child::start(server, Job::Snapshot, temporary) {
+        Ok(pid) => {
+            log::info!("Background saving started by pid {pid}");
+            Ok(())
+        }
+        Err(error) => {
+            server.persistence.snapshots.last_ok = false;
+            log::warn!("Can't save in background: fork: {error}");
+            Err(error)
+        }
+    }
+}
+
+/// A child that saved the data set has ended.
+pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
+    let named = match outcome {
+        Ended::Well => name(server, &child.temporary),
+        Ended::Failed => Err(io::Error::other("the child failed")),
+        Ended::Unwanted => Ok(()),
+    };
+    let took_s = server.clock.now_ms.saturating_sub(child.started_ms) / 1000;
+    let snapshots = &mut server.persistence.snapshots;
+    snapshots.last_took_s = Some(took_s);
+    snapshots.last_cow = child.cow_peak;
+    match named {
+        Ok(()) if outcome == Ended::Well => {
+            snapshots.succeeded(&server.clock);
+            server.stats.dirty = server.stats.dirty.saturating_sub(child.dirty);
+            // The disk may take its time for the name.
+            if let Ok(folder) = File::open(&server.config.dir) {
+                server.background.sync(Arc::new(folder), 0);
+            }
+        }
+        Ok(()) => (),
+        Err(error) => {
+            snapshots.last_ok = false;
+            if outcome == Ended::Well {
+                log::warn!("Error moving the snapshot to its place: {error}");
+            }
+        }
+    }
+}
+
+/// Starts a snapshot if one was asked for or a save point has come.
+pub fn start_due(server: &mut Server) {
+    let now_ms = server.clock.now_ms;
+    let snapshots = &server.persistence.snapshots;
+    if !snapshots.last_ok && now_ms.saturating_sub(snapshots.last_try_ms) <= RETRY_MS {
+        return;
+    }
+    let since_s = now_ms.saturating_sub(snapshots.last_ms) / 1000;
+    let dirty = server.stats.dirty;
+    let point = server.config.save.iter().find(|&&(seconds, changes)| dirty >= changes && since_s > seconds);
+    if let Some((seconds, changes)) = point {
+        log::info!("{changes} changes in {seconds} seconds. Saving...");
+    } else if !snapshots.scheduled {
+        return;
+    }
+    // If it cannot start, it is tried again.
+    let scheduled = snapshots.scheduled;
+    if save_in_background(server).is_err() {
+        server.persistence.snapshots.scheduled = scheduled;
+    }
+}
+
+/// All data is gone, and nobody wants to find it in a snapshot.
+pub fn data_set_emptied(server: &mut Server) {
+    if server.persistence.snapshot_runs() {
+        child::end(server);
+    }
+    if !server.config.save.is_empty() && !server.loading {
+        // What cannot be saved was logged.
+        let _ = save(server);
+    }
 }
 
 /// Adds the snapshot to the data set, if there is one. `merge`: its keys replace those that are there.
 pub fn load(server: &mut Server, merge: bool) -> Result<(), LoadError> {
     let path = path(server);
-    let file = match File::open(&path) {
+    let mut file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(LoadError(format!("Can't open {}: {error}", path.display()))),
     };
+    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
     let started = server.clock.stamp();
     server.loading = true;
     server.keyspace.expiry_mode = server.expiry_mode();
-    let mut source = BufReader::with_capacity(CHUNK, file);
-    let result = load_data_set(&mut source, &mut server.keyspace, &server.config, merge);
+    let result = load_data_set(&mut file, &mut server.keyspace, &server.config, purpose);
     server.loading = false;
     server.keyspace.expiry_mode = server.expiry_mode();
     // Loading is no change.
     server.keyspace.effects.dirty = 0;
-    result.map_err(|failure| {
+    let loaded = result.map_err(|failure| {
+        log::warn!("Internal error in RDB reading: {failure}");
         LoadError(format!(
             "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty.",
             path.display()
         ))
     })?;
+    let Loaded { keys, expired, empty, .. } = loaded;
+    log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}.");
+    server.loaded = loaded;
     log::info!("DB loaded from disk: {:.3} seconds", seconds_since(server, started));
     Ok(())
 }

@@ -2,9 +2,11 @@
 
 use super::blocking::{self, GaveUp};
 use super::call::{drain_effects, free_garbage};
-use crate::config::AppendFsync;
+use super::{child, shutdown};
+use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::{self, used_memory};
+use crate::server::persistence::Persistence;
 use crate::server::{ClientId, Server, Timer};
 
 /// `everysec`.
@@ -27,6 +29,7 @@ pub fn fire(server: &mut Server, timer: Timer) {
             blocking::give_up(server, id, GaveUp::TimedOut);
         }
         Timer::PauseEnd => server.unpause(),
+        Timer::ReapChild => child::reap(server),
     }
 }
 
@@ -37,12 +40,14 @@ fn cron(server: &mut Server) {
     if server.cron_paused {
         return;
     }
+    shutdown::shut_down_if_asked(server);
     let totals = server.stats.totals();
     server.stats.rates.sample(totals, server.clock.now_ms);
     server.stats.memory_peak = server.stats.memory_peak.max(used_memory());
     if server.config.activerehashing {
         server.keyspace.step_rehash(REHASH_BUCKETS);
     }
+    child::cron(server);
     server.check_output_limits();
     let later = std::mem::take(&mut server.accept_later);
     server.accept_again.extend(later);
@@ -117,7 +122,11 @@ pub fn flush_append_only_file(server: &mut Server) {
     let policy = server.config.appendfsync;
     let had_failed = aof.write_error.is_some();
     let began = server.clock.stamp();
-    let flushed = aof.flush(policy);
+    if aof.buffered() > 0 {
+        std::thread::sleep(server.aof_flush_sleep);
+    }
+    let durable = policy == AppendFsync::Always && !rewrite_comes_first(&server.config, &server.persistence);
+    let flushed = aof.flush(policy, durable);
     server.stats.aof_nanos += server.clock.nanos_between(began, server.clock.stamp());
     match flushed {
         Ok(()) => {
@@ -142,6 +151,11 @@ pub fn flush_append_only_file(server: &mut Server) {
     }
 }
 
+/// `no-appendfsync-on-rewrite`: while a child writes, the disk is left to it.
+fn rewrite_comes_first(config: &Config, persistence: &Persistence) -> bool {
+    config.no_appendfsync_on_rewrite && persistence.child.is_some()
+}
+
 /// The once-per-second fsync, off the loop. The timer runs only while there is something to sync.
 fn aof_sync(server: &mut Server) {
     server.aof_sync_timer = None;
@@ -149,7 +163,9 @@ fn aof_sync(server: &mut Server) {
     if server.config.appendfsync != AppendFsync::Everysec {
         return;
     }
-    if let Some((file, upto)) = aof.begin_sync() {
+    if !rewrite_comes_first(&server.config, &server.persistence)
+        && let Some((file, upto)) = aof.begin_sync()
+    {
         server.background.sync(file, upto);
     }
     if aof.is_behind() {

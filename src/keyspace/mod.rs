@@ -80,8 +80,10 @@ pub struct Keyspace {
     pub expiry_mode: ExpiryMode,
     /// The time of the command that runs, in milliseconds of the Unix epoch.
     pub now_ms: i64,
-    /// What lookups stamp entries with; None leaves stamps alone (CLIENT NO-TOUCH, a live child).
-    pub access_clock: Option<u32>,
+    /// What entries are stamped with when they are made, and when they are looked up.
+    pub access_clock: u32,
+    /// Lookups leave stamps alone where this is false (CLIENT NO-TOUCH, a live child).
+    pub stamps: bool,
     pub rng: fastrand::Rng,
     /// Values to be freed off the loop.
     pub lazy_free: Vec<Garbage>,
@@ -102,7 +104,8 @@ impl Keyspace {
             options: KeyspaceOptions::default(),
             expiry_mode: ExpiryMode::Delete,
             now_ms: 0,
-            access_clock: Some(0),
+            access_clock: 0,
+            stamps: true,
             rng: fastrand::Rng::with_seed(seed),
             lazy_free: Vec::new(),
             hint: (std::ptr::null(), 0, 0),
@@ -257,9 +260,8 @@ impl Keyspace {
 
     #[inline]
     fn touch(&mut self, slot: Slot) {
-        if let Some(clock) = self.access_clock
-            && self.db().table.at(slot).clock() != clock
-        {
+        let clock = self.access_clock;
+        if self.stamps && self.db().table.at(slot).clock() != clock {
             self.db_mut().table.at_mut(slot).set_clock(clock);
         }
     }
@@ -327,7 +329,7 @@ impl Keyspace {
             Some((_, slot)) => slot,
             None => {
                 let hash = self.hash(key);
-                self.add(hash, Entry::with_collection(key, new(), None, self.new_clock()));
+                self.add(hash, Entry::with_collection(key, new(), None, self.access_clock));
                 self.notify(EventClass::NEW, "new", key);
                 self.db().table.find(hash, key).expect("just added").0
             }
@@ -352,11 +354,6 @@ impl Keyspace {
         self.effects.notify(class, event, self.selected, key);
     }
 
-    /// The clock of an entry that is made now.
-    fn new_clock(&self) -> u32 {
-        self.access_clock.unwrap_or(0)
-    }
-
     /// Adds an entry whose key is not there.
     fn add(&mut self, hash: u64, entry: Entry) {
         let now_ms = self.now_ms;
@@ -371,7 +368,7 @@ impl Keyspace {
     /// Sets `key` to a string, whatever it was.
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: NewString, expiry: NewExpiry) {
-        let clock = self.new_clock();
+        let clock = self.access_clock;
         self.comes_or_goes(key);
         let Some((hash, slot)) = self.find_live(key) else {
             let expire_at = expiry.after(None);
@@ -403,7 +400,7 @@ impl Keyspace {
         if !self.remove(key) {
             self.notify(EventClass::NEW, "new", key);
         }
-        self.add(self.hash(key), Entry::with_collection(key, value, None, self.new_clock()));
+        self.add(self.hash(key), Entry::with_collection(key, value, None, self.access_clock));
     }
 
     /// Deletes `key`; true if it was there. Reports nothing: see [`Self::changed`].
@@ -530,6 +527,11 @@ impl Keyspace {
     /// Moves a little of any rehash under way; true if there is more to do.
     pub fn step_rehash(&mut self, buckets: usize) -> bool {
         self.dbs.iter_mut().fold(false, |more, db| db.step_rehash(buckets) | more)
+    }
+
+    /// While a forked child lives, what is written to is copied: elements stay where they are.
+    pub fn allow_resize(&mut self, allowed: bool) {
+        self.dbs.iter_mut().for_each(|db| db.table.allow_resize(allowed));
     }
 }
 

@@ -9,6 +9,7 @@ use crate::server::allocator::used_memory;
 use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
 use crate::server::listeners::{FIRST_TOKEN, Listener};
+use crate::server::persistence::CHILD_TOKEN;
 use crate::server::{ClientFlags, ClientId, Server, Stream, Timer};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{SockRef, TcpKeepalive};
@@ -38,7 +39,7 @@ impl EventLoop {
             let _ = waker.wake();
         })?;
         let mut server = Server::new(config, commands, background, poll.registry().try_clone()?);
-        let mut signals = Signals::new()?;
+        let mut signals = Signals::new(server.told_to_end.clone())?;
         poll.registry().register(signals.source(), SIGNALS, Interest::READABLE)?;
         server.listen()?;
         let (events, input) = (Events::with_capacity(1024), Input::default());
@@ -97,6 +98,7 @@ impl EventLoop {
             }
             match event.token() {
                 WAKER => engine::timers::background_done(&mut self.server),
+                CHILD_TOKEN => engine::child::hear(&mut self.server),
                 SIGNALS => {
                     if let Some(signal) = self.signals.take() {
                         engine::shutdown::on_signal(&mut self.server, signal);
@@ -147,6 +149,7 @@ impl EventLoop {
         pending.append(&mut server.pending_writes);
         server.pending_writes = pending;
         while let Some(id) = server.pending_closes.pop() {
+            server.unsubscribe_all(id);
             if let Some(client) = server.clients.remove(id)
                 && let Some(timer) = client.idle_timer
             {

@@ -1,5 +1,6 @@
-//! SIGTERM and SIGINT ask the server to end; a second one ends the process at once.
+//! SIGTERM and SIGINT ask the server to end; a SIGINT while it is about to ends the process at once.
 
+use crate::server::system;
 use mio::net::UnixStream;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::{flag, low_level};
@@ -15,15 +16,15 @@ pub struct Signals {
 }
 
 impl Signals {
-    pub fn new() -> io::Result<Signals> {
+    /// `told` is set when a signal has arrived; whoever acts on it sets it back if the server goes on.
+    pub fn new(told: Arc<AtomicBool>) -> io::Result<Signals> {
         let (reader, writer) = std::os::unix::net::UnixStream::pair()?;
         reader.set_nonblocking(true)?;
         let last = Arc::new(AtomicUsize::new(0));
-        let asked = Arc::new(AtomicBool::new(false));
+        // In this order: the second signal finds the flag that the first one set.
+        system::end_if_told_again(SIGINT, told.clone())?;
         for signal in [SIGTERM, SIGINT] {
-            // In this order: the second signal finds the flag that the first one set.
-            flag::register_conditional_shutdown(signal, 1, asked.clone())?;
-            flag::register(signal, asked.clone())?;
+            flag::register(signal, told.clone())?;
             flag::register_usize(signal, last.clone(), signal as usize)?;
             low_level::pipe::register(signal, writer.try_clone()?)?;
         }

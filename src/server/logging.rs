@@ -9,6 +9,7 @@ use log::{Level, LevelFilter};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Starts logging as the configuration says; relative file names count from the working directory.
 pub fn start(config: &Config) -> io::Result<()> {
@@ -32,6 +33,14 @@ pub fn set_level(level: LogLevel) {
     });
 }
 
+/// The role that lines show: the server, or a child of it.
+static IN_CHILD: AtomicBool = AtomicBool::new(false);
+
+/// From here on this process is a forked child.
+pub fn in_child() {
+    IN_CHILD.store(true, Relaxed);
+}
+
 fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record) -> io::Result<()> {
     let level = match record.level() {
         Level::Trace => '.',
@@ -40,7 +49,8 @@ fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record) -> io::Resul
         Level::Warn | Level::Error => '#',
     };
     let now = jiff::Zoned::now();
-    writeln!(out, "{}:M {} {level} {}", std::process::id(), now.strftime("%d %b %Y %H:%M:%S%.3f"), record.args())
+    let role = if IN_CHILD.load(Relaxed) { 'C' } else { 'M' };
+    writeln!(out, "{}:{role} {} {level} {}", std::process::id(), now.strftime("%d %b %Y %H:%M:%S%.3f"), record.args())
 }
 
 /// Opened for each line, so that a file that was moved away by log rotation is made anew.

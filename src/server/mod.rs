@@ -5,19 +5,19 @@
 //! * `blocked`       clients that wait for keys
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
+//! * `pubsub`        subscriptions, and delivering messages
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
+//! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
 //! * `listeners`     TCP and unix sockets
 //! * `logging`       the log
-//! * `apply_config`  what follows from a changed configuration
 //! * `pause`         CLIENT PAUSE
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `system`        what the operating system knows of the process
 
 pub mod allocator;
-mod apply_config;
 pub mod background;
 pub mod blocked;
 pub mod clients;
@@ -28,14 +28,17 @@ pub mod command_table;
 pub mod listeners;
 pub mod logging;
 mod pause;
+pub mod persistence;
+pub mod pubsub;
 pub mod stats;
 pub mod system;
 pub mod transactions;
 
-use crate::config::{Config, os_reason};
+use crate::config::{ClientClass, Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
 use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
+use crate::persist::rdb::Loaded;
 use crate::resp::{CommandError, Output, Reply};
 use background::Background;
 use blocked::BlockedClients;
@@ -45,8 +48,13 @@ pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
 use mio::Registry;
+use persistence::Persistence;
+use pubsub::PubSub;
 use stats::Stats;
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use transactions::Watchers;
 
 /// What can be due.
@@ -64,6 +72,8 @@ pub enum Timer {
     BlockedClient(ClientId),
     /// CLIENT PAUSE ends.
     PauseEnd,
+    /// The child has ended, but could not be waited for yet.
+    ReapChild,
 }
 
 /// CLIENT PAUSE.
@@ -87,6 +97,7 @@ pub struct Server {
     pub clients: Clients,
     pub blocked: BlockedClients,
     watchers: Watchers,
+    pub pubsub: PubSub,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
     pub commands: CommandTable,
@@ -95,11 +106,10 @@ pub struct Server {
     pub stats: Stats,
     pub background: Background,
     pub aof: Option<Aof>,
+    pub persistence: Persistence,
 
     /// When the command that runs, or the batch it is in, began: a stamp of the clock.
     pub command_started: u64,
-    /// What keys are stamped with when they are used.
-    pub access_clock: u32,
 
     /// 40 hexadecimal digits that no other run has.
     pub run_id: String,
@@ -108,6 +118,8 @@ pub struct Server {
     /// Bytes allocated when the server had started, before it had any data.
     pub startup_memory: usize,
     pub started_unix_s: i64,
+    /// What was read of the last snapshot.
+    pub loaded: Loaded,
     pub executable: String,
     pub listeners: Vec<Listener>,
     /// The poll that listeners and clients register with.
@@ -134,8 +146,14 @@ pub struct Server {
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
     pub loading: bool,
+    /// A signal said how to end, but that was not done yet.
+    pub shutdown_asked: Option<ShutdownOptions>,
+    /// A signal has arrived, and the server may be about to end.
+    pub told_to_end: Arc<AtomicBool>,
     /// All is prepared for the end: the loop ends with this turn.
     pub shutdown: bool,
+    /// How long to wait before each write to the append-only file: DEBUG AOF-FLUSH-SLEEP.
+    pub aof_flush_sleep: Duration,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
     /// DEBUG PAUSE-CRON.
@@ -157,18 +175,20 @@ impl Server {
             clients: Clients::default(),
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
+            pubsub: PubSub::default(),
             unit: None,
             commands,
             timers: TimerWheel::new(clock.now_ms),
             stats,
             background,
             aof: None,
+            persistence: Persistence::default(),
             command_started: clock.stamp(),
-            access_clock: 0,
             run_id: random_id(),
             replication_id: random_id(),
             startup_memory: 0,
             started_unix_s: clock.unix_s(),
+            loaded: Loaded::default(),
             executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
             listeners: Vec::new(),
             registry,
@@ -183,14 +203,19 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            shutdown_asked: None,
+            told_to_end: Arc::default(),
             shutdown: false,
+            aof_flush_sleep: Duration::ZERO,
             active_expire: true,
             cron_paused: false,
             clock,
             config,
         };
         server.apply_keyspace_options();
+        server.apply_wanted_events();
         server.refresh_time();
+        server.persistence.snapshots.last_unix_s = server.clock.unix_s();
         server
     }
 
@@ -208,12 +233,19 @@ impl Server {
     pub fn refresh_time(&mut self) {
         self.clock.refresh();
         self.keyspace.now_ms = self.clock.unix_ms();
-        self.access_clock = self.lru_clock();
-        self.keyspace.access_clock = Some(self.access_clock);
+        self.keyspace.access_clock = self.lru_clock();
     }
 
     /// Why writes are refused, if they are.
     pub fn write_error(&self) -> Option<CommandError> {
+        if self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty()
+            && !self.persistence.snapshots.last_ok
+        {
+            return Some(CommandError::new(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+            ));
+        }
         let error = self.aof.as_ref()?.error()?;
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
@@ -281,6 +313,7 @@ impl Server {
 
     /// From how many waiting bytes on [`Self::check_output_limit`] may have something to say.
     pub fn output_watermark(&self) -> u64 {
+        // Who subscribed is looked at after each message.
         let limit = self.config.client_output_buffer_limit[0];
         [limit.hard_bytes, limit.soft_bytes].into_iter().filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX)
     }
@@ -302,9 +335,11 @@ impl Server {
 
     /// Closes a client whose replies wait beyond the limits of its class.
     pub fn check_output_limit(&mut self, id: ClientId) {
-        let limit = self.config.client_output_buffer_limit[0];
         let now_ms = self.clock.now_ms;
         let Some(client) = self.clients.get_mut(id) else { return };
+        let class =
+            if client.flags.contains(ClientFlags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
+        let limit = self.config.client_output_buffer_limit[class as usize];
         let waiting = client.output.len() as u64;
         let over_hard = limit.hard_bytes > 0 && waiting >= limit.hard_bytes;
         let mut over_soft = false;

@@ -61,6 +61,7 @@ pub struct Stats {
     pub lazy_freed: u64,
     pub auth_failures: u64,
     pub expire_cycle_nanos: u64,
+    /// Changes since the data set was last saved.
     pub dirty: u64,
     pub memory_peak: usize,
     pub rates: Rates,

@@ -1,10 +1,18 @@
 //! What the operating system is asked about this process.
 #![allow(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::ptr::null_mut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Descriptors kept free for listeners, files and the loop's own.
@@ -88,6 +96,119 @@ pub fn die_of(signal: libc::c_int) -> ! {
         libc::raise(signal);
     }
     std::process::abort()
+}
+
+/// In which process [`fork`] returned.
+pub enum Fork {
+    /// The child's process id.
+    Parent(u32),
+    Child,
+}
+
+/// Forks. The child has this thread only, and may allocate: jemalloc holds its locks across a fork. It
+/// must take no other lock that a helper thread takes: one that was held stays so for ever.
+pub fn fork() -> io::Result<Fork> {
+    // SAFETY: the helper threads hold no lock of the C library's or the standard library's but those of
+    // their channels, which the child does not use.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid as u32)),
+    }
+}
+
+/// What to remove if a signal ends this process: a C string, or null.
+static TEMPORARY: AtomicPtr<libc::c_char> = AtomicPtr::new(null_mut());
+
+/// While `path` is given, it is removed should [`end_if_told_again`] end this process.
+pub fn remove_if_told_to_end(path: Option<&Path>) {
+    let path = path.and_then(|path| CString::new(path.as_os_str().as_bytes()).ok());
+    let before = TEMPORARY.swap(path.map_or(null_mut(), CString::into_raw), Relaxed);
+    if !before.is_null() {
+        // SAFETY: made by `into_raw`. The handler that may read it runs on this thread, and not now.
+        drop(unsafe { CString::from_raw(before) });
+    }
+}
+
+/// Has this signal end the process at once if it arrives while `told`.
+pub fn end_if_told_again(signal: libc::c_int, told: Arc<AtomicBool>) -> io::Result<()> {
+    let action = move || {
+        if told.load(Relaxed) {
+            let path = TEMPORARY.load(Relaxed);
+            // SAFETY: a C string that lives as long as it is there; both calls may be made by a handler.
+            unsafe {
+                if !path.is_null() {
+                    libc::unlink(path);
+                }
+                libc::_exit(1);
+            }
+        }
+    };
+    // SAFETY: the action loads atomics and makes calls that a handler may make.
+    unsafe { signal_hook::low_level::register(signal, action) }.map(drop)
+}
+
+/// After a fork: signals end the child as they end any process, but for the one that a terminal
+/// sends to both; and what the server has open (clients that it closes are to see that) is closed,
+/// but for standard output and error and `kept`. Nothing that stands for one of them may be used or
+/// dropped afterwards.
+pub fn become_child(kept: RawFd) {
+    let first = libc::STDERR_FILENO + 1;
+    // SAFETY: plain system calls. The child only ever ends by [`exit_at_once`], so nothing that owns a
+    // closed descriptor is dropped.
+    unsafe {
+        libc::signal(libc::SIGTERM, libc::SIG_DFL);
+        libc::signal(libc::SIGUSR1, libc::SIG_DFL);
+        libc::signal(libc::SIGINT, libc::SIG_IGN);
+        let close = |from: RawFd, to: libc::c_uint| libc::syscall(libc::SYS_close_range, from as libc::c_uint, to, 0);
+        if kept > first {
+            close(first, kept as libc::c_uint - 1);
+        }
+        close(kept + 1, libc::c_uint::MAX);
+    }
+}
+
+/// Ends this process without anything being run or flushed that the parent has a part in.
+pub fn exit_at_once(code: i32) -> ! {
+    // SAFETY: does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// How a child ended; None while it runs.
+pub fn wait_for_child(pid: u32) -> Option<ExitStatus> {
+    wait(pid, libc::WNOHANG)
+}
+
+/// Waits until a child ends.
+pub fn wait_until_child_ends(pid: u32) -> ExitStatus {
+    wait(pid, 0).unwrap_or_default()
+}
+
+fn wait(pid: u32, options: libc::c_int) -> Option<ExitStatus> {
+    let mut status = 0;
+    loop {
+        // SAFETY: waitpid fills in an int.
+        match unsafe { libc::waitpid(pid as libc::pid_t, &raw mut status, options) } {
+            0 => return None,
+            -1 if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => (),
+            // There is no such child: it cannot have done well.
+            -1 => return Some(ExitStatus::from_raw(libc::SIGKILL)),
+            _ => return Some(ExitStatus::from_raw(status)),
+        }
+    }
+}
+
+/// Tells a child to end.
+pub fn end_child(pid: u32) {
+    // SAFETY: a child that was not waited for, so its id means nobody else.
+    unsafe { libc::kill(pid as libc::pid_t, libc::SIGUSR1) };
+}
+
+/// Bytes of memory that this process shares with no other: what a fork has cost since.
+pub fn private_dirty_memory() -> u64 {
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
 /// Goes on in a child without a terminal; the parent ends. Call it while there is one thread.

@@ -45,9 +45,17 @@ impl List {
     /// COMPAT: made as a quicklist, whose nodes are filled a little less than a listpack would be, and
     /// turned into a listpack if one node was enough.
     pub fn collect<'a>(elements: impl Iterator<Item = &'a [u8]>, limits: ListLimits) -> List {
-        let mut list = Box::new(Quicklist::new(limits.fill, limits.compress_depth));
+        let mut list = Quicklist::new(limits.fill, limits.compress_depth);
         elements.for_each(|element| list.push(End::Tail, Element::Slice(element), limits.alone_from));
-        let mut list = List::Quicklist(list);
+        List::from_quicklist(list, limits)
+    }
+
+    /// A list of these nodes, a listpack if it is one that is small enough.
+    pub fn from_quicklist(list: Quicklist, limits: ListLimits) -> List {
+        if list.is_one_listpack_within(limits.listpack_bytes().min(SMALL_MAX), limits.fill.count) {
+            return List::Small(list.into_listpack());
+        }
+        let mut list = List::Quicklist(Box::new(list));
         list.make_listpack_within(limits.listpack_bytes(), limits.fill.count);
         list
     }

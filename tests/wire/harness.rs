@@ -109,6 +109,43 @@ impl Drop for Server {
     }
 }
 
+/// Redis itself, to see that both read each other's files; None if it is not installed.
+pub struct Redis(Child, PathBuf);
+
+impl Redis {
+    /// Starts it in an existing folder with these further arguments.
+    pub fn start(dir: &Path, arguments: &[&str]) -> Option<Redis> {
+        let socket = dir.join("redis-sock");
+        let started = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--enable-debug-command", "yes", "--unixsocket"])
+            .arg(&socket)
+            .arg("--dir")
+            .arg(dir)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .spawn();
+        let Ok(child) = started else {
+            println!("skipped: there is no redis-server");
+            return None;
+        };
+        wait_until("redis-server answers", || {
+            Client::connect(&socket).is_ok_and(|mut client| client.ask("PING") == "+PONG\r\n")
+        });
+        Some(Redis(child, socket))
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(&self.1).unwrap()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Waits for a condition; fails after the deadline.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
@@ -200,6 +237,23 @@ impl Client {
         String::from_utf8_lossy(&all).into_owned()
     }
 
+    /// A field of INFO.
+    pub fn info(&mut self, field: &str) -> String {
+        let info = self.ask("INFO everything");
+        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        value.unwrap_or_else(|| panic!("no {field} in INFO")).to_owned()
+    }
+
+    /// Waits until no child writes a snapshot or a rewrite, and none is to.
+    pub fn wait_for_child(&mut self) {
+        wait_until("no child is at work", || {
+            let info = self.ask("INFO persistence");
+            ["rdb_bgsave_in_progress:0\r", "aof_rewrite_in_progress:0\r", "aof_rewrite_scheduled:0\r"]
+                .iter()
+                .all(|line| info.contains(line))
+        });
+    }
+
     /// Runs a script of lines `command` and `=> reply` pairs; see [`check`].
     pub fn check(&mut self, script: &str) {
         check(self, script);
@@ -246,4 +300,33 @@ pub fn files_below(dir: &Path) -> Vec<PathBuf> {
             .flat_map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { vec![entry.path()] })
             .collect()
     })
+}
+
+/// A small file system mounted on a folder.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None where file systems cannot be mounted.
+    pub fn mount(folder: &Path) -> Option<SmallDisk> {
+        if !mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"], folder) {
+            println!("skipped: a file system cannot be mounted here");
+            return None;
+        }
+        Some(SmallDisk(folder.to_owned()))
+    }
+
+    pub fn grow(&self) {
+        assert!(mount(&["-o", "remount,size=8m"], &self.0));
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+fn mount(arguments: &[&str], folder: &Path) -> bool {
+    let status = Command::new("mount").args(arguments).arg(folder).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }

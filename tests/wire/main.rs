@@ -13,6 +13,7 @@ mod hyperloglog;
 mod keyspace;
 mod list;
 mod protocol;
+mod pubsub;
 mod server;
 mod set;
 mod sort;

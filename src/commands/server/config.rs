@@ -3,6 +3,7 @@
 use crate::commands::prelude::*;
 use crate::config::{self, SetContext, os_reason};
 use crate::encoding::glob::glob_match;
+use crate::engine::apply_config;
 use crate::keyspace::KeyspaceStats;
 
 pub const CONFIG: Command = Command {
@@ -109,7 +110,7 @@ fn set(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let before = server.config.clone();
     let changed = server.config.set_many(&pairs, context);
     changed
-        .and_then(|changed| server.apply_config(before, &changed))
+        .and_then(|changed| apply_config::apply(server, before, &changed))
         .map_err(|error| CommandError::coded(error.to_string()))?;
     server.reply(id).ok();
     Ok(())
@@ -132,6 +133,7 @@ fn resetstat(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     server.stats.reset();
     server.keyspace.stats = KeyspaceStats::default();
     server.background.reset_freed();
+    server.persistence.reset_counters();
     server.reply(id).ok();
     Ok(())
 }

@@ -42,6 +42,7 @@ const fn sub(
 }
 
 const SUBCOMMANDS: &[Subcommand] = &[
+    sub("aof-flush-sleep", 1..=1, aof_flush_sleep),
     sub("config-rewrite-force-all", 0..=0, config_rewrite_force_all),
     sub("digest", 0..=0, digest),
     sub("digest-value", 0..=usize::MAX, digest_value),
@@ -79,6 +80,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     server.reply(id).help(
         "debug",
         &[
+            "AOF-FLUSH-SLEEP <microseconds>",
+            "    Stop the server for this time before each write to the append-only file.",
             "CONFIG-REWRITE-FORCE-ALL",
             "    As CONFIG REWRITE, but write every directive.",
             "DIGEST",
@@ -141,6 +144,12 @@ fn ok(server: &mut Server, id: ClientId) -> CommandResult {
 fn config_rewrite_force_all(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     config::rewrite_all(&server.config)
         .map_err(|error| CommandError::err(format_args!("CONFIG-REWRITE-FORCE-ALL failed: {}", os_reason(&error))))?;
+    ok(server, id)
+}
+
+fn aof_flush_sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let microseconds = args.int(2)?;
+    server.aof_flush_sleep = Duration::from_micros(microseconds.max(0) as u64);
     ok(server, id)
 }
 
@@ -410,9 +419,6 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn load_append_only_file(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    if server.aof.is_none() {
-        return Err(CommandError::new("ERR the append-only file is off"));
-    }
     load::reload(server).map_err(|error| {
         log::warn!("{}", error.0);
         CommandError::new("ERR Error trying to load the AOF files, check server logs.")

@@ -4,6 +4,8 @@
 use super::memory::{Account, difference, ratio};
 use crate::commands::prelude::*;
 use crate::config::{REDIS_VERSION, lookup};
+use crate::server::persistence::{Persistence, Report};
+use crate::server::pubsub::SubscriptionKind;
 use crate::server::system::{self, Whose};
 use crate::server::{Client, allocator};
 use std::fmt::{Display, Write};
@@ -222,31 +224,55 @@ fn memory(server: &Server, fields: &mut Fields) {
 }
 
 fn persistence(server: &Server, fields: &mut Fields) {
+    let Persistence { child, snapshots, rewrites, .. } = &server.persistence;
+    let now_ms = server.clock.now_ms;
+    let status = |ok: bool| if ok { "ok" } else { "err" };
+    let seconds = |took_s: Option<u64>| took_s.map_or(-1, |took_s| took_s as i64);
+    let running = |runs: bool| {
+        let child = child.as_ref().filter(|_| runs);
+        seconds(child.map(|child| now_ms.saturating_sub(child.started_ms) / 1000))
+    };
+    let report = child.as_ref().map(|child| child.report).unwrap_or_default();
+    let keys = child.as_ref().map_or(0, |child| child.keys);
     fields.add("loading", server.loading as u8);
-    fields.add_all(&["async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"], 0);
-    fields.add("current_fork_perc", "0.00");
-    fields.add_all(&["current_save_keys_processed", "current_save_keys_total"], 0);
+    fields.add("async_loading", 0);
+    fields.add("current_cow_peak", child.as_ref().map_or(0, |child| child.cow_peak));
+    fields.add("current_cow_size", report.cow);
+    let age = child.as_ref().filter(|child| child.report != Report::default());
+    fields.add("current_cow_size_age", age.map_or(0, |child| now_ms.saturating_sub(child.reported_ms) / 1000));
+    fields.add("current_fork_perc", format_args!("{:.2}", report.keys as f64 * 100.0 / keys.max(1) as f64));
+    fields.add("current_save_keys_processed", report.keys);
+    fields.add("current_save_keys_total", keys);
     fields.add("rdb_changes_since_last_save", server.stats.dirty);
-    fields.add("rdb_bgsave_in_progress", 0);
-    fields.add("rdb_last_save_time", server.started_unix_s);
-    fields.add("rdb_last_bgsave_status", "ok");
-    fields.add_all(&["rdb_last_bgsave_time_sec", "rdb_current_bgsave_time_sec"], -1);
-    fields.add_all(&["rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"], 0);
-    fields.add("aof_enabled", server.aof.is_some() as u8);
-    fields.add_all(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"], 0);
-    fields.add_all(&["aof_last_rewrite_time_sec", "aof_current_rewrite_time_sec"], -1);
-    fields.add("aof_last_bgrewrite_status", "ok");
-    fields.add_all(&["aof_rewrites", "aof_rewrites_consecutive_failures"], 0);
+    fields.add("rdb_bgsave_in_progress", server.persistence.snapshot_runs() as u8);
+    fields.add("rdb_last_save_time", snapshots.last_unix_s);
+    fields.add("rdb_last_bgsave_status", status(snapshots.last_ok));
+    fields.add("rdb_last_bgsave_time_sec", seconds(snapshots.last_took_s));
+    fields.add("rdb_current_bgsave_time_sec", running(server.persistence.snapshot_runs()));
+    fields.add("rdb_saves", snapshots.count);
+    fields.add("rdb_last_cow_size", snapshots.last_cow);
+    fields.add("rdb_last_load_keys_expired", server.loaded.expired);
+    fields.add("rdb_last_load_keys_loaded", server.loaded.keys);
+    fields.add("aof_enabled", server.config.appendonly as u8);
+    fields.add("aof_rewrite_in_progress", server.persistence.rewrite_runs() as u8);
+    fields.add("aof_rewrite_scheduled", rewrites.scheduled as u8);
+    fields.add("aof_last_rewrite_time_sec", seconds(rewrites.last_took_s));
+    fields.add("aof_current_rewrite_time_sec", running(server.persistence.rewrite_runs()));
+    fields.add("aof_last_bgrewrite_status", status(rewrites.last_ok));
+    fields.add("aof_rewrites", rewrites.count);
+    fields.add("aof_rewrites_consecutive_failures", rewrites.failures_in_a_row);
     let failed = server.aof.as_ref().is_some_and(|aof| aof.error().is_some());
-    fields.add("aof_last_write_status", if failed { "err" } else { "ok" });
-    fields.add_all(&["aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"], 0);
-    if let Some(aof) = &server.aof {
-        fields.add("aof_current_size", aof.size);
-        fields.add("aof_base_size", aof.base_size);
+    fields.add("aof_last_write_status", status(!failed));
+    fields.add("aof_last_cow_size", rewrites.last_cow);
+    fields.add_all(&["module_fork_in_progress", "module_fork_last_cow_size"], 0);
+    if server.config.appendonly {
+        let aof = server.aof.as_ref();
+        fields.add("aof_current_size", aof.map_or(0, |aof| aof.size));
+        fields.add("aof_base_size", aof.map_or(0, |aof| aof.base_size));
         fields.add("aof_pending_rewrite", 0);
-        fields.add("aof_buffer_length", aof.buffered());
-        fields.add("aof_pending_bio_fsync", aof.is_syncing() as u8);
-        fields.add("aof_delayed_fsync", aof.delayed_syncs);
+        fields.add("aof_buffer_length", aof.map_or(0, |aof| aof.buffered()));
+        fields.add("aof_pending_bio_fsync", aof.is_some_and(|aof| aof.is_syncing()) as u8);
+        fields.add("aof_delayed_fsync", aof.map_or(0, |aof| aof.delayed_syncs));
     }
 }
 
@@ -275,8 +301,12 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add_all(&eviction, 0);
     fields.add("keyspace_hits", server.keyspace.stats.hits);
     fields.add("keyspace_misses", server.keyspace.stats.misses);
-    fields
-        .add_all(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks"], 0);
+    let subscribed = |kind| server.pubsub.of(kind).len();
+    fields.add("pubsub_channels", subscribed(SubscriptionKind::Channel));
+    fields.add("pubsub_patterns", subscribed(SubscriptionKind::Pattern));
+    fields.add("pubsubshard_channels", subscribed(SubscriptionKind::ShardChannel));
+    fields.add("latest_fork_usec", server.persistence.last_fork_us);
+    fields.add("total_forks", server.persistence.forks);
     fields.add_all(&["migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits"], 0);
     fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
     fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);

@@ -1,5 +1,6 @@
 //! Commands about the server, a file a command or a topic.
 //!
+//! * `background` BGSAVE and BGREWRITEAOF
 //! * `command`  COMMAND
 //! * `docs`     COMMAND DOCS, and the notation of arguments
 //! * `config`   CONFIG
@@ -8,8 +9,10 @@
 //! * `lolwut`   LOLWUT
 //! * `memory`   MEMORY, and the account of memory that INFO shows
 //! * `module`   MODULE
+//! * `save`     SAVE, LASTSAVE
 //! * `shutdown` SHUTDOWN
 
+mod background;
 mod command;
 mod config;
 mod debug;
@@ -18,12 +21,15 @@ mod info;
 mod lolwut;
 mod memory;
 mod module;
+mod save;
 mod shutdown;
 
 use super::prelude::*;
 use crate::server::clock::unix_us;
 
 pub const COMMANDS: &[&Command] = &[
+    &background::BGREWRITEAOF,
+    &background::BGSAVE,
     &command::COMMAND,
     &config::CONFIG,
     &debug::DEBUG,
@@ -31,6 +37,8 @@ pub const COMMANDS: &[&Command] = &[
     &lolwut::LOLWUT,
     &memory::MEMORY,
     &module::MODULE,
+    &save::LASTSAVE,
+    &save::SAVE,
     &shutdown::SHUTDOWN,
     &TIME,
 ];

@@ -1,7 +1,7 @@
 //! SHUTDOWN.
 
 use crate::commands::prelude::*;
-use crate::engine::shutdown::shut_down;
+use crate::engine::shutdown::{call_off, shut_down};
 use crate::server::ShutdownOptions;
 
 pub const SHUTDOWN: Command = Command {
@@ -15,7 +15,7 @@ pub const SHUTDOWN: Command = Command {
     ..Command::DEFAULT
 };
 
-fn shutdown(server: &mut Server, _: ClientId, args: &Args) -> CommandResult {
+fn shutdown(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let mut options = ShutdownOptions::default();
     let mut abort = false;
     for at in 1..args.len() {
@@ -32,8 +32,11 @@ fn shutdown(server: &mut Server, _: ClientId, args: &Args) -> CommandResult {
         if options != ShutdownOptions::default() {
             return Err(CommandError::SYNTAX);
         }
-        // A shutdown waits for nobody, so none is ever in progress when a command runs.
-        return Err(CommandError::new("ERR No shutdown in progress."));
+        if !call_off(server) {
+            return Err(CommandError::new("ERR No shutdown in progress."));
+        }
+        server.reply(id).ok();
+        return Ok(());
     }
     if !shut_down(server, options) {
         return Err(CommandError::new("ERR Errors trying to SHUTDOWN. Check logs."));

@@ -143,6 +143,11 @@ impl Quicklist {
         self.nodes.len()
     }
 
+    /// For each node its number of elements, and whether it is for an element that is by itself.
+    pub fn node_counts(&self) -> impl Iterator<Item = (usize, bool)> {
+        self.nodes.iter().map(|node| (node.count(), node.is_alone()))
+    }
+
     /// Bytes of Redis's listpacks with the same elements.
     pub fn size(&self) -> usize {
         if self.nodes.is_empty() { EMPTY_SIZE } else { self.nodes.iter().map(Node::size).sum() }
@@ -212,6 +217,22 @@ impl Quicklist {
             End::Head => self.nodes.push_front(node),
             End::Tail => self.nodes.push_back(node),
         }
+        self.settle(0..0);
+    }
+
+    /// Adds a node at the tail, as it was in another list; an empty one is left out.
+    pub fn append_node(&mut self, listpack: Listpack) {
+        if !listpack.is_empty() {
+            self.len += listpack.len();
+            self.nodes.push_back(Node::from_listpack(listpack));
+            self.settle(0..0);
+        }
+    }
+
+    /// Adds a node with an element by itself at the tail.
+    pub fn append_alone(&mut self, element: &[u8]) {
+        self.len += 1;
+        self.nodes.push_back(Node::alone(Element::Slice(element)));
         self.settle(0..0);
     }
 

@@ -11,23 +11,28 @@ use crate::types::set::{MemberRef, Set};
 use crate::types::stream::Stream;
 use crate::types::zset::ZSet;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
 /// A collection is written in commands of up to so many elements, so that loading one does not need
 /// a request as large as the collection.
 const ELEMENTS_MAX: usize = 64;
 
-/// Writes the commands that make the data set anew.
-pub fn write_data_set(keyspace: &Keyspace, out: &mut dyn Write) -> io::Result<()> {
+/// Bytes written at a time.
+const CHUNK: usize = 256 << 10;
+
+/// Writes the commands that make the data set anew. `each_key` is called after each key.
+pub fn write_data_set(keyspace: &Keyspace, out: &mut dyn Write, each_key: &mut dyn FnMut()) -> io::Result<()> {
+    let out = &mut BufWriter::with_capacity(CHUNK, out);
     let mut request = Vec::new();
     for (index, db) in keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         command(out, &mut request, &[b"SELECT", index.to_string().as_bytes()])?;
         for entry in db.table().iter() {
             write_entry(&entry, out, &mut request)?;
+            each_key();
         }
     }
-    Ok(())
+    out.flush()
 }
 
 fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io::Result<()> {

@@ -17,72 +17,62 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-/// What a file is for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
-    Base,
-    Increment,
-    History,
-}
-
-impl Kind {
-    fn letter(self) -> char {
-        match self {
-            Kind::Base => 'b',
-            Kind::Increment => 'i',
-            Kind::History => 'h',
-        }
-    }
-
-    fn from_letter(letter: &[u8]) -> Option<Kind> {
-        [Kind::Base, Kind::Increment, Kind::History].into_iter().find(|kind| letter == [kind.letter() as u8])
-    }
-}
-
 /// One line of the manifest.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
     /// Without a folder.
     pub name: OsString,
     pub seq: u64,
-    pub kind: Kind,
 }
 
 /// See the module's description.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Manifest {
-    pub parts: Vec<Part>,
+    pub base: Option<Part>,
+    /// The latest first.
+    pub history: Vec<Part>,
+    pub increments: Vec<Part>,
 }
 
 /// A manifest that cannot be read, in words that name the line.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ManifestError(pub String);
 
+/// COMPAT: Redis reads no longer lines.
+const LINE_MAX: usize = 1024;
+
 impl Manifest {
     pub fn parse(text: &[u8]) -> Result<Manifest, ManifestError> {
         let mut manifest = Manifest::default();
+        let text = text.strip_suffix(b"\n").unwrap_or(text);
+        if text.is_empty() {
+            return Err(ManifestError("Found an empty AOF manifest".into()));
+        }
         for (i, line) in text.split(|&byte| byte == b'\n').enumerate() {
-            let line = line.trim_ascii();
-            if line.is_empty() || line[0] == b'#' {
+            let failed = |what: &str| {
+                let line = String::from_utf8_lossy(&line[..line.len().min(LINE_MAX)]);
+                ManifestError(format!("{what}: line {} of the manifest, {line:?}", i + 1))
+            };
+            if line.len() >= LINE_MAX {
+                return Err(failed("The AOF manifest file contains too long line"));
+            }
+            if line.starts_with(b"#") {
                 continue;
             }
-            let part = parse_line(line).ok_or_else(|| {
-                ManifestError(format!(
-                    "Invalid AOF manifest file format at line {}: {}",
-                    i + 1,
-                    String::from_utf8_lossy(line)
-                ))
-            })?;
-            manifest.parts.push(part);
+            let (part, kind) =
+                parse_line(line.trim_ascii()).ok_or_else(|| failed("Invalid AOF manifest file format"))?;
+            match kind {
+                b'b' if manifest.base.is_some() => return Err(failed("Found duplicate base file information")),
+                b'b' => manifest.base = Some(part),
+                b'h' => manifest.history.push(part),
+                b'i' if manifest.increments.last().is_some_and(|last| last.seq >= part.seq) => {
+                    return Err(failed("Found a non-monotonic sequence number"));
+                }
+                b'i' => manifest.increments.push(part),
+                _ => return Err(failed("Unknown AOF file type")),
+            }
         }
-        let increments: Vec<u64> = manifest.increments().map(|part| part.seq).collect();
-        if manifest.parts.iter().filter(|part| part.kind == Kind::Base).count() > 1 {
-            return Err(ManifestError("Found duplicate base file information".into()));
-        }
-        if !increments.is_sorted_by(|a, b| a < b) {
-            return Err(ManifestError("Found a non-monotonic sequence number".into()));
-        }
-        if manifest.parts.is_empty() {
+        if manifest.is_empty() {
             return Err(ManifestError("Found an empty AOF manifest".into()));
         }
         Ok(manifest)
@@ -90,20 +80,24 @@ impl Manifest {
 
     pub fn to_text(&self) -> Vec<u8> {
         let mut text = Vec::new();
-        for part in &self.parts {
+        let mut add = |part: &Part, kind| {
             text.extend_from_slice(b"file ");
             text.extend_from_slice(&quote_if_needed(part.name.as_bytes()));
-            text.extend_from_slice(format!(" seq {} type {}\n", part.seq, part.kind.letter()).as_bytes());
-        }
+            text.extend_from_slice(format!(" seq {} type {kind}\n", part.seq).as_bytes());
+        };
+        self.base.iter().for_each(|part| add(part, 'b'));
+        self.history.iter().for_each(|part| add(part, 'h'));
+        self.increments.iter().for_each(|part| add(part, 'i'));
         text
     }
 
-    pub fn base(&self) -> Option<&Part> {
-        self.parts.iter().find(|part| part.kind == Kind::Base)
+    pub fn is_empty(&self) -> bool {
+        *self == Manifest::default()
     }
 
-    pub fn increments(&self) -> impl Iterator<Item = &Part> {
-        self.parts.iter().filter(|part| part.kind == Kind::Increment)
+    /// What the data set is loaded from, in order.
+    pub fn live(&self) -> impl Iterator<Item = &Part> {
+        self.base.iter().chain(&self.increments)
     }
 
     /// Reads the manifest at `path`; None if there is none.
@@ -137,7 +131,8 @@ pub fn sync_folder_of(path: &Path) -> io::Result<()> {
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
-fn parse_line(line: &[u8]) -> Option<Part> {
+/// The file that a line names, and the letter of what it is for.
+fn parse_line(line: &[u8]) -> Option<(Part, u8)> {
     let words = split_words(line)?;
     let (mut name, mut seq, mut kind) = (None, None, None);
     for pair in words.chunks(2) {
@@ -145,12 +140,12 @@ fn parse_line(line: &[u8]) -> Option<Part> {
         match &key[..] {
             b"file" => name = Some(OsString::from_vec(value.clone())).filter(|name| !name.as_bytes().contains(&b'/')),
             b"seq" => seq = crate::encoding::number::parse_u64(value),
-            b"type" => kind = Kind::from_letter(value),
+            b"type" => kind = value.first().copied(),
             // Later versions may tell more about a file.
             _ => (),
         }
     }
-    Some(Part { name: name?, seq: seq?, kind: kind? })
+    Some((Part { name: name?, seq: seq? }, kind?))
 }
 
 #[cfg(test)]
@@ -160,12 +155,14 @@ mod tests {
 
     #[test]
     fn grammar() {
-        let text = b"# comment\n\nseq 2 type b file a.2.base.rdb\nfile \"a b.1\" seq 1 type i future x\nfile a.2 seq 2 type i\nfile old seq 1 type h\n";
+        let text = b"# comment\nseq 2 type b file a.2.base.rdb\nfile \"a b.1\" seq 1 type i future x\nfile a.2 seq 2 type i\nfile old seq 1 type h\n";
         let manifest = Manifest::parse(text).unwrap();
-        assert_eq!(manifest.base().unwrap().name, "a.2.base.rdb");
-        assert_eq!(manifest.increments().map(|p| p.name.to_str().unwrap()).collect::<Vec<_>>(), ["a b.1", "a.2"]);
+        assert_eq!(manifest.base.as_ref().unwrap().name, "a.2.base.rdb");
+        assert_eq!(manifest.increments.iter().map(|p| p.name.to_str().unwrap()).collect::<Vec<_>>(), ["a b.1", "a.2"]);
         for bad in [
             &b""[..],
+            b"# comment",
+            b"file x seq 1 type i\n\nfile y seq 2 type i",
             b"file x seq 1",
             b"file x seq y type i",
             b"file x seq 1 type z",
@@ -180,8 +177,8 @@ mod tests {
     proptest! {
         #[test]
         fn round_trip(names in prop::collection::vec("[ -.0-~]{1,20}", 1..5)) {
-            let parts = names.into_iter().zip(1..).map(|(name, seq)| Part { name: name.into(), seq, kind: Kind::Increment });
-            let manifest = Manifest { parts: parts.collect() };
+            let increments = names.into_iter().zip(1..).map(|(name, seq)| Part { name: name.into(), seq }).collect();
+            let manifest = Manifest { increments, ..Manifest::default() };
             prop_assert_eq!(Manifest::parse(&manifest.to_text()), Ok(manifest));
         }
 

@@ -7,66 +7,36 @@
 //! The file only ever ends within a command if the machine or the disk failed.
 
 mod dump;
+mod files;
 mod manifest;
 
 pub use dump::write_data_set;
-pub use manifest::{Kind, Manifest, ManifestError, Part, sync_folder_of};
+pub use files::{Files, Form, Paths};
+pub use manifest::{Manifest, ManifestError, Part, sync_folder_of};
 
-use crate::config::{AppendFsync, Config};
+use crate::config::AppendFsync;
 use crate::resp::encode_request;
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The buffer keeps up to this much between two turns.
 const BUFFER_KEPT_MAX: usize = 1 << 20;
 
-/// Where the files are and what they are called.
-#[derive(Clone)]
-pub struct Paths {
-    pub folder: PathBuf,
-    /// The beginning of each file's name.
-    pub stem: OsString,
-}
-
-impl Paths {
-    pub fn new(config: &Config) -> Paths {
-        Paths { folder: config.dir.join(&config.appenddirname), stem: config.appendfilename.clone().into_os_string() }
-    }
-
-    pub fn manifest(&self) -> PathBuf {
-        self.folder.join(self.named(".manifest"))
-    }
-
-    pub fn part(&self, part: &Part) -> PathBuf {
-        self.folder.join(&part.name)
-    }
-
-    fn named(&self, suffix: &str) -> OsString {
-        let mut name = self.stem.clone();
-        name.push(suffix);
-        name
-    }
-
-    /// A part to be created.
-    pub fn new_part(&self, seq: u64, kind: Kind) -> Part {
-        let what = match kind {
-            Kind::Base => "base",
-            Kind::Increment | Kind::History => "incr",
-        };
-        Part { name: self.named(&format!(".{seq}.{what}.aof")), seq, kind }
-    }
-}
-
 /// The open append-only file, and what is still to be written to it.
 pub struct Aof {
+    pub files: Files,
+    /// No manifest names the increment that is written to: the first rewrite is still under way, and
+    /// until it is done nothing can be loaded.
+    pub provisional: bool,
     file: Arc<File>,
     /// Commands not written yet.
     buffer: Vec<u8>,
     /// The database that the last command was for.
     selected: Option<usize>,
+    /// The second of the Unix epoch that was noted last.
+    noted_s: Option<i64>,
     /// Bytes of all parts, without the buffer.
     pub size: u64,
     pub base_size: u64,
@@ -84,19 +54,37 @@ pub struct Aof {
 }
 
 impl Aof {
-    /// Opens the last increment of `manifest` to go on with; what it holds was loaded.
-    pub fn open(paths: &Paths, manifest: &Manifest) -> io::Result<Aof> {
-        let last = manifest.increments().last().ok_or_else(|| io::Error::other("the manifest names no increment"))?;
-        let file = OpenOptions::new().append(true).create(true).open(paths.part(last))?;
-        let size_of = |part: &Part| fs::metadata(paths.part(part)).map_or(0, |data| data.len());
+    /// Goes on with the last increment, or a first one; what the files hold was loaded.
+    pub fn open(mut files: Files) -> io::Result<Aof> {
+        let file = match files.manifest.increments.last() {
+            Some(last) => File::options().append(true).create(true).open(files.paths.part(last))?,
+            None => files.add_increment()?,
+        };
+        let size = files.manifest.live().map(|part| files.size_of(part)).sum();
+        let base_size = files.manifest.base.as_ref().map_or(0, |base| files.size_of(base));
+        Aof::new(files, file, size, base_size, false)
+    }
+
+    /// Starts anew while the data set is written by a child.
+    pub fn open_provisional(files: Files) -> io::Result<Aof> {
+        let path = files.paths.temporary_increment();
+        let _ = fs::remove_file(&path);
+        log::info!("Creating AOF incr file {} on background rewrite", path.display());
+        let file = File::options().append(true).create_new(true).open(path)?;
+        Aof::new(files, file, 0, 0, true)
+    }
+
+    fn new(files: Files, file: File, size: u64, base_size: u64, provisional: bool) -> io::Result<Aof> {
         let file_size = file.metadata()?.len();
-        let live = manifest.parts.iter().filter(|part| part.kind != Kind::History);
         Ok(Aof {
+            files,
+            provisional,
             file: Arc::new(file),
             buffer: Vec::new(),
             selected: None,
-            size: live.map(size_of).sum(),
-            base_size: manifest.base().map_or(0, size_of),
+            noted_s: None,
+            size,
+            base_size,
             file_size,
             sync_requested: file_size,
             synced: file_size,
@@ -106,26 +94,37 @@ impl Aof {
         })
     }
 
-    /// Makes a new set of files: `write_base` writes the data set, an empty increment follows.
-    pub fn create(paths: &Paths, write_base: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<Aof> {
-        fs::create_dir_all(&paths.folder)?;
-        let old = Manifest::load(&paths.manifest())?.unwrap_or_default();
-        let mut seq = old.parts.iter().map(|part| part.seq).max().unwrap_or(0) + 1;
-        let parts_of = |seq| [paths.new_part(seq, Kind::Base), paths.new_part(seq, Kind::Increment)];
-        // No manifest names such files, but they may be all that is left of somebody's data.
-        while parts_of(seq).iter().any(|part| paths.part(part).exists()) {
-            seq += 1;
+    /// From here on writes to a new increment. Gives the one before, if something in it is not durable
+    /// yet. Nothing may be left to be written.
+    pub fn next_increment(&mut self) -> io::Result<Option<Arc<File>>> {
+        assert!(self.buffer.is_empty());
+        let new = self.files.add_increment()?;
+        let old = std::mem::replace(&mut self.file, Arc::new(new));
+        let behind = std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced);
+        self.sync_requested = 0;
+        (self.selected, self.noted_s) = (None, None);
+        Ok(behind.then_some(old))
+    }
+
+    /// Puts the base that a child wrote to `written`, all that was there when the current increment
+    /// began, in the place of what came before it.
+    pub fn install_base(&mut self, written: &Path, form: Form) -> io::Result<()> {
+        if self.provisional {
+            let increment = self.files.paths.temporary_increment();
+            self.files.install_base(written, form, 0, Some(&increment))?;
+            self.provisional = false;
+        } else {
+            self.files.install_base(written, form, 1, None)?;
         }
-        let [base, increment] = parts_of(seq);
-        write_new(&paths.part(&base), write_base)?;
-        write_new(&paths.part(&increment), |_| Ok(()))?;
-        let manifest = Manifest { parts: vec![base, increment] };
-        manifest.store(&paths.manifest())?;
-        // From here on nothing refers to the old files.
-        for part in old.parts {
-            let _ = fs::remove_file(paths.part(&part));
-        }
-        Aof::open(paths, &manifest)
+        let base = self.files.manifest.base.as_ref().map_or(0, |base| self.files.size_of(base));
+        self.size = base + self.file_size;
+        self.base_size = self.size;
+        Ok(())
+    }
+
+    /// The file that is written to.
+    pub fn into_file(self) -> Arc<File> {
+        self.file
     }
 
     /// Adds a command; the next [`Self::flush`] writes it.
@@ -146,6 +145,14 @@ impl Aof {
         encode_request(&mut self.buffer, [name].into_iter());
     }
 
+    /// Notes the time of what follows (`aof-timestamp-enabled`).
+    pub fn note_time(&mut self, unix_s: i64) {
+        if self.noted_s != Some(unix_s) {
+            self.noted_s = Some(unix_s);
+            self.buffer.extend_from_slice(time_note(unix_s).as_bytes());
+        }
+    }
+
     #[inline]
     fn select(&mut self, db: usize) {
         if self.selected != Some(db) {
@@ -164,9 +171,9 @@ impl Aof {
         self.write_error.as_ref().or(self.sync_error.as_ref())
     }
 
-    /// Writes what was added, and under `always` makes it durable. What could not be written stays
-    /// for the next call.
-    pub fn flush(&mut self, policy: AppendFsync) -> io::Result<()> {
+    /// Writes what was added, and makes it durable where that is asked for. What could not be written
+    /// stays for the next call.
+    pub fn flush(&mut self, policy: AppendFsync, durable: bool) -> io::Result<()> {
         if !self.buffer.is_empty() {
             let result = self.write_buffer();
             note(&mut self.write_error, result)?;
@@ -175,7 +182,7 @@ impl Aof {
             // Nobody asks for durability any more.
             self.sync_error = None;
         }
-        if policy == AppendFsync::Always && self.synced < self.file_size {
+        if durable && self.synced < self.file_size {
             let result = self.file.sync_data();
             note(&mut self.sync_error, result)?;
             self.sync_requested = self.file_size;
@@ -249,18 +256,13 @@ impl Aof {
 
     /// Makes everything durable: on the way out.
     pub fn finish(&mut self) -> io::Result<()> {
-        self.flush(AppendFsync::Always)
+        self.flush(AppendFsync::Always, true)
     }
 }
 
-/// Makes a durable file that was not there, whole or not at all.
-fn write_new(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let mut writer = io::BufWriter::with_capacity(1 << 16, File::create_new(path)?);
-    let written = write(&mut writer).and_then(|()| writer.into_inner()?.sync_all());
-    if written.is_err() {
-        let _ = fs::remove_file(path);
-    }
-    written
+/// A line that says when the commands after it were run.
+pub fn time_note(unix_s: i64) -> String {
+    format!("#TS:{unix_s}\r\n")
 }
 
 /// Remembers in `last` why something failed, or that it succeeded.
@@ -280,13 +282,21 @@ mod tests {
         Paths { folder, stem: "a".into() }
     }
 
+    fn create(paths: &Paths) -> Aof {
+        let mut files = Files::load(paths.clone()).unwrap();
+        if files.manifest.is_empty() {
+            files.create(Form::Commands, |_| Ok(())).unwrap();
+        }
+        Aof::open(files).unwrap()
+    }
+
     #[test]
     fn a_sync_counts_for_its_own_file_only() {
         let paths = paths("sync");
         let written = || {
-            let mut aof = Aof::create(&paths, |_| Ok(())).unwrap();
+            let mut aof = create(&paths);
             aof.append(0, [&b"PING"[..]].into_iter());
-            aof.flush(AppendFsync::Everysec).unwrap();
+            aof.flush(AppendFsync::Everysec, false).unwrap();
             aof
         };
         let (old_file, upto) = written().begin_sync().unwrap();
@@ -304,13 +314,13 @@ mod tests {
     #[test]
     fn a_failed_sync_is_not_forgotten_by_a_write() {
         let paths = paths("error");
-        let mut aof = Aof::create(&paths, |_| Ok(())).unwrap();
+        let mut aof = create(&paths);
         aof.append(0, [&b"PING"[..]].into_iter());
-        aof.flush(AppendFsync::Everysec).unwrap();
+        aof.flush(AppendFsync::Everysec, false).unwrap();
         let (file, upto) = aof.begin_sync().unwrap();
         aof.synced(&file, upto, Err(io::ErrorKind::StorageFull.into()));
         aof.append(0, [&b"PING"[..]].into_iter());
-        aof.flush(AppendFsync::Everysec).unwrap();
+        aof.flush(AppendFsync::Everysec, false).unwrap();
         assert!(aof.error().is_some() && !aof.is_syncing());
         let (file, upto) = aof.begin_sync().unwrap();
         aof.synced(&file, upto, Ok(()));

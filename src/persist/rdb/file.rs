@@ -8,13 +8,12 @@
 //! ```
 
 use super::payload::CRC;
-use super::write::Writer;
-use super::{RdbError, Reader, VERSION, ValueType, load_value, save_value, value_type};
+use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crc::{Digest, Table};
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 
 const FUNCTION: u8 = 245;
 const MODULE_AUX: u8 = 247;
@@ -31,89 +30,72 @@ const EOF: u8 = 255;
 const VERSION_MAX: u16 = 12;
 /// From this version on there is a checksum.
 const CHECKSUM_SINCE: u16 = 5;
+/// Stands for the checksum where none was made (`rdbchecksum no`).
+const NO_CHECKSUM: u64 = 0;
+
+/// An entry's clock has 24 bits.
+const CLOCK_MASK: u32 = 0xff_ffff;
 
 /// Passes bytes on and takes their checksum.
-struct Summed<T> {
-    inner: T,
+struct Summed<'o> {
+    out: &'o mut dyn Write,
     digest: Option<Digest<'static, u64, Table<16>>>,
-    position: u64,
 }
 
-static STATIC_CRC: crc::Crc<u64, Table<16>> = CRC;
-
-impl<T> Summed<T> {
-    fn new(inner: T, checksum: bool) -> Self {
-        Summed { inner, digest: checksum.then(|| STATIC_CRC.digest()), position: 0 }
-    }
-
-    fn count(&mut self, bytes: &[u8]) {
-        self.position += bytes.len() as u64;
-        if let Some(digest) = &mut self.digest {
-            digest.update(bytes);
-        }
-    }
-
-    fn checksum(&self) -> u64 {
-        self.digest.as_ref().map_or(0, |digest| digest.clone().finalize())
-    }
-}
-
-impl<W: Write> Write for Summed<W> {
+impl Write for Summed<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(bytes)?;
-        self.count(&bytes[..written]);
+        let written = self.out.write(bytes)?;
+        if let Some(digest) = &mut self.digest {
+            digest.update(&bytes[..written]);
+        }
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.out.flush()
     }
 }
 
-impl<R: Read> Read for Summed<R> {
-    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(bytes)?;
-        self.count(&bytes[..read]);
-        Ok(read)
-    }
-}
+/// Bytes written at a time.
+const CHUNK: usize = 256 << 10;
 
-/// Writes the data set. `aux`: what is to be known about it.
+/// Writes the data set. `aux`: what is to be known about it. `each_key` is called after each.
 pub fn save_data_set(
     keyspace: &Keyspace,
     config: &Config,
     aux: &[(&str, String)],
     out: &mut dyn Write,
+    each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
-    let mut out = Summed::new(out, config.rdbchecksum);
-    write!(out, "REDIS{VERSION:04}")?;
+    let digest = config.rdbchecksum.then(|| CRC.digest());
+    let mut out = BufWriter::with_capacity(CHUNK, Summed { out, digest });
+    let mut writer = Writer::new(&mut out, config.rdbcompression);
+    writer.bytes(format!("REDIS{VERSION:04}").as_bytes())?;
     for (name, value) in aux {
-        out.write_all(&[AUX])?;
-        let mut writer = Writer { out: &mut out, compress: config.rdbcompression };
+        writer.bytes(&[AUX])?;
         writer.string(name.as_bytes())?;
         writer.string(value.as_bytes())?;
     }
     for (number, db) in keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
-        let mut writer = Writer { out: &mut out, compress: config.rdbcompression };
         writer.bytes(&[SELECT_DB])?;
         writer.len(number as u64)?;
         writer.bytes(&[RESIZE_DB])?;
         writer.len(db.len() as u64)?;
         writer.len(db.volatile() as u64)?;
         for entry in db.table().iter() {
-            let mut writer = Writer { out: &mut out, compress: config.rdbcompression };
             if let Some(at) = entry.expire_at() {
                 writer.bytes(&[EXPIRE_MS])?;
                 writer.bytes(&at.to_le_bytes())?;
             }
             writer.bytes(&[value_type(&entry) as u8])?;
             writer.string(entry.key())?;
-            save_value(&entry, config.rdbcompression, &mut out)?;
+            save_value(&entry, &mut writer)?;
+            each_key();
         }
     }
-    out.write_all(&[EOF])?;
-    let checksum = out.checksum();
-    out.inner.write_all(&checksum.to_le_bytes())
+    writer.bytes(&[EOF])?;
+    let Summed { out, digest } = out.into_inner()?;
+    out.write_all(&digest.map_or(NO_CHECKSUM, |digest| digest.finalize()).to_le_bytes())
 }
 
 /// What is wrong with a file, and where.
@@ -129,38 +111,55 @@ impl fmt::Display for LoadFailure {
     }
 }
 
-/// Adds a data set to the keyspace. Keys past their time are left out. `merge`: a key that is there
-/// is replaced; otherwise there must be none.
+/// The keys of a data set that was read.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Loaded {
+    pub keys: u64,
+    /// Past their time, and left out.
+    pub expired: u64,
+    /// Without a value, and left out.
+    pub empty: u64,
+    /// The length of the data set in the source, of which more may have been read.
+    pub bytes: u64,
+}
+
+/// What a data set is loaded for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadFor {
+    /// An empty keyspace, as it is to be from now on: keys past their time are left out.
+    Start,
+    /// The same, into a keyspace with keys: those of the data set replace them.
+    Merge,
+    /// Commands of the append-only file follow, which found keys that are past their time by now: all
+    /// are loaded.
+    AofBase,
+}
+
+/// Adds a data set to the keyspace.
 pub fn load_data_set(
     source: &mut dyn Read,
     keyspace: &mut Keyspace,
     config: &Config,
-    merge: bool,
-) -> Result<(), LoadFailure> {
-    let mut source = Summed::new(source, config.rdbchecksum);
+    purpose: LoadFor,
+) -> Result<Loaded, LoadFailure> {
+    let mut reader = Reader::new(source, config.rdbchecksum);
     let selected = keyspace.selected();
-    let result = load(&mut source, keyspace, config, merge);
+    let result = load(&mut reader, keyspace, config, purpose);
     keyspace.select(selected);
-    result.map_err(|error| LoadFailure { error, offset: source.position })
+    result.map_err(|error| LoadFailure { error, offset: reader.position() })
 }
 
-fn load<R: Read>(
-    source: &mut Summed<R>,
-    keyspace: &mut Keyspace,
-    config: &Config,
-    merge: bool,
-) -> Result<(), RdbError> {
+fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, purpose: LoadFor) -> Result<Loaded, RdbError> {
     const NOT_RDB: RdbError = RdbError::Corrupt("not an RDB file");
-    let mut magic = [0; 9];
-    source.read_exact(&mut magic)?;
+    let magic: [u8; 9] = reader.array()?;
     let digits = magic.strip_prefix(b"REDIS").ok_or(NOT_RDB)?;
     let version: u16 = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or(NOT_RDB)?;
     if !(1..=VERSION_MAX).contains(&version) {
         return Err(RdbError::Corrupt("a version that is not known"));
     }
-    let mut reader = Reader::new(source);
     keyspace.select(0);
     let (mut expire_at, mut idle_s) = (None, 0);
+    let (mut loaded, mut name) = (Loaded::default(), Vec::new());
     loop {
         match reader.byte()? {
             EOF => break,
@@ -186,30 +185,38 @@ fn load<R: Read>(
             MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
             byte => {
                 let value_type = ValueType::from_byte(byte).ok_or(RdbError::Corrupt("unknown type"))?;
-                let key = reader.string()?.to_vec();
-                let value = load_value(value_type, &mut reader, config)?;
-                let (expire_at, idle_s) = (expire_at.take(), std::mem::take(&mut idle_s));
-                if expire_at.is_some_and(|at| at < keyspace.now_ms) {
+                name.clear();
+                name.extend_from_slice(reader.string()?);
+                let expire_at = expire_at.take();
+                let clock = (keyspace.now_ms / 1000).wrapping_sub(std::mem::take(&mut idle_s) as i64) as u32;
+                let key = KeyFacts { name: &name, expire_at, clock: clock & CLOCK_MASK };
+                let entry = match load_value(&key, value_type, reader, config) {
+                    // COMPAT: there were Redises that wrote such keys.
+                    Err(RdbError::EmptyCollection) => {
+                        log::info!("skipping empty key: {}", name.escape_ascii());
+                        loaded.empty += 1;
+                        continue;
+                    }
+                    entry => entry?,
+                };
+                if purpose != LoadFor::AofBase && expire_at.is_some_and(|at| at < keyspace.now_ms) {
+                    loaded.expired += 1;
                     continue;
                 }
-                if !merge && keyspace.exists(&key) {
+                if purpose != LoadFor::Merge && keyspace.exists(&name) {
                     return Err(RdbError::Corrupt("a key that is there twice"));
                 }
-                let clock = (keyspace.now_ms / 1000 - idle_s as i64) as u32 & 0xff_ffff;
-                keyspace.put(value.into_entry(&key, expire_at, clock));
+                keyspace.put(entry);
+                loaded.keys += 1;
             }
         }
     }
-    let is = source.checksum();
-    let mut checksum = [0; 8];
-    if version >= CHECKSUM_SINCE {
-        source.inner.read_exact(&mut checksum)?;
-    }
-    match u64::from_le_bytes(checksum) {
-        // Written with `rdbchecksum no`.
-        0 => Ok(()),
-        _ if source.digest.is_none() => Ok(()),
-        checksum if checksum == is => Ok(()),
-        _ => Err(RdbError::Corrupt("wrong checksum")),
+    let is = reader.checksum();
+    let stated = if version >= CHECKSUM_SINCE { u64::from_le_bytes(reader.array()?) } else { NO_CHECKSUM };
+    loaded.bytes = reader.position();
+    if stated == NO_CHECKSUM || is.is_none_or(|is| is == stated) {
+        Ok(loaded)
+    } else {
+        Err(RdbError::Corrupt("wrong checksum"))
     }
 }

@@ -8,110 +8,148 @@ use crate::config::Config;
 use crate::encoding::intset::Intset;
 use crate::encoding::listpack::Listpack;
 use crate::encoding::number::parse_f64;
+use crate::encoding::quicklist::Quicklist;
 use crate::keyspace::Entry;
-use crate::types::hash::Hash;
+use crate::types::hash::{Hash, HashLimits};
 use crate::types::list::{Element, End, List};
-use crate::types::set::{MemberRef, Set};
-use crate::types::stream::Stream;
+use crate::types::set::{MemberRef, Set, SetLimits};
 use crate::types::string::NewString;
-use crate::types::zset::ZSet;
-use bytes::Bytes;
+use crate::types::zset::{ZSet, ZSetLimits};
 
-/// A value without its key.
-pub enum Value {
-    String(Bytes),
-    List(List),
-    Set(Set),
-    ZSet(ZSet),
-    Hash(Hash),
-    Stream(Box<Stream>),
+/// All of a key but its value.
+pub struct KeyFacts<'k> {
+    pub name: &'k [u8],
+    pub expire_at: Option<i64>,
+    /// When it was used last.
+    pub clock: u32,
 }
 
-impl Value {
-    /// The value at a key.
-    pub fn into_entry(self, key: &[u8], expire_at: Option<i64>, clock: u32) -> Entry {
-        match self {
-            Value::String(text) => Entry::with_string(key, NewString::from_bytes(&text), expire_at, clock),
-            Value::List(list) => Entry::with_collection(key, list, expire_at, clock),
-            Value::Set(set) => Entry::with_collection(key, set, expire_at, clock),
-            Value::ZSet(zset) => Entry::with_collection(key, zset, expire_at, clock),
-            Value::Hash(hash) => Entry::with_collection(key, hash, expire_at, clock),
-            Value::Stream(stream) => Entry::with_collection(key, stream, expire_at, clock),
-        }
-    }
-}
-
-const TWICE: RdbError = RdbError::Corrupt("an element that is there twice");
-const EMPTY: RdbError = RdbError::Corrupt("an empty collection");
-const ODD: RdbError = RdbError::Corrupt("a pair without its second half");
+const TWICE: RdbError = RdbError::Corrupt("integrity check failed: an element is there twice");
+const ODD: RdbError = RdbError::Corrupt("integrity check failed: a pair lacks its second half");
 
 /// Room is made for so many elements at most before they are there.
 const EXPECTED_MAX: u64 = 1 << 16;
 
-/// Reads a value of this type.
-pub fn load_value(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<Value, RdbError> {
+/// Reads the value of a key.
+pub fn load_value(
+    key: &KeyFacts,
+    value_type: ValueType,
+    reader: &mut Reader,
+    config: &Config,
+) -> Result<Entry, RdbError> {
+    let &KeyFacts { name, expire_at, clock } = key;
+    let list = |list| Entry::with_collection::<List>(name, list, expire_at, clock);
+    let set = |set| Entry::with_collection::<Set>(name, set, expire_at, clock);
+    let zset = |zset| Entry::with_collection::<ZSet>(name, zset, expire_at, clock);
+    let hash = |hash| Entry::with_collection::<Hash>(name, hash, expire_at, clock);
     Ok(match value_type {
-        ValueType::String => Value::String(Bytes::copy_from_slice(reader.string()?)),
-        ValueType::List => Value::List(load_list(reader, config)?),
-        ValueType::ListZiplist => {
-            let mut list = List::new();
-            push_all(&mut list, &parse_ziplist(reader.string()?)?, config);
-            Value::List(not_empty(list, List::is_empty)?)
+        ValueType::String => Entry::with_string(name, NewString::new(reader.string()?), expire_at, clock),
+        ValueType::List => list(load_list(reader, config)?),
+        ValueType::ListZiplist => list(load_list_node(reader, config)?),
+        ValueType::ListQuicklist | ValueType::ListQuicklist2 => list(load_quicklist(value_type, reader, config)?),
+        ValueType::Set => set(load_set(reader, config)?),
+        ValueType::SetIntset => set(load_intset(reader, config)?),
+        ValueType::SetListpack => set(packed_set(&elements(value_type, reader.string()?)?, config)?),
+        ValueType::ZSet | ValueType::ZSet2 => zset(load_zset(value_type, reader, config)?),
+        ValueType::ZSetZiplist | ValueType::ZSetListpack => {
+            zset(packed_zset(&elements(value_type, reader.string()?)?, config)?)
         }
-        ValueType::ListQuicklist | ValueType::ListQuicklist2 => {
-            Value::List(load_quicklist(reader, config, value_type == ValueType::ListQuicklist2)?)
+        ValueType::Hash => hash(load_hash(reader, config)?),
+        ValueType::HashZipmap => hash(packed_hash(&elements(value_type, reader.string()?)?, config.hash_limits())?),
+        ValueType::HashZiplist | ValueType::HashListpack => {
+            // COMPAT: as for sets, however long its fields and values are.
+            let limits = HashLimits { text_bytes: usize::MAX, ..config.hash_limits() };
+            hash(packed_hash(&elements(value_type, reader.string()?)?, limits)?)
         }
-        ValueType::Set => Value::Set(load_set(reader, config)?),
-        ValueType::SetIntset => Value::Set(load_intset(reader, config)?),
-        ValueType::SetListpack => Value::Set(packed_set(&parse_listpack(reader.string()?)?, config)?),
-        ValueType::ZSet | ValueType::ZSet2 => Value::ZSet(load_zset(reader, config, value_type == ValueType::ZSet2)?),
-        ValueType::ZSetZiplist => Value::ZSet(packed_zset(&parse_ziplist(reader.string()?)?, config)?),
-        ValueType::ZSetListpack => Value::ZSet(packed_zset(&parse_listpack(reader.string()?)?, config)?),
-        ValueType::Hash => Value::Hash(load_hash(reader, config)?),
-        ValueType::HashZipmap => Value::Hash(packed_hash(&parse_zipmap(reader.string()?)?, config)?),
-        ValueType::HashZiplist => Value::Hash(packed_hash(&parse_ziplist(reader.string()?)?, config)?),
-        ValueType::HashListpack => Value::Hash(packed_hash(&parse_listpack(reader.string()?)?, config)?),
         ValueType::StreamListpacks | ValueType::StreamListpacks2 | ValueType::StreamListpacks3 => {
-            Value::Stream(Box::new(stream::load(value_type, reader, config)?))
+            let stream = Box::new(stream::load(value_type, reader, config)?);
+            Entry::with_collection(name, stream, expire_at, clock)
         }
     })
 }
 
+/// The elements of a block in which a value of this type is kept, or a part of it.
+pub fn elements(value_type: ValueType, block: &[u8]) -> Result<Vec<Packed<'_>>, RdbError> {
+    let (elements, failed) = match value_type {
+        ValueType::ListZiplist => (parse_ziplist(block), "List ziplist integrity check failed"),
+        ValueType::ListQuicklist => (parse_ziplist(block), "Quicklist ziplist integrity check failed"),
+        ValueType::ListQuicklist2 => (parse_listpack(block), "Quicklist listpack integrity check failed"),
+        ValueType::SetListpack => (parse_listpack(block), "Set listpack integrity check failed"),
+        ValueType::ZSetZiplist => (parse_ziplist(block), "Zset ziplist integrity check failed"),
+        ValueType::ZSetListpack => (parse_listpack(block), "Zset listpack integrity check failed"),
+        ValueType::HashZipmap => (parse_zipmap(block), "Zipmap integrity check failed"),
+        ValueType::HashZiplist => (parse_ziplist(block), "Hash ziplist integrity check failed"),
+        ValueType::HashListpack => (parse_listpack(block), "Hash listpack integrity check failed"),
+        ValueType::StreamListpacks | ValueType::StreamListpacks2 | ValueType::StreamListpacks3 => {
+            (parse_listpack(block), "Stream listpack integrity check failed")
+        }
+        ValueType::String
+        | ValueType::List
+        | ValueType::Set
+        | ValueType::SetIntset
+        | ValueType::ZSet
+        | ValueType::ZSet2
+        | ValueType::Hash => unreachable!("kept otherwise"),
+    };
+    elements.ok_or(RdbError::Corrupt(failed))
+}
+
 fn not_empty<C>(collection: C, is_empty: impl FnOnce(&C) -> bool) -> Result<C, RdbError> {
-    if is_empty(&collection) { Err(EMPTY) } else { Ok(collection) }
+    if is_empty(&collection) { Err(RdbError::EmptyCollection) } else { Ok(collection) }
 }
 
-fn push(list: &mut List, element: &[u8], config: &Config) {
+fn new_quicklist(config: &Config) -> Quicklist {
     let limits = config.list_limits();
-    list.expect(End::Tail, 1, element.len(), limits);
-    list.push(End::Tail, Element::Slice(element), limits);
+    Quicklist::new(limits.fill, limits.compress_depth)
 }
 
-fn push_all(list: &mut List, elements: &[Packed], config: &Config) {
-    let mut digits = itoa::Buffer::new();
-    elements.iter().for_each(|element| push(list, element.bytes(&mut digits), config));
+/// A list that is not empty.
+fn finished(list: Quicklist, config: &Config) -> Result<List, RdbError> {
+    Ok(List::from_quicklist(not_empty(list, Quicklist::is_empty)?, config.list_limits()))
 }
 
 fn load_list(reader: &mut Reader, config: &Config) -> Result<List, RdbError> {
-    let mut list = List::new();
+    let mut list = new_quicklist(config);
     for _ in 0..reader.count()? {
-        push(&mut list, reader.string()?, config);
+        list.push(End::Tail, Element::Slice(reader.string()?), config.quicklist_packed_threshold);
     }
-    Ok(list)
+    finished(list, config)
 }
 
-fn load_quicklist(reader: &mut Reader, config: &Config, listpacks: bool) -> Result<List, RdbError> {
-    let mut list = List::new();
+fn load_list_node(reader: &mut Reader, config: &Config) -> Result<List, RdbError> {
+    let mut list = new_quicklist(config);
+    append_node(&mut list, &elements(ValueType::ListZiplist, reader.string()?)?);
+    finished(list, config)
+}
+
+/// COMPAT: its nodes stay as they are, for whether a list counts as a quicklist may depend on them.
+fn load_quicklist(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<List, RdbError> {
+    let mut list = new_quicklist(config);
     for _ in 0..reader.count()? {
-        let kind = if listpacks { reader.length()? } else { NODE_PACKED };
+        let kind = if value_type == ValueType::ListQuicklist2 { reader.length()? } else { NODE_PACKED };
         match kind {
-            NODE_PLAIN => push(&mut list, reader.string()?, config),
-            NODE_PACKED if listpacks => push_all(&mut list, &parse_listpack(reader.string()?)?, config),
-            NODE_PACKED => push_all(&mut list, &parse_ziplist(reader.string()?)?, config),
+            NODE_PLAIN => match reader.string()? {
+                b"" => return Err(RdbError::Corrupt("an element by itself is empty")),
+                element => list.append_alone(element),
+            },
+            NODE_PACKED => append_node(&mut list, &elements(value_type, reader.string()?)?),
             _ => return Err(RdbError::Corrupt("unknown kind of quicklist node")),
         }
     }
-    not_empty(list, List::is_empty)
+    finished(list, config)
+}
+
+fn append_node(list: &mut Quicklist, elements: &[Packed]) {
+    let mut digits = itoa::Buffer::new();
+    let mut node = Listpack::new();
+    for element in elements {
+        let element = element.bytes(&mut digits);
+        if !node.fits(1, element.len()) {
+            list.append_node(std::mem::take(&mut node));
+        }
+        node.push(element);
+    }
+    list.append_node(node);
 }
 
 fn load_set(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
@@ -125,7 +163,7 @@ fn load_set(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
             return Err(TWICE);
         }
     }
-    set.ok_or(EMPTY)
+    set.ok_or(RdbError::EmptyCollection)
 }
 
 fn load_intset(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
@@ -135,10 +173,11 @@ fn load_intset(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
     Ok(set)
 }
 
+/// COMPAT: what came as a listpack stays one, even if its elements are longer than the limit, or all
+/// integers.
 fn packed_set(members: &[Packed], config: &Config) -> Result<Set, RdbError> {
-    let limits = config.set_limits();
+    let limits = SetLimits { text_bytes: usize::MAX, ..config.set_limits() };
     let mut digits = itoa::Buffer::new();
-    // COMPAT: one that holds only integers stays a listpack.
     let mut set = Set::Listpack(Listpack::new());
     set.expect(members.len(), limits);
     for member in members {
@@ -149,33 +188,35 @@ fn packed_set(members: &[Packed], config: &Config) -> Result<Set, RdbError> {
     not_empty(set, Set::is_empty)
 }
 
-fn add_scored(zset: &mut ZSet, member: &[u8], score: f64, config: &Config) -> Result<(), RdbError> {
+fn add_scored(zset: &mut ZSet, member: &[u8], score: f64, limits: ZSetLimits) -> Result<(), RdbError> {
     if score.is_nan() {
         return Err(RdbError::Corrupt("a score that is no number"));
     }
     let mut is_new = false;
-    zset.update(member, config.zset_limits(), |before| {
+    zset.update(member, limits, |before| {
         is_new = before.is_none();
         Some(score)
     });
     if is_new { Ok(()) } else { Err(TWICE) }
 }
 
-fn load_zset(reader: &mut Reader, config: &Config, binary: bool) -> Result<ZSet, RdbError> {
+fn load_zset(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<ZSet, RdbError> {
     let count = reader.count()?;
     let mut zset = ZSet::with_capacity(count.min(EXPECTED_MAX) as usize, 0, config.zset_limits());
     let mut member = Vec::new();
     for _ in 0..count {
         member.clear();
         member.extend_from_slice(reader.string()?);
-        let score = if binary { reader.double()? } else { reader.text_double()? };
-        add_scored(&mut zset, &member, score, config)?;
+        let score = if value_type == ValueType::ZSet2 { reader.double()? } else { reader.text_double()? };
+        add_scored(&mut zset, &member, score, config.zset_limits())?;
     }
     Ok(zset)
 }
 
+/// COMPAT: as for sets, however long its members are.
 fn packed_zset(elements: &[Packed], config: &Config) -> Result<ZSet, RdbError> {
-    let mut zset = ZSet::with_capacity(elements.len() / 2, 0, config.zset_limits());
+    let limits = ZSetLimits { member_bytes: usize::MAX, ..config.zset_limits() };
+    let mut zset = ZSet::with_capacity(elements.len() / 2, 0, limits);
     let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
     for pair in elements.chunks(2) {
         let [member, score] = pair else { return Err(ODD) };
@@ -183,7 +224,7 @@ fn packed_zset(elements: &[Packed], config: &Config) -> Result<ZSet, RdbError> {
             Packed::Int(score) => *score as f64,
             score => parse_f64(score.bytes(&mut digits.1)).ok_or(RdbError::Corrupt("invalid score"))?,
         };
-        add_scored(&mut zset, member.bytes(&mut digits.0), score, config)?;
+        add_scored(&mut zset, member.bytes(&mut digits.0), score, limits)?;
     }
     not_empty(zset, ZSet::is_empty)
 }
@@ -203,8 +244,7 @@ fn load_hash(reader: &mut Reader, config: &Config) -> Result<Hash, RdbError> {
     Ok(hash)
 }
 
-fn packed_hash(elements: &[Packed], config: &Config) -> Result<Hash, RdbError> {
-    let limits = config.hash_limits();
+fn packed_hash(elements: &[Packed], limits: HashLimits) -> Result<Hash, RdbError> {
     let mut hash = Hash::with_capacity(elements.len() / 2, 0, limits);
     let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
     for pair in elements.chunks(2) {

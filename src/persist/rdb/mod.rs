@@ -19,11 +19,12 @@ mod save;
 mod stream;
 mod write;
 
-pub use file::{LoadFailure, load_data_set, save_data_set};
-pub use load::{Value, load_value};
+pub use file::{LoadFailure, LoadFor, Loaded, load_data_set, save_data_set};
+pub use load::{KeyFacts, load_value};
 pub use payload::{InvalidPayload, dump, restore};
 pub use read::{RdbError, Reader};
 pub use save::{save_value, value_type};
+pub use write::Writer;
 
 /// The version that is written.
 pub const VERSION: u16 = 11;

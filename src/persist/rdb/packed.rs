@@ -7,7 +7,6 @@
 //! element   encoding and data | length of both, readable from behind
 //! ```
 
-use super::RdbError;
 use crate::encoding::number::parse_i64;
 
 const END: u8 = 0xff;
@@ -53,15 +52,6 @@ const LISTPACK_HEADER: usize = 6;
 impl ListpackBuilder {
     pub fn new() -> ListpackBuilder {
         ListpackBuilder { bytes: vec![0; LISTPACK_HEADER], count: 0 }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Bytes it would have if it ended here.
-    pub fn size(&self) -> usize {
-        self.bytes.len() + 1
     }
 
     pub fn push(&mut self, text: &[u8]) {
@@ -125,6 +115,12 @@ impl ListpackBuilder {
     }
 }
 
+impl Default for ListpackBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The length of an element as it stands behind it: seven bits a byte, the first byte the highest,
 /// all but the first with their top bit set.
 fn back_len(len: usize) -> ([u8; 5], usize) {
@@ -141,10 +137,6 @@ fn back_len(len: usize) -> ([u8; 5], usize) {
     }
     (back, bytes)
 }
-
-const CORRUPT_LISTPACK: RdbError = RdbError::Corrupt("invalid listpack");
-const CORRUPT_ZIPLIST: RdbError = RdbError::Corrupt("invalid ziplist");
-const CORRUPT_ZIPMAP: RdbError = RdbError::Corrupt("invalid zipmap");
 
 /// Takes bytes off the front of a block.
 struct Front<'a>(&'a [u8]);
@@ -177,48 +169,45 @@ impl<'a> Front<'a> {
 }
 
 /// The elements of a listpack, if it is one.
-pub fn parse_listpack(block: &[u8]) -> Result<Vec<Packed<'_>>, RdbError> {
-    let parse = || {
-        let mut front = Front(block);
-        let (len, count) = (front.u32()?, front.u16()?);
-        let mut elements = Vec::new();
-        loop {
-            let before = front.0.len();
-            let code = front.byte()?;
-            let element = match code {
-                0..=0x7f => Packed::Int(code as i64),
-                0x80..=0xbf => Packed::Text(front.take(code as usize & 0x3f)?),
-                0xc0..=0xdf => {
-                    let value = (code as i64 & 0x1f) << 8 | front.byte()? as i64;
-                    // The sign is in bit 12.
-                    Packed::Int(value << 51 >> 51)
-                }
-                0xe0..=0xef => {
-                    let len = (code as usize & 0xf) << 8 | front.byte()? as usize;
-                    Packed::Text(front.take(len)?)
-                }
-                0xf0 => {
-                    let len = front.u32()? as usize;
-                    Packed::Text(front.take(len)?)
-                }
-                0xf1 => Packed::Int(front.int(2)?),
-                0xf2 => Packed::Int(front.int(3)?),
-                0xf3 => Packed::Int(front.int(4)?),
-                0xf4 => Packed::Int(front.int(8)?),
-                END => break,
-                _ => return None,
-            };
-            let (back, back_bytes) = back_len(before - front.0.len());
-            if front.take(back_bytes)? != &back[..back_bytes] {
-                return None;
+pub fn parse_listpack(block: &[u8]) -> Option<Vec<Packed<'_>>> {
+    let mut front = Front(block);
+    let (len, count) = (front.u32()?, front.u16()?);
+    let mut elements = Vec::new();
+    loop {
+        let before = front.0.len();
+        let code = front.byte()?;
+        let element = match code {
+            0..=0x7f => Packed::Int(code as i64),
+            0x80..=0xbf => Packed::Text(front.take(code as usize & 0x3f)?),
+            0xc0..=0xdf => {
+                let value = (code as i64 & 0x1f) << 8 | front.byte()? as i64;
+                // The sign is in bit 12.
+                Packed::Int(value << 51 >> 51)
             }
-            elements.push(element);
+            0xe0..=0xef => {
+                let len = (code as usize & 0xf) << 8 | front.byte()? as usize;
+                Packed::Text(front.take(len)?)
+            }
+            0xf0 => {
+                let len = front.u32()? as usize;
+                Packed::Text(front.take(len)?)
+            }
+            0xf1 => Packed::Int(front.int(2)?),
+            0xf2 => Packed::Int(front.int(3)?),
+            0xf3 => Packed::Int(front.int(4)?),
+            0xf4 => Packed::Int(front.int(8)?),
+            END => break,
+            _ => return None,
+        };
+        let (back, back_bytes) = back_len(before - front.0.len());
+        if front.take(back_bytes)? != &back[..back_bytes] {
+            return None;
         }
-        let is_whole = front.0.is_empty() && len as usize == block.len();
-        let is_count = count == UNKNOWN_COUNT || count as usize == elements.len();
-        (is_whole && is_count).then_some(elements)
-    };
-    parse().ok_or(CORRUPT_LISTPACK)
+        elements.push(element);
+    }
+    let is_whole = front.0.is_empty() && len as usize == block.len();
+    let is_count = count == UNKNOWN_COUNT || count as usize == elements.len();
+    (is_whole && is_count).then_some(elements)
 }
 
 /// The elements of a ziplist, if it is one.
@@ -227,86 +216,80 @@ pub fn parse_listpack(block: &[u8]) -> Result<Vec<Packed<'_>>, RdbError> {
 /// bytes u32 | offset of the last element u32 | elements u16 (0xffff: unknown) | element ... | 0xff
 /// element   length of the one before: u8, or 0xfe and u32 | encoding | data
 /// ```
-pub fn parse_ziplist(block: &[u8]) -> Result<Vec<Packed<'_>>, RdbError> {
-    let parse = || {
-        let mut front = Front(block);
-        let (len, tail, count) = (front.u32()?, front.u32()?, front.u16()?);
-        let mut elements = Vec::new();
-        let (mut previous, mut last) = (0, block.len() - front.0.len());
-        loop {
-            let start = block.len() - front.0.len();
-            let before = match front.byte()? {
-                END => break,
-                0xfe => front.u32()? as usize,
-                len => len as usize,
-            };
-            if before != previous {
-                return None;
-            }
-            let code = front.byte()?;
-            let element = match code >> 6 {
-                0 => Packed::Text(front.take(code as usize)?),
-                1 => {
-                    let len = (code as usize & 0x3f) << 8 | front.byte()? as usize;
-                    Packed::Text(front.take(len)?)
-                }
-                2 => {
-                    let len = u32::from_be_bytes(front.take(4)?.try_into().expect("four bytes"));
-                    Packed::Text(front.take(len as usize)?)
-                }
-                _ => Packed::Int(match code {
-                    0xc0 => front.int(2)?,
-                    0xd0 => front.int(4)?,
-                    0xe0 => front.int(8)?,
-                    0xf0 => front.int(3)?,
-                    0xfe => front.int(1)?,
-                    0xf1..=0xfd => code as i64 - 0xf1,
-                    _ => return None,
-                }),
-            };
-            elements.push(element);
-            (previous, last) = (block.len() - front.0.len() - start, start);
+pub fn parse_ziplist(block: &[u8]) -> Option<Vec<Packed<'_>>> {
+    let mut front = Front(block);
+    let (len, tail, count) = (front.u32()?, front.u32()?, front.u16()?);
+    let mut elements = Vec::new();
+    let (mut previous, mut last) = (0, block.len() - front.0.len());
+    loop {
+        let start = block.len() - front.0.len();
+        let before = match front.byte()? {
+            END => break,
+            0xfe => front.u32()? as usize,
+            len => len as usize,
+        };
+        if before != previous {
+            return None;
         }
-        let is_whole = front.0.is_empty() && len as usize == block.len() && tail as usize == last;
-        let is_count = count == UNKNOWN_COUNT || count as usize == elements.len();
-        (is_whole && is_count).then_some(elements)
-    };
-    parse().ok_or(CORRUPT_ZIPLIST)
+        let code = front.byte()?;
+        let element = match code >> 6 {
+            0 => Packed::Text(front.take(code as usize)?),
+            1 => {
+                let len = (code as usize & 0x3f) << 8 | front.byte()? as usize;
+                Packed::Text(front.take(len)?)
+            }
+            2 => {
+                let len = u32::from_be_bytes(front.take(4)?.try_into().expect("four bytes"));
+                Packed::Text(front.take(len as usize)?)
+            }
+            _ => Packed::Int(match code {
+                0xc0 => front.int(2)?,
+                0xd0 => front.int(4)?,
+                0xe0 => front.int(8)?,
+                0xf0 => front.int(3)?,
+                0xfe => front.int(1)?,
+                0xf1..=0xfd => code as i64 - 0xf1,
+                _ => return None,
+            }),
+        };
+        elements.push(element);
+        (previous, last) = (block.len() - front.0.len() - start, start);
+    }
+    let is_whole = front.0.is_empty() && len as usize == block.len() && tail as usize == last;
+    let is_count = count == UNKNOWN_COUNT || count as usize == elements.len();
+    (is_whole && is_count).then_some(elements)
 }
 
-/// The keys and values of a zipmap in turn, if it is one.
+/// The keys and values of a zipmap in turn, if it is one; there are none without.
 ///
 /// ```text
 /// pairs u8 (254 and up: unknown) | length, key, length, unused u8, value, so many unused bytes ... | 0xff
 /// length  u8, or 0xfe and u32
 /// ```
-pub fn parse_zipmap(block: &[u8]) -> Result<Vec<Packed<'_>>, RdbError> {
-    let parse = || {
-        let mut front = Front(block);
-        let count = front.byte()?;
-        let mut texts = Vec::new();
-        loop {
-            let mut len = || match front.byte()? {
-                0xfe => front.u32().map(|len| Some(len as usize)),
-                END => Some(None),
-                len => Some(Some(len as usize)),
-            };
-            let Some(key_len) = len()? else { break };
-            let key = front.take(key_len)?;
-            let value_len = match front.byte()? {
-                0xfe => front.u32()? as usize,
-                END => return None,
-                len => len as usize,
-            };
-            let unused = front.byte()? as usize;
-            let value = front.take(value_len)?;
-            front.take(unused)?;
-            texts.extend([Packed::Text(key), Packed::Text(value)]);
-        }
-        let is_count = count >= 254 || count as usize * 2 == texts.len();
-        (front.0.is_empty() && is_count).then_some(texts)
-    };
-    parse().ok_or(CORRUPT_ZIPMAP)
+pub fn parse_zipmap(block: &[u8]) -> Option<Vec<Packed<'_>>> {
+    let mut front = Front(block);
+    let count = front.byte()?;
+    let mut texts = Vec::new();
+    loop {
+        let mut len = || match front.byte()? {
+            0xfe => front.u32().map(|len| Some(len as usize)),
+            END => Some(None),
+            len => Some(Some(len as usize)),
+        };
+        let Some(key_len) = len()? else { break };
+        let key = front.take(key_len)?;
+        let value_len = match front.byte()? {
+            0xfe => front.u32()? as usize,
+            END => return None,
+            len => len as usize,
+        };
+        let unused = front.byte()? as usize;
+        let value = front.take(value_len)?;
+        front.take(unused)?;
+        texts.extend([Packed::Text(key), Packed::Text(value)]);
+    }
+    let is_count = count >= 254 || count as usize * 2 == texts.len();
+    (front.0.is_empty() && is_count && !texts.is_empty()).then_some(texts)
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@
 //! type u8 | value | version u16 | CRC-64 of all before u64
 //! ```
 
-use super::{RdbError, Reader, VERSION, Value, ValueType, load_value, save_value, value_type};
+use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Entry;
 use crc::{CRC_64_REDIS, Crc, Table};
 
 /// The checksum that files and payloads end with.
-pub const CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+pub static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
 
 const FOOTER: usize = 10;
 
@@ -26,15 +26,15 @@ pub enum InvalidPayload {
 /// The value of an entry.
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
     let mut payload = vec![value_type(entry) as u8];
-    save_value(entry, compress, &mut payload).expect("memory takes all");
+    save_value(entry, &mut Writer::new(&mut payload, compress)).expect("memory takes all");
     payload.extend_from_slice(&VERSION.to_le_bytes());
     let checksum = CRC.checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
     payload
 }
 
-/// The value in a payload. `verify`: its checksum must be right.
-pub fn restore(payload: &[u8], verify: bool, config: &Config) -> Result<Value, InvalidPayload> {
+/// A key with the value in a payload. `verify`: its checksum must be right.
+pub fn restore(key: &KeyFacts, payload: &[u8], verify: bool, config: &Config) -> Result<Entry, InvalidPayload> {
     let (value, footer) =
         payload.len().checked_sub(FOOTER).map(|at| payload.split_at(at)).ok_or(InvalidPayload::Footer)?;
     let (version, checksum) = footer.split_at(2);
@@ -45,8 +45,9 @@ pub fn restore(payload: &[u8], verify: bool, config: &Config) -> Result<Value, I
         return Err(InvalidPayload::Footer);
     }
     let corrupt = |what| InvalidPayload::Value(RdbError::Corrupt(what));
-    let (&type_byte, mut rest) = value.split_first().ok_or(corrupt("no type"))?;
+    let (&type_byte, value) = value.split_first().ok_or(corrupt("no type"))?;
     let value_type = ValueType::from_byte(type_byte).ok_or(corrupt("unknown type"))?;
-    let value = load_value(value_type, &mut Reader::new(&mut rest), config).map_err(InvalidPayload::Value)?;
-    if rest.is_empty() { Ok(value) } else { Err(corrupt("more than a value")) }
+    let mut reader = Reader::of_payload(value);
+    let entry = load_value(key, value_type, &mut reader, config).map_err(InvalidPayload::Value)?;
+    if reader.position() == value.len() as u64 { Ok(entry) } else { Err(corrupt("more than a value")) }
 }

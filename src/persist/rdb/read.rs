@@ -1,15 +1,20 @@
 //! Lengths, strings and numbers, read from bytes that may be anything. No claim that they make
 //! allocates more than what then really comes, or could.
 
+use super::payload::CRC;
 use super::{INT_8, INT_16, INT_32, LEN_6, LEN_14, LEN_32, LEN_64, LZF, SPECIAL};
+use crc::{Digest, Table};
+use std::borrow::Cow;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 
 /// What is wrong.
 #[derive(Debug)]
 pub enum RdbError {
     /// The bytes cannot be what they are to be.
     Corrupt(&'static str),
+    /// A collection has no elements, and there are no such keys. All of it was read.
+    EmptyCollection,
     /// They end too early, or cannot be read.
     Io(io::Error),
 }
@@ -18,7 +23,8 @@ impl fmt::Display for RdbError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RdbError::Corrupt(what) => write!(f, "{what}"),
-            RdbError::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => write!(f, "unexpected end"),
+            RdbError::EmptyCollection => write!(f, "an empty collection"),
+            RdbError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => write!(f, "unexpected end"),
             RdbError::Io(error) => write!(f, "{error}"),
         }
     }
@@ -30,13 +36,23 @@ impl From<io::Error> for RdbError {
     }
 }
 
-/// Reads from a source.
+/// Bytes read from a source at a time. Longer strings are put together elsewhere.
+const WINDOW: usize = 64 << 10;
+
+/// Reads a payload, or a source of any length through a window.
 pub struct Reader<'s> {
-    source: &'s mut dyn Read,
-    /// The last string, where it does not outlive the next.
+    /// What comes after the window; None for a payload, which is the window.
+    source: Option<&'s mut dyn Read>,
+    window: Cow<'s, [u8]>,
+    /// What was read of the window ends here, ...
+    at: usize,
+    /// ... and what is there of it here.
+    end: usize,
+    /// Bytes before the window, and their checksum.
+    passed: u64,
+    digest: Option<Digest<'static, u64, Table<16>>>,
+    /// The last string, where it is not in the window.
     string: Vec<u8>,
-    /// Bytes that it was compressed to.
-    lzf: Vec<u8>,
 }
 
 /// A length, or what follows in the place of one.
@@ -46,20 +62,73 @@ enum Len {
 }
 
 impl<'s> Reader<'s> {
-    pub fn new(source: &'s mut dyn Read) -> Reader<'s> {
-        Reader { source, string: Vec::new(), lzf: Vec::new() }
+    /// Reads from a source, further than asked for. `checksum`: [`Self::checksum`] will be wanted.
+    pub fn new(source: &'s mut dyn Read, checksum: bool) -> Reader<'s> {
+        let digest = checksum.then(|| CRC.digest());
+        Reader { source: Some(source), window: vec![0; WINDOW].into(), end: 0, digest, ..Reader::of_payload(&[]) }
     }
 
+    pub fn of_payload(payload: &'s [u8]) -> Reader<'s> {
+        let end = payload.len();
+        Reader { source: None, window: payload.into(), at: 0, end, passed: 0, digest: None, string: Vec::new() }
+    }
+
+    /// Bytes read so far.
+    pub fn position(&self) -> u64 {
+        self.passed + self.at as u64
+    }
+
+    /// The checksum of all bytes read so far, if it is wanted.
+    pub fn checksum(&self) -> Option<u64> {
+        let mut digest = self.digest.clone()?;
+        digest.update(&self.window[..self.at]);
+        Some(digest.finalize())
+    }
+
+    /// The next `len` bytes; no more than a window, if there is a source.
+    #[inline]
+    fn take(&mut self, len: usize) -> Result<&[u8], RdbError> {
+        if self.end - self.at < len {
+            self.refill(len)?;
+        }
+        self.at += len;
+        Ok(&self.window[self.at - len..self.at])
+    }
+
+    /// Makes sure that the window has `len` bytes to be read.
+    #[cold]
+    fn refill(&mut self, len: usize) -> Result<(), RdbError> {
+        let end_of_source = || RdbError::Io(ErrorKind::UnexpectedEof.into());
+        let source = self.source.as_mut().ok_or_else(end_of_source)?;
+        let window = self.window.to_mut();
+        if let Some(digest) = &mut self.digest {
+            digest.update(&window[..self.at]);
+        }
+        window.copy_within(self.at..self.end, 0);
+        self.passed += self.at as u64;
+        (self.at, self.end) = (0, self.end - self.at);
+        while self.end < len {
+            match source.read(&mut window[self.end..]) {
+                Ok(0) => return Err(end_of_source()),
+                Ok(count) => self.end += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], RdbError> {
-        let mut bytes = [0; N];
-        self.source.read_exact(&mut bytes)?;
-        Ok(bytes)
+        Ok(self.take(N)?.try_into().expect("so many were taken"))
     }
 
+    #[inline]
     pub fn byte(&mut self) -> Result<u8, RdbError> {
         self.array().map(|[byte]| byte)
     }
 
+    #[inline]
     fn any_len(&mut self) -> Result<Len, RdbError> {
         let first = self.byte()?;
         Ok(match (first >> 6, first) {
@@ -82,54 +151,73 @@ impl<'s> Reader<'s> {
     /// The number of elements of something that cannot be empty.
     pub fn count(&mut self) -> Result<u64, RdbError> {
         match self.length()? {
-            0 => Err(RdbError::Corrupt("an empty collection")),
+            0 => Err(RdbError::EmptyCollection),
             count => Ok(count),
         }
     }
 
-    /// A string; it is there until the next is read.
+    /// A string; it is there until more is read.
+    #[inline]
     pub fn string(&mut self) -> Result<&[u8], RdbError> {
-        let len = self.any_len()?;
-        self.string.clear();
-        match len {
-            Len::Plain(len) => read_into(self.source, len, &mut self.string)?,
+        match self.any_len()? {
+            Len::Plain(len) => self.bytes(len),
             Len::Special(INT_8) => {
-                let value = i8::from_le_bytes(self.array()?) as i64;
-                self.integer(value);
+                let integer = i8::from_le_bytes(self.array()?);
+                Ok(self.digits(integer.into()))
             }
             Len::Special(INT_16) => {
-                let value = i16::from_le_bytes(self.array()?) as i64;
-                self.integer(value);
+                let integer = i16::from_le_bytes(self.array()?);
+                Ok(self.digits(integer.into()))
             }
             Len::Special(INT_32) => {
-                let value = i32::from_le_bytes(self.array()?) as i64;
-                self.integer(value);
+                let integer = i32::from_le_bytes(self.array()?);
+                Ok(self.digits(integer.into()))
             }
-            Len::Special(LZF) => self.compressed()?,
-            Len::Special(_) => return Err(RdbError::Corrupt("unknown string encoding")),
+            Len::Special(LZF) => self.compressed(),
+            Len::Special(_) => Err(RdbError::Corrupt("unknown string encoding")),
         }
+    }
+
+    #[inline]
+    fn bytes(&mut self, len: u64) -> Result<&[u8], RdbError> {
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len <= WINDOW || self.source.is_none() { self.take(len) } else { self.long_bytes(len) }
+    }
+
+    /// More than the window takes. Memory grows with what comes.
+    fn long_bytes(&mut self, len: usize) -> Result<&[u8], RdbError> {
+        let mut bytes = std::mem::take(&mut self.string);
+        bytes.clear();
+        while bytes.len() < len {
+            let there = (self.end - self.at).clamp(1, len - bytes.len());
+            bytes.extend_from_slice(self.take(there)?);
+        }
+        self.string = bytes;
         Ok(&self.string)
     }
 
-    fn integer(&mut self, value: i64) {
-        self.string.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    fn digits(&mut self, integer: i64) -> &[u8] {
+        self.string.clear();
+        self.string.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
+        &self.string
     }
 
-    fn compressed(&mut self) -> Result<(), RdbError> {
+    fn compressed(&mut self) -> Result<&[u8], RdbError> {
         /// One byte can stand for no more than so many.
-        const RATIO_MAX: u64 = 264;
+        const RATIO_MAX: u64 = 88;
         const CORRUPT: RdbError = RdbError::Corrupt("invalid LZF compressed string");
         let (compressed_len, len) = (self.length()?, self.length()?);
-        self.lzf.clear();
-        read_into(self.source, compressed_len, &mut self.lzf)?;
-        if len > compressed_len.saturating_mul(RATIO_MAX) {
+        let mut string = std::mem::take(&mut self.string);
+        let lzf = self.bytes(compressed_len)?;
+        if len > lzf.len() as u64 * RATIO_MAX {
             return Err(CORRUPT);
         }
-        self.string.resize(len as usize, 0);
-        match lzf_rust::decompress(&self.lzf, &mut self.string) {
-            Ok(decompressed) if decompressed as u64 == len => Ok(()),
-            _ => Err(CORRUPT),
+        string.resize(len as usize, 0);
+        if lzf_rust::decompress(lzf, &mut string) != Ok(string.len()) {
+            return Err(CORRUPT);
         }
+        self.string = string;
+        Ok(&self.string)
     }
 
     /// A score, as 8 bytes.
@@ -144,23 +232,9 @@ impl<'s> Reader<'s> {
             254 => Ok(f64::INFINITY),
             255 => Ok(f64::NEG_INFINITY),
             len => {
-                self.string.clear();
-                read_into(self.source, len as u64, &mut self.string)?;
-                let text = std::str::from_utf8(&self.string).ok();
+                let text = std::str::from_utf8(self.bytes(len as u64)?).ok();
                 text.and_then(|text| text.parse().ok()).ok_or(RdbError::Corrupt("invalid score"))
             }
         }
-    }
-}
-
-/// Reads `len` bytes. Memory grows with what comes.
-fn read_into(source: &mut dyn Read, len: u64, into: &mut Vec<u8>) -> Result<(), RdbError> {
-    /// Claims up to here are believed.
-    const BELIEVED_MAX: u64 = 1 << 20;
-    into.reserve_exact(len.min(BELIEVED_MAX) as usize);
-    if source.take(len).read_to_end(into)? as u64 == len {
-        Ok(())
-    } else {
-        Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
     }
 }

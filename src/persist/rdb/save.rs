@@ -3,6 +3,7 @@
 use super::packed::ListpackBuilder;
 use super::write::Writer;
 use super::{NODE_PACKED, NODE_PLAIN, ValueType, stream};
+use crate::encoding::quicklist::Quicklist;
 use crate::keyspace::Entry;
 use crate::types::hash::Hash;
 use crate::types::list::List;
@@ -11,13 +12,8 @@ use crate::types::stream::Stream;
 use crate::types::string::StringRef;
 use crate::types::zset::ZSet;
 use crate::types::{Encoding, Type};
-use std::io::{self, Write};
+use std::io;
 use std::ops::ControlFlow;
-
-/// The node of a list that is written is closed at this size.
-const NODE_BYTES: usize = 8 * 1024;
-/// An element of this size is written by itself.
-const ALONE_FROM: usize = 1 << 30;
 
 /// How the value of an entry is written.
 pub fn value_type(entry: &Entry) -> ValueType {
@@ -38,9 +34,8 @@ pub fn value_type(entry: &Entry) -> ValueType {
     }
 }
 
-/// Writes the value of an entry, without its type. `compress`: `rdbcompression`.
-pub fn save_value(entry: &Entry, compress: bool, out: &mut dyn Write) -> io::Result<()> {
-    let writer = &mut Writer { out, compress };
+/// Writes the value of an entry, without its type.
+pub fn save_value(entry: &Entry, writer: &mut Writer) -> io::Result<()> {
     match entry.type_() {
         Type::String => match entry.string().expect("it is one") {
             StringRef::Int(value) => writer.int(value),
@@ -56,48 +51,29 @@ pub fn save_value(entry: &Entry, compress: bool, out: &mut dyn Write) -> io::Res
 
 /// COMPAT: what Redis keeps in one listpack is one node, for it takes several nodes for a quicklist.
 fn save_list(list: &List, writer: &mut Writer) -> io::Result<()> {
-    let bytes_max = if list.quicklist().is_some() { NODE_BYTES } else { usize::MAX };
-    let node_ends = |builder: &ListpackBuilder, len: usize| !builder.is_empty() && builder.size() + len > bytes_max;
-    // The number of nodes comes first, so the list is walked twice.
-    let mut nodes = 0u64;
+    let one_node = list.quicklist().is_none().then_some((list.len(), false));
+    let mut nodes = list.quicklist().into_iter().flat_map(Quicklist::node_counts).chain(one_node);
+    writer.len(list.quicklist().map_or(1, Quicklist::nodes) as u64)?;
     let mut builder = ListpackBuilder::new();
-    list.for_each(0..list.len(), |element| {
-        if element.len() >= ALONE_FROM || node_ends(&builder, element.len()) {
-            nodes += !builder.is_empty() as u64;
-            builder = ListpackBuilder::new();
-        }
-        if element.len() >= ALONE_FROM { nodes += 1 } else { builder.push(&element) }
-    });
-    nodes += !builder.is_empty() as u64;
-    writer.len(nodes)?;
-
-    fn end_node(builder: &mut ListpackBuilder, writer: &mut Writer) -> io::Result<()> {
-        let builder = std::mem::replace(builder, ListpackBuilder::new());
-        if builder.is_empty() {
-            return Ok(());
-        }
-        writer.len(NODE_PACKED)?;
-        writer.string(&builder.finish())
-    }
-    let mut builder = ListpackBuilder::new();
+    // Elements of this node that are to come, and whether it is one element by itself.
+    let (mut left, mut is_alone) = (0, false);
     let failed = list.visit(0..list.len(), false, |_, element| {
-        let mut write = || {
-            if element.len() >= ALONE_FROM || node_ends(&builder, element.len()) {
-                end_node(&mut builder, writer)?;
-            }
-            if element.len() >= ALONE_FROM {
-                writer.len(NODE_PLAIN)?;
-                return writer.string(&element);
-            }
+        if left == 0 {
+            (left, is_alone) = nodes.next().expect("the counts add up to the length");
+        }
+        left -= 1;
+        let written = if is_alone {
+            writer.len(NODE_PLAIN).and_then(|()| writer.string(&element))
+        } else {
             builder.push(&element);
-            Ok(())
+            match left {
+                0 => writer.len(NODE_PACKED).and_then(|()| writer.string(&std::mem::take(&mut builder).finish())),
+                _ => Ok(()),
+            }
         };
-        write().map_or_else(ControlFlow::Break, ControlFlow::Continue)
+        written.map_or_else(ControlFlow::Break, ControlFlow::Continue)
     });
-    match failed {
-        Some(error) => Err(error),
-        None => end_node(&mut builder, writer),
-    }
+    failed.map_or(Ok(()), Err)
 }
 
 fn save_set(set: &Set, writer: &mut Writer) -> io::Result<()> {

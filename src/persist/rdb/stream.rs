@@ -6,7 +6,8 @@
 //! entry  flags | ms and seq minus those of the node | [field count] fields | elements of the entry
 //! ```
 
-use super::packed::{ListpackBuilder, Packed, parse_listpack};
+use super::load::elements;
+use super::packed::{ListpackBuilder, Packed};
 use super::write::Writer;
 use super::{RdbError, Reader, ValueType};
 use crate::config::Config;
@@ -19,6 +20,9 @@ use std::io;
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
+
+/// Stands for a number of entries that nobody knows.
+const UNKNOWN: u64 = u64::MAX;
 
 pub fn save(stream: &Stream, writer: &mut Writer) -> io::Result<()> {
     let Stream { entries, groups } = stream;
@@ -39,8 +43,7 @@ pub fn save(stream: &Stream, writer: &mut Writer) -> io::Result<()> {
     for (name, group) in groups {
         writer.string(name)?;
         id(group.last_id, writer)?;
-        // What nobody knows is -1.
-        writer.len(group.entries_read.unwrap_or(u64::MAX))?;
+        writer.len(group.entries_read.unwrap_or(UNKNOWN))?;
         save_pending(group, writer)?;
     }
     Ok(())
@@ -105,12 +108,13 @@ fn node(first: LogEntry, entries: &[LogEntry]) -> Vec<u8> {
 }
 
 const CORRUPT: RdbError = RdbError::Corrupt("invalid stream");
+const CORRUPT_NODE: RdbError = RdbError::Corrupt("Stream listpack integrity check failed");
 
 pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<Stream, RdbError> {
     let mut log = StreamLog::default();
     for _ in 0..reader.length()? {
         let first: [u8; 16] = reader.string()?.try_into().map_err(|_| CORRUPT)?;
-        load_node(id_from(first), reader.string()?, &mut log, config)?;
+        load_node(id_from(first), elements(value_type, reader.string()?)?, &mut log, config)?;
     }
     let len = reader.length()?;
     let last_id = load_id(reader)?;
@@ -122,8 +126,8 @@ pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Resu
         // The first id is known from the entries.
         load_id(reader)?;
         max_deleted_id = load_id(reader)?;
-        entries_added = reader.length()?;
-        if max_deleted_id > last_id || entries_added < len {
+        entries_added = load_count(reader)?;
+        if entries_added < len {
             return Err(CORRUPT);
         }
     }
@@ -134,7 +138,10 @@ pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Resu
         let last_id = load_id(reader)?;
         let entries_read = match value_type {
             ValueType::StreamListpacks => entries.count_up_to(last_id),
-            _ => Some(reader.length()?).filter(|&read| read != u64::MAX),
+            _ => match reader.length()? {
+                UNKNOWN => None,
+                read => Some(counted(read)?),
+            },
         };
         let mut group = Group::new(last_id, entries_read);
         load_pending(value_type, reader, &mut group)?;
@@ -154,8 +161,21 @@ fn load_id(reader: &mut Reader) -> Result<StreamId, RdbError> {
     Ok(StreamId::new(reader.length()?, reader.length()?))
 }
 
-fn load_node(first: StreamId, block: &[u8], log: &mut StreamLog, config: &Config) -> Result<(), RdbError> {
-    let elements = parse_listpack(block)?;
+/// A number of things that there can be.
+fn load_count(reader: &mut Reader) -> Result<u64, RdbError> {
+    counted(reader.length()?)
+}
+
+fn counted(count: u64) -> Result<u64, RdbError> {
+    if i64::try_from(count).is_ok() { Ok(count) } else { Err(CORRUPT) }
+}
+
+/// A time; all before 1970 are -1.
+fn load_ms(reader: &mut Reader) -> Result<i64, RdbError> {
+    Ok(i64::from_le_bytes(reader.array()?).max(-1))
+}
+
+fn load_node(first: StreamId, elements: Vec<Packed>, log: &mut StreamLog, config: &Config) -> Result<(), RdbError> {
     let mut elements = elements.into_iter();
     let mut take = |count: usize| (elements.len() >= count).then(|| elements.by_ref().take(count).collect::<Vec<_>>());
     let mut last = log.last_id();
@@ -198,7 +218,7 @@ fn load_node(first: StreamId, block: &[u8], log: &mut StreamLog, config: &Config
         }
         (take(1).is_none() && (seen_live, seen_deleted) == (live, deleted)).then_some(())
     };
-    parse().ok_or(CORRUPT)
+    parse().ok_or(CORRUPT_NODE)
 }
 
 fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -> Result<(), RdbError> {
@@ -206,21 +226,22 @@ fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -
     let mut all = HashMap::new();
     for _ in 0..reader.length()? {
         let id = id_from(reader.array()?);
-        let delivered_ms = i64::from_le_bytes(reader.array()?);
-        let pending = Pending { consumer: 0, delivered_ms, deliveries: reader.length()? };
+        let delivered_ms = load_ms(reader)?;
+        let pending = Pending { consumer: 0, delivered_ms, deliveries: load_count(reader)? };
         if all.insert(id, pending).is_some() {
             return Err(CORRUPT);
         }
     }
     for _ in 0..reader.length()? {
         let name = reader.string()?.to_vec();
-        let seen_ms = i64::from_le_bytes(reader.array()?);
+        let seen_ms = load_ms(reader)?;
         let active_ms = match value_type {
-            ValueType::StreamListpacks3 => i64::from_le_bytes(reader.array()?),
+            ValueType::StreamListpacks3 => load_ms(reader)?,
             // Before it was kept: the best that is known.
             _ => seen_ms,
         };
-        let consumer = group.add_consumer(&name, seen_ms).ok_or(CORRUPT)?;
+        let consumer =
+            group.add_consumer(&name, seen_ms).ok_or(RdbError::Corrupt("Duplicate stream consumer detected"))?;
         group.consumer_mut(consumer).active_ms = Some(active_ms).filter(|&ms| ms >= 0);
         for _ in 0..reader.length()? {
             let id = id_from(reader.array()?);

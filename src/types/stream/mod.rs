@@ -5,6 +5,8 @@
 
 pub mod entries;
 pub mod group;
+#[cfg(test)]
+mod tests;
 
 use super::{Collection, Encoding, Type};
 use entries::Entries;

@@ -1,0 +1,53 @@
+//! What follows from a changed configuration, beyond its values being read from now on.
+
+use super::rewrite;
+use crate::config::{Config, Directive, SetError, os_reason};
+use crate::server::{Server, collation, logging, system};
+
+/// Brings into effect what `changed` says has changed since `before`. If something cannot be, nothing
+/// is: the configuration is again as it was.
+pub fn apply(server: &mut Server, before: Config, changed: &[&'static Directive]) -> Result<(), SetError> {
+    for (done, directive) in changed.iter().enumerate() {
+        if let Err(reason) = apply_directive(server, directive) {
+            server.config = before;
+            // What held a moment ago can be brought about again.
+            changed[..=done].iter().for_each(|directive| drop(apply_directive(server, directive)));
+            return Err(SetError::refused(directive.name, reason));
+        }
+    }
+    Ok(())
+}
+
+fn apply_directive(server: &mut Server, directive: &Directive) -> Result<(), String> {
+    match directive.name {
+        "aof-disable-auto-gc" => rewrite::remove_history(server),
+        "appendonly" if server.config.appendonly => rewrite::switch_on(server)?,
+        "appendonly" => rewrite::switch_off(server),
+        "bind" => server.listen().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
+        "port" => server.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
+        "dir" => std::env::set_current_dir(&server.config.dir).map_err(|error| os_reason(&error))?,
+        "locale-collate" if !collation::set_locale(&server.config.locale_collate) => {
+            return Err("Invalid locale name".to_owned());
+        }
+        "loglevel" => logging::set_level(server.config.loglevel),
+        "maxclients" => make_room_for_clients(&server.config)?,
+        "notify-keyspace-events" => server.apply_wanted_events(),
+        "timeout" => server.clients.ids_by_age().into_iter().for_each(|id| server.watch_idle(id)),
+        name if name.starts_with("lazyfree-lazy-") => server.apply_keyspace_options(),
+        // All others are read where they matter.
+        _ => (),
+    }
+    Ok(())
+}
+
+fn make_room_for_clients(config: &Config) -> Result<(), String> {
+    let wanted = config.maxclients + system::RESERVED_FILES;
+    let files = system::raise_open_files(wanted).map_err(|error| os_reason(&error))?;
+    if files < wanted {
+        let possible = files.saturating_sub(system::RESERVED_FILES);
+        return Err(format!(
+            "The operating system is not able to handle the specified number of clients, try with {possible}"
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,242 @@
+//! The forked child that writes the data set as it was: started, heard, ended.
+//!
+//! The child owns a copy of the server, of which it uses the keyspace and the configuration alone. It
+//! never returns from here. The file it has written gets its name from the server, once the child has
+//! ended well and is still wanted.
+
+use super::{rewrite, snapshot};
+use crate::config::Config;
+use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
+use crate::server::system::{self, Fork};
+use crate::server::{Server, Timer, logging};
+use mio::Interest;
+use mio::unix::pipe;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+/// A child tells how far it is this often.
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+/// Keys after which it looks at the clock.
+const KEYS_BETWEEN_LOOKS: u64 = 1024;
+/// Reading its own memory's state may take up one part in so many of its time.
+const COW_SHARE: u32 = 100;
+/// The pipe of a child is closed a moment before it can be waited for.
+const REAP_AGAIN_MS: u64 = 1;
+
+/// Forks a child that writes the data set to what `temporary` makes of its process id.
+pub fn start(server: &mut Server, job: Job, temporary: impl Fn(&Server, u32) -> PathBuf) -> io::Result<u32> {
+    assert!(server.persistence.child.is_none(), "there is one child at a time");
+    let (sender, mut receiver) = pipe::new()?;
+    let began = Instant::now();
+    let pid = match system::fork()? {
+        Fork::Child => run(server, job, &temporary(server, std::process::id()), sender),
+        Fork::Parent(pid) => pid,
+    };
+    server.persistence.last_fork_us = began.elapsed().as_micros() as u64;
+    server.persistence.forks += 1;
+    drop(sender);
+    server.registry.register(&mut receiver, CHILD_TOKEN, Interest::READABLE)?;
+    server.persistence.child = Some(Child {
+        pid,
+        job,
+        temporary: temporary(server, pid),
+        pipe: receiver,
+        started_ms: server.clock.now_ms,
+        dirty: server.stats.dirty,
+        keys: server.keyspace.dbs().iter().map(|db| db.len() as u64).sum(),
+        report: Report::default(),
+        reported_ms: server.clock.now_ms,
+        cow_peak: 0,
+        unwanted: false,
+    });
+    // What is written to from here on is copied.
+    server.keyspace.allow_resize(false);
+    server.keyspace.stamps = false;
+    Ok(pid)
+}
+
+/// All that the child does.
+fn run(server: &Server, job: Job, temporary: &Path, pipe: pipe::Sender) -> ! {
+    system::become_child(pipe.as_raw_fd());
+    logging::in_child();
+    let mut progress = Progress::new(&server.config, temporary, pipe);
+    // A panic must not unwind into what the server was about to do.
+    let written = catch_unwind(AssertUnwindSafe(|| match job {
+        Job::Snapshot => snapshot::write(server, temporary, &mut || progress.key_done()),
+        Job::Rewrite(form) => rewrite::write_base(server, form, temporary, &mut || progress.key_done()),
+    }));
+    let what = if job == Job::Snapshot { "RDB" } else { "AOF rewrite" };
+    let code = match written {
+        Ok(Ok(())) => {
+            progress.report();
+            let mb = |bytes: u64| bytes >> 20;
+            log::info!("Fork CoW for {what}: current {} MB, peak {} MB", mb(progress.cow), mb(progress.cow_peak));
+            0
+        }
+        Ok(Err(error)) => {
+            log::warn!("Write error while saving {} in the background: {error}", temporary.display());
+            1
+        }
+        Err(_) => 1,
+    };
+    system::exit_at_once(code)
+}
+
+/// How far a child is.
+struct Progress<'a> {
+    config: &'a Config,
+    temporary: &'a Path,
+    pipe: pipe::Sender,
+    keys: u64,
+    reported: Instant,
+    cow: u64,
+    cow_peak: u64,
+    /// Not before this does it look at its memory again.
+    next_cow: Instant,
+}
+
+impl<'a> Progress<'a> {
+    fn new(config: &'a Config, temporary: &'a Path, pipe: pipe::Sender) -> Progress<'a> {
+        let now = Instant::now();
+        Progress { config, temporary, pipe, keys: 0, reported: now, cow: 0, cow_peak: 0, next_cow: now }
+    }
+
+    fn key_done(&mut self) {
+        self.keys += 1;
+        delay(self.config.rdb_key_save_delay);
+        if self.keys.is_multiple_of(KEYS_BETWEEN_LOOKS) && self.reported.elapsed() >= REPORT_INTERVAL {
+            self.report();
+        }
+    }
+
+    fn report(&mut self) {
+        let now = Instant::now();
+        if now >= self.next_cow {
+            self.cow = system::private_dirty_memory();
+            self.cow_peak = self.cow_peak.max(self.cow);
+            self.next_cow = now + now.elapsed() * COW_SHARE;
+        }
+        self.reported = now;
+        let report = Report { keys: self.keys, cow: self.cow };
+        match self.pipe.write(&report.to_bytes()) {
+            // Nobody reads: the server is gone, and with it whoever could use this.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                let _ = std::fs::remove_file(self.temporary);
+                system::exit_at_once(1);
+            }
+            // A full pipe has older news.
+            _ => (),
+        }
+    }
+}
+
+/// `rdb-key-save-delay`.
+pub fn delay(configured: i32) {
+    let us = match configured {
+        0 => return,
+        us @ 1.. => us as u64,
+        // One sleep in so many keys.
+        n => (fastrand::u32(..n.unsigned_abs()) == 0) as u64,
+    };
+    if us > 0 {
+        std::thread::sleep(Duration::from_micros(us));
+    }
+}
+
+/// The child's pipe has something to say, or has ended.
+pub fn hear(server: &mut Server) {
+    let Some(child) = &mut server.persistence.child else { return };
+    let mut bytes = [0; 64 * Report::SIZE];
+    let ended = loop {
+        match child.pipe.read(&mut bytes) {
+            Ok(0) => break true,
+            Ok(count) => {
+                // Writes of this size are not torn.
+                if let Some(&last) = bytes[..count].as_chunks().0.last() {
+                    child.report = Report::from_bytes(last);
+                    child.reported_ms = server.clock.now_ms;
+                    child.cow_peak = child.cow_peak.max(child.report.cow);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => (),
+            Err(error) => break error.kind() != ErrorKind::WouldBlock,
+        }
+    };
+    if ended {
+        reap(server);
+    }
+}
+
+/// Takes leave of the child, if it has ended.
+pub fn reap(server: &mut Server) {
+    let Some(child) = &server.persistence.child else { return };
+    match system::wait_for_child(child.pid) {
+        None => {
+            server.timers.insert(server.clock.now_ms + REAP_AGAIN_MS, Timer::ReapChild);
+        }
+        Some(status) => ended(server, status),
+    }
+}
+
+fn ended(server: &mut Server, status: ExitStatus) {
+    let Some(child) = server.persistence.child.take() else { return };
+    server.keyspace.allow_resize(true);
+    server.keyspace.stamps = true;
+    let what = match child.job {
+        Job::Snapshot => "Background saving",
+        Job::Rewrite(_) => "Background AOF rewrite",
+    };
+    let outcome = match (status.code(), status.signal()) {
+        _ if child.unwanted => Ended::Unwanted,
+        (Some(0), _) => Ended::Well,
+        // COMPAT: how people end one without it being counted as a failure.
+        (_, Some(libc::SIGUSR1)) => Ended::Unwanted,
+        _ => Ended::Failed,
+    };
+    match status.signal() {
+        Some(signal) => log::warn!("{what} terminated by signal {signal}"),
+        None if outcome == Ended::Well => log::info!("{what} terminated with success"),
+        None if outcome == Ended::Failed => log::warn!("{what} error"),
+        None => (),
+    }
+    match child.job {
+        Job::Snapshot => snapshot::finished(server, &child, outcome),
+        Job::Rewrite(form) => rewrite::finished(server, &child, form, outcome),
+    }
+    let _ = std::fs::remove_file(&child.temporary);
+}
+
+/// Has the child end, and what it wrote forgotten; it is gone some time later.
+pub fn end(server: &mut Server) {
+    let Some(child) = &mut server.persistence.child else { return };
+    child.unwanted = true;
+    system::end_child(child.pid);
+}
+
+/// As [`end`], and waits until it is gone.
+pub fn end_now(server: &mut Server) {
+    end(server);
+    if let Some(child) = &server.persistence.child {
+        let status = system::wait_until_child_ends(child.pid);
+        ended(server, status);
+    }
+}
+
+/// What is due: snapshots and rewrites that were asked for, and those by `save` and
+/// `auto-aof-rewrite-percentage`.
+pub fn cron(server: &mut Server) {
+    if server.persistence.child.is_none() {
+        rewrite::start_scheduled(server);
+    }
+    if server.persistence.child.is_none() {
+        snapshot::start_due(server);
+    }
+    if server.persistence.child.is_none() {
+        rewrite::start_due(server);
+    }
+}

@@ -1,0 +1,225 @@
+//! The files of the append-only file on the disk, and the steps from one set of them to the next.
+//!
+//! Each step ends with the manifest being replaced; a crash before that leaves the old set, which is
+//! whole, and at worst a file that nothing refers to.
+
+use super::manifest::{Manifest, Part, sync_folder_of};
+use crate::config::Config;
+use crate::persist::file::write_durably;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What a base is written as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    Commands,
+    Rdb,
+}
+
+impl Form {
+    /// As `aof-use-rdb-preamble` says.
+    pub fn configured(config: &Config) -> Form {
+        if config.aof_use_rdb_preamble { Form::Rdb } else { Form::Commands }
+    }
+}
+
+/// Where the files are and what they are called.
+#[derive(Clone)]
+pub struct Paths {
+    pub folder: PathBuf,
+    /// The beginning of each file's name.
+    pub stem: OsString,
+}
+
+impl Paths {
+    pub fn new(config: &Config) -> Paths {
+        Paths { folder: config.dir.join(&config.appenddirname), stem: config.appendfilename.clone().into_os_string() }
+    }
+
+    pub fn manifest(&self) -> PathBuf {
+        self.folder.join(self.named(".manifest"))
+    }
+
+    pub fn part(&self, part: &Part) -> PathBuf {
+        self.folder.join(&part.name)
+    }
+
+    /// Where commands go until the first rewrite is done.
+    pub fn temporary_increment(&self) -> PathBuf {
+        let mut name = OsString::from("temp-");
+        name.push(self.named(".incr"));
+        self.folder.join(name)
+    }
+
+    /// What a child of this process id writes a base to.
+    pub fn temporary_base(&self, pid: u32) -> PathBuf {
+        self.folder.join(format!("temp-rewriteaof-bg-{pid}.aof"))
+    }
+
+    pub fn create_folder(&self) -> io::Result<()> {
+        if !self.folder.is_dir() {
+            fs::create_dir_all(&self.folder)?;
+            sync_folder_of(&self.folder)?;
+        }
+        Ok(())
+    }
+
+    fn named(&self, suffix: &str) -> OsString {
+        let mut name = self.stem.clone();
+        name.push(suffix);
+        name
+    }
+}
+
+/// See the module's description.
+pub struct Files {
+    pub paths: Paths,
+    /// As it is on the disk; empty if there is none.
+    pub manifest: Manifest,
+}
+
+impl Files {
+    pub fn load(paths: Paths) -> io::Result<Files> {
+        let manifest = Manifest::load(&paths.manifest())?.unwrap_or_default();
+        Ok(Files { paths, manifest })
+    }
+
+    /// Takes over the single file that versions before 7.0 wrote into `dir`. It becomes the base under
+    /// the name it has; an upgrade that was interrupted is finished.
+    pub fn upgrade(&mut self, dir: &Path) -> io::Result<()> {
+        let base = Part { name: self.paths.stem.clone(), seq: 1 };
+        let (old, new) = (dir.join(&base.name), self.paths.part(&base));
+        let upgraded = Manifest { base: Some(base), ..Manifest::default() };
+        let interrupted = self.manifest == upgraded && !new.exists();
+        if !(self.manifest.is_empty() || interrupted) || !old.is_file() {
+            return Ok(());
+        }
+        self.paths.create_folder()?;
+        self.store(upgraded)?;
+        fs::rename(&old, &new)?;
+        sync_folder_of(&new)?;
+        sync_folder_of(&old)?;
+        log::info!("Successfully migrated an old-style AOF configuration ({}).", old.display());
+        Ok(())
+    }
+
+    /// Begins with a base that `write` writes; there must be no manifest.
+    pub fn create(&mut self, form: Form, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        self.paths.create_folder()?;
+        let base = self.new_base(form);
+        write_durably(&self.paths.part(&base), false, write)?;
+        log::info!("Creating AOF base file {} on server start", base.name.to_string_lossy());
+        self.store(Manifest { base: Some(base), ..Manifest::default() })
+    }
+
+    /// Adds an empty increment.
+    pub fn add_increment(&mut self) -> io::Result<File> {
+        let part = self.new_increment();
+        let file = File::options().append(true).create(true).open(self.paths.part(&part))?;
+        // One that was being added when the server was killed.
+        file.set_len(0)?;
+        let mut manifest = self.manifest.clone();
+        manifest.increments.push(part);
+        self.store(manifest)?;
+        Ok(file)
+    }
+
+    /// Puts a base that a child wrote in the place of the old one and of all increments but the last
+    /// `kept` ones. `first_increment`: what was written to while that went on, if it is in no manifest.
+    pub fn install_base(
+        &mut self,
+        written: &Path,
+        form: Form,
+        kept: usize,
+        first_increment: Option<&Path>,
+    ) -> io::Result<()> {
+        let base = self.new_base(form);
+        let mut manifest = self.manifest.clone();
+        let replaced = manifest.increments.len() - kept;
+        let old = manifest.base.replace(base.clone()).into_iter().chain(manifest.increments.drain(..replaced));
+        for part in old.collect::<Vec<_>>() {
+            manifest.history.insert(0, part);
+        }
+        fs::rename(written, self.paths.part(&base))?;
+        log::info!(
+            "Successfully renamed the temporary AOF base file {} into {}",
+            written.display(),
+            base.name.to_string_lossy()
+        );
+        let mut renamed = vec![(self.paths.part(&base), written)];
+        if let Some(first) = first_increment {
+            let part = self.new_increment();
+            let path = self.paths.part(&part);
+            if let Err(error) = fs::rename(first, &path) {
+                let _ = fs::remove_file(self.paths.part(&base));
+                return Err(error);
+            }
+            log::info!(
+                "Successfully renamed the temporary AOF incr file {} into {}",
+                first.display(),
+                part.name.to_string_lossy()
+            );
+            manifest.increments.push(part);
+            renamed.push((path, first));
+        }
+        let stored = self.store(manifest);
+        if stored.is_err() {
+            renamed.iter().for_each(|(now, before)| drop(fs::rename(now, before)));
+        }
+        stored
+    }
+
+    /// Removes what a rewrite replaced. The files are still open: closing them is what takes long.
+    pub fn remove_history(&mut self) -> io::Result<Vec<File>> {
+        let old = std::mem::take(&mut self.manifest.history);
+        if old.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut open = Vec::new();
+        for part in &old {
+            log::info!("Removing the history file {} in the background", part.name.to_string_lossy());
+            let path = self.paths.part(part);
+            open.extend(File::open(&path));
+            let _ = fs::remove_file(&path);
+        }
+        self.store(self.manifest.clone())?;
+        Ok(open)
+    }
+
+    /// Bytes of a file; 0 if there is none.
+    pub fn size_of(&self, part: &Part) -> u64 {
+        fs::metadata(self.paths.part(part)).map_or(0, |data| data.len())
+    }
+
+    fn store(&mut self, manifest: Manifest) -> io::Result<()> {
+        manifest.store(&self.paths.manifest())?;
+        self.manifest = manifest;
+        Ok(())
+    }
+
+    fn new_base(&self, form: Form) -> Part {
+        let extension = match form {
+            Form::Commands => "aof",
+            Form::Rdb => "rdb",
+        };
+        let last = self.manifest.base.as_ref().map_or(0, |base| base.seq);
+        self.new_part(last, |seq| format!(".{seq}.base.{extension}"))
+    }
+
+    fn new_increment(&self) -> Part {
+        let last = self.manifest.increments.last().map_or(0, |part| part.seq);
+        self.new_part(last, |seq| format!(".{seq}.incr.aof"))
+    }
+
+    fn new_part(&self, last: u64, suffix: impl Fn(u64) -> String) -> Part {
+        let parts = (last + 1..).map(|seq| Part { name: self.paths.named(&suffix(seq)), seq });
+        // Where no manifest tells what is in use, any file may be all that is left of somebody's data.
+        let in_use = |part: &Part| match self.manifest.is_empty() {
+            true => self.paths.part(part).exists(),
+            false => self.manifest.history.iter().any(|old| old.name == part.name),
+        };
+        parts.into_iter().find(|part| !in_use(part)).expect("numbers do not end")
+    }
+}

@@ -1,0 +1,169 @@
+//! What the server knows of its snapshots and rewrites: the child that makes one, and how the last
+//! ones went. `engine` starts and ends them.
+
+use super::clock::Clock;
+use crate::persist::aof::Form;
+use mio::Token;
+use mio::unix::pipe;
+use std::path::PathBuf;
+
+/// The poll's token of the child's pipe.
+pub const CHILD_TOKEN: Token = Token(usize::MAX - 2);
+
+#[derive(Default)]
+pub struct Persistence {
+    /// There is one at a time.
+    pub child: Option<Child>,
+    pub snapshots: Snapshots,
+    pub rewrites: Rewrites,
+    pub forks: u64,
+    pub last_fork_us: u64,
+}
+
+/// A forked child that writes the data set as it was when it was forked.
+pub struct Child {
+    pub pid: u32,
+    pub job: Job,
+    /// What it writes to. The file gets its name when the child has ended well.
+    pub temporary: PathBuf,
+    /// [`Report`]s come here; its end means that the child has ended.
+    pub pipe: pipe::Receiver,
+    pub started_ms: u64,
+    /// What the data set was changed before, and is in what it writes.
+    pub dirty: u64,
+    pub keys: u64,
+    pub report: Report,
+    pub reported_ms: u64,
+    pub cow_peak: u64,
+    /// It was told to end: what it wrote is not wanted, however it ends.
+    pub unwanted: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Job {
+    Snapshot,
+    /// Of the append-only file.
+    Rewrite(Form),
+}
+
+/// What a child tells of itself.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Report {
+    pub keys: u64,
+    /// Bytes of memory that it no longer shares with the server.
+    pub cow: u64,
+}
+
+impl Report {
+    pub const SIZE: usize = 16;
+
+    pub fn to_bytes(self) -> [u8; Self::SIZE] {
+        (self.keys as u128 | (self.cow as u128) << 64).to_le_bytes()
+    }
+
+    pub fn from_bytes(bytes: [u8; Self::SIZE]) -> Report {
+        let both = u128::from_le_bytes(bytes);
+        Report { keys: both as u64, cow: (both >> 64) as u64 }
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Well,
+    Failed,
+    /// Because it was told to.
+    Unwanted,
+}
+
+/// Seconds and status of the snapshots.
+pub struct Snapshots {
+    pub scheduled: bool,
+    /// When the data set was last saved, or this run began.
+    pub last_unix_s: i64,
+    /// On the monotonic clock.
+    pub last_ms: u64,
+    pub last_try_ms: u64,
+    pub last_ok: bool,
+    /// How long the last one by a child took.
+    pub last_took_s: Option<u64>,
+    /// That were started.
+    pub count: u64,
+    pub last_cow: u64,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Snapshots {
+            scheduled: false,
+            last_unix_s: 0,
+            last_ms: 0,
+            last_try_ms: 0,
+            last_ok: true,
+            last_took_s: None,
+            count: 0,
+            last_cow: 0,
+        }
+    }
+}
+
+impl Snapshots {
+    /// One is on the disk.
+    pub fn succeeded(&mut self, clock: &Clock) {
+        self.last_unix_s = clock.unix_s();
+        self.last_ms = clock.now_ms;
+        self.last_ok = true;
+    }
+}
+
+/// The same of the rewrites.
+pub struct Rewrites {
+    pub scheduled: bool,
+    pub last_ok: bool,
+    pub last_took_s: Option<u64>,
+    pub count: u64,
+    pub failures_in_a_row: u32,
+    pub last_cow: u64,
+    /// After several failures none starts by itself for a while.
+    pub retry: Option<Retry>,
+}
+
+/// The delay of a rewrite after several have failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Retry {
+    /// When one may start, on the monotonic clock; None once that time has come.
+    pub at_ms: Option<u64>,
+    /// How long the delay is, or was.
+    pub minutes: u64,
+}
+
+impl Default for Rewrites {
+    fn default() -> Self {
+        Rewrites {
+            scheduled: false,
+            last_ok: true,
+            last_took_s: None,
+            count: 0,
+            failures_in_a_row: 0,
+            last_cow: 0,
+            retry: None,
+        }
+    }
+}
+
+impl Persistence {
+    /// CONFIG RESETSTAT.
+    pub fn reset_counters(&mut self) {
+        (self.forks, self.last_fork_us) = (0, 0);
+        self.snapshots.count = 0;
+        (self.rewrites.count, self.rewrites.failures_in_a_row) = (0, 0);
+    }
+
+    pub fn snapshot_runs(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child.job == Job::Snapshot)
+    }
+
+    pub fn rewrite_runs(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| child.job != Job::Snapshot)
+    }
+}
