@@ -346,6 +346,8 @@ fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     const INVALID_COUNT: CommandError = CommandError::new("ERR COUNT must be > 0");
     /// For each entry that is wanted so many are looked at.
     const LOOKED_AT: u64 = 10;
+    // COMPAT: as many ids of 16 bytes as there could be in memory.
+    const COUNT_MAX: u64 = i64::MAX as u64 / 16;
 
     let min_idle_ms = args.int(4).map_err(|_| INVALID_IDLE)?;
     let start = id::parse_start(args.get(5))?;
@@ -356,7 +358,7 @@ fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
             let wanted = args.int(at + 1).map_err(|_| INVALID_COUNT)?;
             count = u64::try_from(wanted)
                 .ok()
-                .filter(|&n| n > 0 && n <= i64::MAX as u64 / LOOKED_AT)
+                .filter(|n| (1..=COUNT_MAX).contains(n))
                 .ok_or(INVALID_COUNT)?;
             at += 2;
         } else if args.is(at, "justid") {

@@ -46,7 +46,7 @@ impl Actor<'_> {
     /// His group has read so far.
     pub fn group_read(&self, keyspace: &mut Keyspace, last_id: StreamId, entries_read: Option<u64>) {
         let mut count = itoa::Buffer::new();
-        let count = count.format(entries_read.map_or(-1, |read| i64::try_from(read).unwrap_or(i64::MAX))).as_bytes();
+        let count = count.format(entries_read.map_or(-1, |read| read as i64)).as_bytes();
         let last_id = IdText::new(last_id);
         let request: [&[u8]; 7] = [b"XGROUP", b"SETID", self.key, self.group, &last_id, b"ENTRIESREAD", count];
         let db = keyspace.selected();

@@ -113,7 +113,7 @@ fn write_stream(key: &[u8], stream: &Stream, out: &mut dyn Write, request: &mut 
     let (added, deleted) = (text(&entries.added()), text(&entries.max_deleted_id()));
     command(out, request, &[b"XSETID", key, &last, b"ENTRIESADDED", &added, b"MAXDELETEDID", &deleted])?;
     for (name, group) in groups {
-        let read = group.entries_read.map_or(-1, |read| i64::try_from(read).unwrap_or(i64::MAX));
+        let read = group.entries_read.map_or(-1, |read| read as i64);
         let (id, read) = (text(&group.last_id), text(&read));
         command(out, request, &[b"XGROUP", b"CREATE", key, name, &id, b"ENTRIESREAD", &read])?;
         for consumer in group.consumers() {

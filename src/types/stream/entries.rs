@@ -3,6 +3,9 @@
 use crate::encoding::stream_log::{LogEntry, NodeLimits, StreamId, StreamLog, Trim};
 use std::cmp::Ordering;
 
+/// Counts are kept within what commands and files can name.
+const COUNT_MAX: u64 = i64::MAX as u64;
+
 /// Entries are only appended; a deleted one's id is never used again.
 #[derive(Clone, Default)]
 pub struct Entries {
@@ -90,7 +93,7 @@ impl Entries {
     ) {
         self.log.push(id, fields, limits);
         self.last_id = id;
-        self.added += 1;
+        self.added = (self.added + 1).min(COUNT_MAX);
     }
 
     /// Deletes an entry; true if it was there.
@@ -154,7 +157,7 @@ impl Entries {
     /// How many entries come up to `id`, the next one after the first `read`.
     pub fn count_after_reading(&self, read: Option<u64>, id: StreamId) -> Option<u64> {
         match read {
-            Some(count) if !self.has_gap_from(id) => Some(count + 1),
+            Some(count) if !self.has_gap_from(id) => Some((count + 1).min(COUNT_MAX)),
             read if self.added == 0 => read,
             _ => self.count_up_to(id),
         }
