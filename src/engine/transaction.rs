@@ -9,10 +9,15 @@ use crate::server::{ClientId, Server};
 
 /// Queues a command that passed the gates.
 pub fn queue(server: &mut Server, id: ClientId, found: Found, args: &Args) {
-    let mark = server.clients[id].output.mark();
-    let Some(multi) = &mut server.clients[id].multi else { return };
-    multi.flags |= found.command.flags;
-    multi.queued.push((found, args.to_owned()));
+    let client = &mut server.clients[id];
+    let mark = client.output.mark();
+    client.last_command = Some(found.index);
+    let Some(multi) = &mut client.multi else { return };
+    // What EXEC will not run anyway is not kept.
+    if !multi.aborted && !client.watch_failed {
+        multi.flags |= found.command.flags;
+        multi.queued.push((found, args.to_owned()));
+    }
     server.reply(id).simple("QUEUED");
     apply_reply_mode(server, id, mark);
 }

@@ -1,6 +1,7 @@
 //! What a user can see, tested through the wire: one module a family.
 
 mod bitmap;
+mod blocking;
 mod command_facts;
 mod connection;
 mod expire;
@@ -19,4 +20,5 @@ mod sort;
 mod stream;
 mod stream_groups;
 mod string;
+mod transaction;
 mod zset;

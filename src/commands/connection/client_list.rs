@@ -123,17 +123,19 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
 }
 
 fn flag_letters(client: &Client) -> String {
-    const LETTERS: &[(ClientFlags, char)] = &[
-        (ClientFlags::PAUSED.union(ClientFlags::BLOCKED), 'b'),
-        (ClientFlags::SUBSCRIBED, 'P'),
-        (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
-        (ClientFlags::CLOSE_NOW, 'A'),
-        (ClientFlags::UNIX_SOCKET, 'U'),
-        (ClientFlags::NO_EVICT, 'e'),
-        (ClientFlags::NO_TOUCH, 'T'),
+    let has = |flags: ClientFlags| client.flags.intersects(flags);
+    let letters = [
+        (client.multi.is_some(), 'x'),
+        (has(ClientFlags::PAUSED | ClientFlags::BLOCKED), 'b'),
+        (client.watch_failed, 'd'),
+        (has(ClientFlags::SUBSCRIBED), 'P'),
+        (has(ClientFlags::CLOSE_AFTER_REPLY), 'c'),
+        (has(ClientFlags::CLOSE_NOW), 'A'),
+        (has(ClientFlags::UNIX_SOCKET), 'U'),
+        (has(ClientFlags::NO_EVICT), 'e'),
+        (has(ClientFlags::NO_TOUCH), 'T'),
     ];
-    let letters: String =
-        LETTERS.iter().filter(|(flag, _)| client.flags.intersects(*flag)).map(|&(_, letter)| letter).collect();
+    let letters: String = letters.into_iter().filter(|(is_set, _)| *is_set).map(|(_, letter)| letter).collect();
     if letters.is_empty() { "N".to_owned() } else { letters }
 }
 
