@@ -118,8 +118,12 @@ fn serve(mut config: Config) -> Result<(), String> {
     let mut event_loop = EventLoop::new(config, commands).map_err(|error| error.to_string())?;
     log::info!("Server initialized");
     let server = &mut event_loop.server;
-    let loaded = if append_only { load_append_only_file(server) } else { snapshot::load(server, false) };
-    loaded.map_err(|error| error.0)?;
+    if append_only {
+        load_append_only_file(server).map_err(|error| error.0)?;
+    } else {
+        snapshot::load(server, false)
+            .map_err(|error| format!("{} Terminating server after rdb file reading failure.", error.0))?;
+    }
     event_loop.run().map_err(|error| error.to_string())?;
     // The port is free and the socket's file gone before the process is; freeing the data set key by
     // key would keep whoever waits for the end waiting.

@@ -398,6 +398,11 @@ fn a_snapshot_of_redis_is_loaded() {
         "SELECT 9 => +OK
          SET elsewhere 1 => +OK
          SET gone 1 PX 1 => +OK
+         # Redis 7.2 would not go back so far.
+         SELECT 8 => +OK
+         XADD stream 10-1 a b
+         XDEL stream 10-1
+         XSETID stream 5-5 => +OK
          SELECT 0 => +OK
          SAVE => +OK",
     );
@@ -409,7 +414,14 @@ fn a_snapshot_of_redis_is_loaded() {
     for key in keys(&mut ours) {
         assert_eq!(encoding(&mut ours, &key), encoding(&mut made, &key), "{}", key.escape_ascii());
     }
-    ours.check("SELECT 9 => +OK\nKEYS * => *1 $9 elsewhere");
+    ours.check(
+        "SELECT 9 => +OK
+         KEYS * => *1 $9 elsewhere
+         SELECT 8 => +OK
+         XADD stream 5-5 a b => -ERR_The_ID_specified_in_XADD_is_equal_or_smaller_than_the_target_stream_top_item
+         DEBUG RELOAD => +OK
+         XADD stream 5-6 a b => $3 5-6",
+    );
 }
 
 #[test]

@@ -2,21 +2,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rondo::config::{self, Config};
+use rondo::config::Config;
 use rondo::keyspace::Entry;
-use rondo::persist::rdb::{KeyFacts, Reader, ValueType, load_value, save_value, value_type};
+use rondo::persist::rdb::{KeyFacts, Reader, ValueType, Writer, load_value, save_value, value_type};
 use std::sync::LazyLock;
 
-static CONFIG: LazyLock<Config> = LazyLock::new(|| {
-    let mut config = config::defaults();
-    // Small enough for a fuzzer to get beyond.
-    config.hash_max_listpack_entries = 8;
-    config.set_max_listpack_entries = 8;
-    config.set_max_intset_entries = 16;
-    config.zset_max_listpack_entries = 8;
-    config.list_max_listpack_size = 6;
-    config.list_compress_depth = 1;
-    config
+/// Limits that are small enough for a fuzzer to get beyond.
+static CONFIG: LazyLock<Config> = LazyLock::new(|| Config {
+    hash_max_listpack_entries: 8,
+    set_max_listpack_entries: 8,
+    set_max_intset_entries: 16,
+    zset_max_listpack_entries: 8,
+    list_max_listpack_size: 6,
+    list_compress_depth: 1,
+    ..Config::default()
 });
 
 fn load(value_type: ValueType, value: &[u8]) -> Option<Entry> {
@@ -33,9 +32,10 @@ fuzz_target!(|input: &[u8]| {
     let Some(entry) = load(as_type, value) else { return };
     for compress in [false, true] {
         let mut saved = Vec::new();
-        save_value(&entry, compress, &mut saved).unwrap();
+        save_value(&entry, &mut Writer::new(&mut saved, compress)).unwrap();
         let again = load(value_type(&entry), &saved).expect("what was saved can be loaded");
         assert_eq!(again.digest(), entry.digest());
     }
-    assert_eq!(entry.clone().digest(), entry.digest());
+    let copy = entry.duplicate(b"copy", None);
+    assert_eq!(copy.digest(), entry.digest());
 });

@@ -2,21 +2,17 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rondo::config;
-use rondo::keyspace::{Keyspace, KeyspaceOptions};
+use rondo::config::Config;
+use rondo::keyspace::Keyspace;
 use rondo::persist::rdb::{LoadFor, load_data_set, save_data_set};
 
 fuzz_target!(|input: &[u8]| {
-    let mut config = config::defaults();
     // A fuzzer does not guess checksums.
-    config.rdbchecksum = false;
-    let new = || Keyspace::new(4, KeyspaceOptions::default());
-    let (mut keyspace, mut again) = (new(), new());
-    // In front of what the fuzzer has found out so far.
-    let mut source = input;
-    let loaded = load_data_set(&mut source, &mut keyspace, &config, LoadFor::Start);
+    let config = Config { rdbchecksum: false, ..Config::default() };
+    let (mut keyspace, mut again) = (Keyspace::new(4, 1), Keyspace::new(4, 2));
+    let loaded = load_data_set(&mut &input[..], &mut keyspace, &config, LoadFor::Start);
     let mut file = Vec::new();
-    save_data_set(&keyspace, &config, &[("name", "value".into())], &mut file, &mut || ()).unwrap();
+    save_data_set(&keyspace, &config, &[("name", "value".to_owned())], &mut file, &mut || ()).unwrap();
     load_data_set(&mut &file[..], &mut again, &config, LoadFor::Start).expect("what was saved can be loaded");
     assert_eq!(again.digest(), keyspace.digest());
     if loaded.is_ok() {

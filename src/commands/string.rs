@@ -603,7 +603,7 @@ fn setrange(ctx: &mut DataContext, args: &Args) -> CommandResult {
     if offset < 0 {
         return Err(CommandError::new("ERR offset is out of range"));
     }
-    let DataContext { keyspace, reply, config } = ctx;
+    let DataContext { keyspace, reply, config, .. } = ctx;
     // COMPAT: a key of the wrong type comes before a length out of bounds, and no key is made for
     // nothing.
     let before = keyspace.write_string(key)?.map_or(0, |string| string.get().len());
@@ -760,7 +760,7 @@ pub const LCS: Command = Command {
 };
 
 fn lcs(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, config } = ctx;
+    let DataContext { keyspace, reply, config, .. } = ctx;
     let mut string = |index: usize| {
         let bytes = |string: Option<StringRef>| {
             string.map_or(Vec::new(), |string| string.bytes(&mut itoa::Buffer::new()).to_vec())

@@ -9,6 +9,7 @@
 //! that the kind serves. When the status becomes `Works`, redis.conf.example must describe the
 //! directive (`tests/config.rs` checks it). Bounds and defaults are those of Redis 7.2.4.
 
+use crate::keyspace::EventClass;
 use std::path::PathBuf;
 
 use super::{
@@ -123,7 +124,8 @@ directives! {
     "aclfile" => aclfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Later;
     "acllog-max-len" => acllog_max_len: u64 = 128, Int(0, LONG_MAX), [], Later;
     "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, OneOf, [], Later;
-    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Later;
+    /// Whatever it says, all is always checked in full.
+    "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Works;
 
     // Keyspace
     "databases" => databases: usize = 16, Int(1, INT_MAX), [IMMUTABLE], Works;
@@ -133,7 +135,7 @@ directives! {
     "active-expire-effort" => active_expire_effort: u32 = 1, Int(1, 10), [], Works;
     "activerehashing" => activerehashing: bool = true, YesNo, [], Works;
     "notify-keyspace-events" =>
-        notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::empty(), EventLetters, [], Later;
+        notify_keyspace_events: EventClass = EventClass::empty(), EventLetters, [], Works;
     "lazyfree-lazy-eviction" => lazyfree_lazy_eviction: bool = false, YesNo, [], Works;
     "lazyfree-lazy-expire" => lazyfree_lazy_expire: bool = false, YesNo, [], Works;
     "lazyfree-lazy-server-del" => lazyfree_lazy_server_del: bool = false, YesNo, [], Works;

@@ -11,6 +11,7 @@ pub mod hyperloglog;
 pub mod intset;
 pub mod lcs;
 pub mod listpack;
+pub mod lzf;
 pub mod number;
 pub mod prefixed;
 pub mod quicklist;

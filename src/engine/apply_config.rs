@@ -31,6 +31,7 @@ fn apply_directive(server: &mut Server, directive: &Directive) -> Result<(), Str
         }
         "loglevel" => logging::set_level(server.config.loglevel),
         "maxclients" => make_room_for_clients(&server.config)?,
+        "notify-keyspace-events" => server.apply_wanted_events(),
         "timeout" => server.clients.ids_by_age().into_iter().for_each(|id| server.watch_idle(id)),
         name if name.starts_with("lazyfree-lazy-") => server.apply_keyspace_options(),
         // All others are read where they matter.

@@ -60,10 +60,13 @@ fn run_with_context<T>(
     if client.flags.contains(ClientFlags::NO_TOUCH) {
         server.keyspace.stamps = false;
     }
+    let only_listens = client.only_listens();
     let mut context = DataContext {
         keyspace: &mut server.keyspace,
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
+        only_listens,
+        repeated: client.flags.contains(ClientFlags::INTERNAL),
     };
     let result = run(&mut context);
     if let Err(error) = &result {
@@ -189,7 +192,10 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.deleted.clear();
     effects.deleted_apart = false;
     effects.rewritten.clear();
-    effects.events.clear();
+    if !effects.events.is_empty() {
+        server.publish_events();
+    }
+    let effects = &server.keyspace.effects;
     if !effects.touched.is_empty() {
         server.notice_touched_keys();
     }
@@ -218,6 +224,10 @@ pub fn end_unit(server: &mut Server) {
 /// Takes back a reply that CLIENT REPLY said is not wanted.
 pub fn apply_reply_mode(server: &mut Server, id: ClientId, mark: (usize, usize)) {
     let Some(client) = server.clients.get_mut(id) else { return };
+    if client.flags.contains(ClientFlags::PUSHED) {
+        client.flags -= ClientFlags::PUSHED;
+        return;
+    }
     match client.reply_mode {
         ReplyMode::On => return,
         ReplyMode::Off => (),

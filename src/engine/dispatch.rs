@@ -60,7 +60,10 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 /// Whether the client's data commands need not be held against the gates one by one.
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let open = !server.loading && server.pause.is_none() && server.write_error().is_none();
-    open && server.clients.get(id).is_some_and(|client| client.authenticated && client.multi.is_none())
+    open && server
+        .clients
+        .get(id)
+        .is_some_and(|client| client.authenticated && client.multi.is_none() && !client.only_listens())
 }
 
 /// Finds the subcommand where there is one, and checks the number of arguments.
@@ -95,6 +98,10 @@ pub fn unknown_command(args: &Args) -> CommandError {
     CommandError::err(format_args!("unknown command '{name}', with args beginning with: {arguments}"))
 }
 
+/// What a client may do that only listens.
+const LISTENERS: &[&str] =
+    &["ping", "subscribe", "ssubscribe", "sunsubscribe", "unsubscribe", "psubscribe", "punsubscribe", "quit", "reset"];
+
 #[inline]
 fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, CommandError> {
     let command = found.command;
@@ -125,6 +132,12 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     }
     if server.loading && !command.has(flag::LOADING) {
         return Err(CommandError::LOADING);
+    }
+    if client.only_listens() && !LISTENERS.contains(&command.name) {
+        return Err(CommandError::err(format_args!(
+            "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+            server.commands.full_name(found.index)
+        )));
     }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     if let Some((pause, _)) = server.pause
@@ -157,10 +170,11 @@ fn refuse(server: &mut Server, id: ClientId, found: Option<Found>, error: Comman
     let mut error = error;
     if let Some(multi) = &mut client.multi {
         multi.aborted = true;
-        if found.is_some_and(|found| found.command.name == "exec") {
-            server.discard_transaction(id);
-            error = CommandError::coded(format!("EXECABORT Transaction discarded because of: {}", error.text()));
-        }
+    }
+    if found.is_some_and(|found| found.command.name == "exec") {
+        server.discard_transaction(id);
+        let reason = error.text().strip_prefix("ERR ").unwrap_or(error.text());
+        error = CommandError::coded(format!("EXECABORT Transaction discarded because of: {reason}"));
     }
     server.reply(id).error(&error);
     super::call::apply_reply_mode(server, id, mark);

@@ -189,6 +189,7 @@ pub fn load(server: &mut Server, merge: bool) -> Result<(), LoadError> {
     // Loading is no change.
     server.keyspace.effects.dirty = 0;
     let loaded = result.map_err(|failure| {
+        log::warn!("Internal error in RDB reading: {failure}");
         LoadError(format!(
             "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty.",
             path.display()

@@ -1,7 +1,7 @@
 //! MULTI and EXEC: commands are queued once they have passed the gates, and run one after the other.
 //! What they do together is propagated as a whole, and those who wait for keys are served after it.
 
-use super::call::{call, end_unit};
+use super::call::{apply_reply_mode, call, end_unit};
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::command_table::Found;
@@ -9,10 +9,12 @@ use crate::server::{ClientId, Server};
 
 /// Queues a command that passed the gates.
 pub fn queue(server: &mut Server, id: ClientId, found: Found, args: &Args) {
+    let mark = server.clients[id].output.mark();
     let Some(multi) = &mut server.clients[id].multi else { return };
     multi.flags |= found.command.flags;
     multi.queued.push((found, args.to_owned()));
     server.reply(id).simple("QUEUED");
+    apply_reply_mode(server, id, mark);
 }
 
 /// EXEC.

@@ -83,18 +83,18 @@ impl Entry {
 fn stream_digest(stream: &Stream) -> Digest {
     let id_bytes = |id: StreamId| [id.ms.to_le_bytes(), id.seq.to_le_bytes()].concat();
     let mut all = Digest::default();
-    for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+    for entry in stream.entries.log().range(StreamId::MIN, StreamId::MAX) {
         let fields =
             entry.fields().fold(Digest::default(), |before, (name, value)| Digest::of(&[&before.0, name, value]));
         all.add(Digest::of(&[b"entry", &id_bytes(entry.id), &fields.0]));
     }
-    for (name, group) in stream.groups() {
+    for (name, group) in &stream.groups {
         all.add(Digest::of(&[b"group", name, &id_bytes(group.last_id)]));
         for (&id, pending) in group.pending() {
             all.add(Digest::of(&[b"pending", name, &id_bytes(id), &group.consumer(pending.consumer).name]));
         }
     }
-    Digest::of(&[&id_bytes(stream.last_id()), &all.0])
+    Digest::of(&[&id_bytes(stream.entries.last_id()), &all.0])
 }
 
 impl Keyspace {

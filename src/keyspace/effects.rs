@@ -7,20 +7,39 @@ use std::collections::VecDeque;
 bitflags! {
     /// Classes of keyspace events, as `notify-keyspace-events` names them.
     #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-    pub struct EventClass: u32 {
-        const KEYSPACE = 1 << 0; // K
-        const KEYEVENT = 1 << 1; // E
-        const GENERIC = 1 << 2; // g
-        const STRING = 1 << 3; // $
-        const LIST = 1 << 4; // l
-        const SET = 1 << 5; // s
-        const HASH = 1 << 6; // h
-        const ZSET = 1 << 7; // z
-        const EXPIRED = 1 << 8; // x
-        const EVICTED = 1 << 9; // e
-        const STREAM = 1 << 10; // t
-        const KEY_MISS = 1 << 11; // m
-        const NEW = 1 << 14; // n
+    pub struct EventClass: u16 {
+        /// `K`: publish on `__keyspace@<db>__:<key>`.
+        const KEYSPACE = 1;
+        /// `E`: publish on `__keyevent@<db>__:<event>`.
+        const KEYEVENT = 1 << 1;
+        /// `g`: DEL, EXPIRE, RENAME and others that suit every type.
+        const GENERIC = 1 << 2;
+        /// `$`: string commands.
+        const STRING = 1 << 3;
+        /// `l`: list commands.
+        const LIST = 1 << 4;
+        /// `s`: set commands.
+        const SET = 1 << 5;
+        /// `h`: hash commands.
+        const HASH = 1 << 6;
+        /// `z`: sorted set commands.
+        const ZSET = 1 << 7;
+        /// `x`: a key expired.
+        const EXPIRED = 1 << 8;
+        /// `e`: a key was evicted.
+        const EVICTED = 1 << 9;
+        /// `t`: stream commands.
+        const STREAM = 1 << 10;
+        /// `d`: module types.
+        const MODULE = 1 << 11;
+        /// `m`: a command asked for a key that is not there.
+        const KEY_MISS = 1 << 12;
+        /// `n`: a key was created.
+        const NEW = 1 << 13;
+        /// `A`: every class but `m` and `n`.
+        const ALL = Self::GENERIC.bits() | Self::STRING.bits() | Self::LIST.bits()
+            | Self::SET.bits() | Self::HASH.bits() | Self::ZSET.bits() | Self::EXPIRED.bits()
+            | Self::EVICTED.bits() | Self::STREAM.bits() | Self::MODULE.bits();
     }
 }
 

@@ -149,6 +149,7 @@ impl EventLoop {
         pending.append(&mut server.pending_writes);
         server.pending_writes = pending;
         while let Some(id) = server.pending_closes.pop() {
+            server.unsubscribe_all(id);
             if let Some(client) = server.clients.remove(id)
                 && let Some(timer) = client.idle_timer
             {

@@ -65,6 +65,15 @@ impl CommandError {
         Self::err(format_args!("unknown subcommand '{subcommand}'. Try {} HELP.", command.to_uppercase()))
     }
 
+    /// `command` is known and its subcommand too, but not with these arguments.
+    pub fn subcommand_syntax(subcommand: &[u8], command: &str) -> CommandError {
+        let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
+        let command = command.to_uppercase();
+        Self::err(format_args!(
+            "unknown subcommand or wrong number of arguments for '{subcommand}'. Try {command} HELP."
+        ))
+    }
+
     pub fn text(&self) -> &str {
         &self.0
     }

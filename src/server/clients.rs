@@ -2,6 +2,7 @@
 
 use super::blocked::Blocked;
 use super::command_table::CommandIndex;
+use super::pubsub::Subscriptions;
 use super::transactions::{Transaction, Watched};
 use crate::encoding::timer_wheel::TimerId;
 use crate::resp::request::RequestParser;
@@ -114,6 +115,10 @@ bitflags! {
         const INPUT_WAITING = 1 << 10;
         /// It waits for keys.
         const BLOCKED = 1 << 11;
+        /// It has subscriptions.
+        const SUBSCRIBED = 1 << 12;
+        /// What the command wrote is no reply: CLIENT REPLY says nothing about it.
+        const PUSHED = 1 << 13;
     }
 }
 
@@ -163,6 +168,7 @@ pub struct Client {
     pub watched: Vec<Watched>,
     /// One of the keys it watches has changed.
     pub watch_failed: bool,
+    pub subscriptions: Option<Box<Subscriptions>>,
     /// Replies not sent yet. It owns memory only while there are any.
     pub output: Output,
     /// Since when the output has been over the soft limit.
@@ -186,6 +192,12 @@ impl Client {
         self.flags.intersects(ClientFlags::PAUSED | ClientFlags::BLOCKED)
     }
 
+    /// COMPAT: with subscriptions a client of RESP2 can do little else, for there replies and messages
+    /// look the same.
+    pub fn only_listens(&self) -> bool {
+        self.flags.contains(ClientFlags::SUBSCRIBED) && !self.resp3
+    }
+
     pub fn is_closing(&self) -> bool {
         self.flags.intersects(ClientFlags::CLOSE_AFTER_REPLY | ClientFlags::CLOSE_NOW)
     }
@@ -204,6 +216,7 @@ impl Client {
             + texts.iter().map(|text| text.capacity()).sum::<usize>()
             + self.input_memory()
             + self.output_memory()
+            + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory_usage())
     }
 
     pub fn output_memory(&self) -> usize {
@@ -263,6 +276,7 @@ impl Clients {
             multi: None,
             watched: Vec::new(),
             watch_failed: false,
+            subscriptions: None,
             output: Output::default(),
             soft_limit_since_ms: None,
             idle_timer: None,

@@ -60,6 +60,11 @@ pub struct DataContext<'a> {
     pub keyspace: &'a mut Keyspace,
     pub reply: Reply<'a>,
     pub config: &'a Config,
+    /// See [`Client::only_listens`](super::Client::only_listens).
+    pub only_listens: bool,
+    /// The command ran before: the append-only file repeats it. What was decided then is not to be
+    /// decided anew.
+    pub repeated: bool,
 }
 
 impl Command {

@@ -5,6 +5,7 @@
 //! * `blocked`       clients that wait for keys
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
+//! * `pubsub`        subscriptions, and delivering messages
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
@@ -28,11 +29,12 @@ pub mod listeners;
 pub mod logging;
 mod pause;
 pub mod persistence;
+pub mod pubsub;
 pub mod stats;
 pub mod system;
 pub mod transactions;
 
-use crate::config::{Config, os_reason};
+use crate::config::{ClientClass, Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
 use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
@@ -47,6 +49,7 @@ use command_table::CommandTable;
 use listeners::Listener;
 use mio::Registry;
 use persistence::Persistence;
+use pubsub::PubSub;
 use stats::Stats;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -94,6 +97,7 @@ pub struct Server {
     pub clients: Clients,
     pub blocked: BlockedClients,
     watchers: Watchers,
+    pub pubsub: PubSub,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
     pub commands: CommandTable,
@@ -171,6 +175,7 @@ impl Server {
             clients: Clients::default(),
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
+            pubsub: PubSub::default(),
             unit: None,
             commands,
             timers: TimerWheel::new(clock.now_ms),
@@ -208,6 +213,7 @@ impl Server {
             config,
         };
         server.apply_keyspace_options();
+        server.apply_wanted_events();
         server.refresh_time();
         server.persistence.snapshots.last_unix_s = server.clock.unix_s();
         server
@@ -307,6 +313,7 @@ impl Server {
 
     /// From how many waiting bytes on [`Self::check_output_limit`] may have something to say.
     pub fn output_watermark(&self) -> u64 {
+        // Who subscribed is looked at after each message.
         let limit = self.config.client_output_buffer_limit[0];
         [limit.hard_bytes, limit.soft_bytes].into_iter().filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX)
     }
@@ -328,9 +335,11 @@ impl Server {
 
     /// Closes a client whose replies wait beyond the limits of its class.
     pub fn check_output_limit(&mut self, id: ClientId) {
-        let limit = self.config.client_output_buffer_limit[0];
         let now_ms = self.clock.now_ms;
         let Some(client) = self.clients.get_mut(id) else { return };
+        let class =
+            if client.flags.contains(ClientFlags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
+        let limit = self.config.client_output_buffer_limit[class as usize];
         let waiting = client.output.len() as u64;
         let over_hard = limit.hard_bytes > 0 && waiting >= limit.hard_bytes;
         let mut over_soft = false;

@@ -347,12 +347,7 @@ fn unblock(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         4 if args.is(3, "timeout") => GaveUp::TimedOut,
         4 if args.is(3, "error") => GaveUp::WithError,
         4 => return Err(CommandError::new("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
-        _ => {
-            let subcommand = String::from_utf8_lossy(&args[1]);
-            return Err(CommandError::err(format_args!(
-                "unknown subcommand or wrong number of arguments for '{subcommand}'. Try CLIENT HELP."
-            )));
-        }
+        _ => return Err(CommandError::subcommand_syntax(&args[1], "client")),
     };
     let number = args.int(2)?;
     let client = server.clients.iter().find(|client| client.number as i64 == number).map(|client| client.id);

@@ -2,6 +2,7 @@
 
 use crate::commands::prelude::*;
 use crate::server::Client;
+use crate::server::pubsub::SubscriptionKind;
 use std::io::Write;
 
 pub fn info(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
@@ -68,9 +69,9 @@ impl ClientType {
             .ok_or_else(|| CommandError::err(format_args!("Unknown client type '{}'", &String::from_utf8_lossy(name))))
     }
 
-    /// All are normal: there is neither replication nor publishing.
-    pub fn of(_: &Client) -> ClientType {
-        ClientType::Normal
+    /// There is no replication.
+    pub fn of(client: &Client) -> ClientType {
+        if client.flags.contains(ClientFlags::SUBSCRIBED) { ClientType::Pubsub } else { ClientType::Normal }
     }
 }
 
@@ -80,6 +81,7 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
     let argument_bytes: usize = request.map_or(0, |args| args.iter().map(<[u8]>::len).sum());
     let query_bytes = client.input.len() + request.and_then(Args::raw).map_or(argument_bytes, <[u8]>::len);
     let output = &client.output;
+    let subscriptions = |kind| client.subscriptions.as_ref().map_or(0, |own| own.of(kind).len());
     let command = client.last_command.map_or("NULL", |index| server.commands.full_name(index));
     let fields: &[(&str, &dyn std::fmt::Display)] = &[
         ("id", &client.number),
@@ -91,9 +93,9 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
         ("idle", &seconds_since(client.active_ms)),
         ("flags", &flag_letters(client)),
         ("db", &client.db),
-        ("sub", &0),
-        ("psub", &0),
-        ("ssub", &0),
+        ("sub", &subscriptions(SubscriptionKind::Channel)),
+        ("psub", &subscriptions(SubscriptionKind::Pattern)),
+        ("ssub", &subscriptions(SubscriptionKind::ShardChannel)),
         ("multi", &client.multi.as_ref().map_or(-1, |multi| multi.queued.len() as i64)),
         ("qbuf", &query_bytes),
         ("qbuf-free", &(client.input.capacity() - client.input.len())),
@@ -123,6 +125,7 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
 fn flag_letters(client: &Client) -> String {
     const LETTERS: &[(ClientFlags, char)] = &[
         (ClientFlags::PAUSED.union(ClientFlags::BLOCKED), 'b'),
+        (ClientFlags::SUBSCRIBED, 'P'),
         (ClientFlags::CLOSE_AFTER_REPLY, 'c'),
         (ClientFlags::CLOSE_NOW, 'A'),
         (ClientFlags::UNIX_SOCKET, 'U'),

@@ -30,6 +30,12 @@ pub const PING: Command = Command {
 
 fn ping(ctx: &mut DataContext, args: &Args) -> CommandResult {
     match args.len() {
+        1 | 2 if ctx.only_listens => {
+            // It must look like a message.
+            ctx.reply.array(2);
+            ctx.reply.bulk(b"pong");
+            ctx.reply.bulk(if args.len() > 1 { &args[1] } else { b"" });
+        }
         1 => ctx.reply.raw(b"+PONG\r\n"),
         2 => ctx.reply.bulk(&args[1]),
         _ => return Err(CommandError::wrong_arity("ping")),
@@ -113,6 +119,7 @@ fn reset(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     client.reply_mode = ReplyMode::On;
     client.flags -= ClientFlags::NO_EVICT | ClientFlags::NO_TOUCH;
     server.discard_transaction(id);
+    server.unsubscribe_all(id);
     server.reply(id).simple("RESET");
     Ok(())
 }

@@ -70,7 +70,7 @@ pub(super) fn pop_at(
     count: usize,
     head: impl FnOnce(&mut Reply, usize),
 ) -> Result<Option<usize>, CommandError> {
-    let DataContext { keyspace, reply, config } = ctx;
+    let DataContext { keyspace, reply, config, .. } = ctx;
     let Some(mut list) = keyspace.write_collection::<List>(key)? else { return Ok(None) };
     let count = count.min(list.len());
     head(reply, count);
@@ -237,7 +237,7 @@ pub(super) fn move_element(
     from: End,
     to: End,
 ) -> Result<bool, CommandError> {
-    let DataContext { keyspace, reply, config } = ctx;
+    let DataContext { keyspace, reply, config, .. } = ctx;
     let limits = config.list_limits();
     if keyspace.write_collection::<List>(source)?.is_none() {
         return Ok(false);

@@ -72,12 +72,7 @@ fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let found = SUBCOMMANDS.iter().find(|sub| args.is(1, sub.name) && sub.arguments.contains(&arguments));
     match found {
         Some(subcommand) => (subcommand.run)(server, id, args),
-        None => {
-            let name = String::from_utf8_lossy(&args[1]);
-            Err(CommandError::err(format_args!(
-                "unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
-            )))
-        }
+        None => Err(CommandError::subcommand_syntax(&args[1], "debug")),
     }
 }
 

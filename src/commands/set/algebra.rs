@@ -206,7 +206,7 @@ pub const SDIFF: Command = Command {
 };
 
 fn sdiff(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, config } = ctx;
+    let DataContext { keyspace, reply, config, .. } = ctx;
     let keys = args.from(1);
     with_sets(keyspace, keys, |sets| match minuend(keys, sets) {
         Some((first, others)) => {

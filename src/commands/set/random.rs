@@ -95,7 +95,7 @@ fn pop_one(ctx: &mut DataContext, key: &[u8]) -> CommandResult {
 fn pop_many(ctx: &mut DataContext, key: &[u8], count: usize) -> CommandResult {
     /// Members that one SREM removes where it is repeated.
     const BATCH: usize = 1024;
-    let DataContext { keyspace, reply, config } = ctx;
+    let DataContext { keyspace, reply, config, .. } = ctx;
     let mut rng = keyspace.rng.fork();
     let db = keyspace.selected();
     let Some(mut set) = keyspace.write_collection::<Set>(key)?.filter(|_| count > 0) else {

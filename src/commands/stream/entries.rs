@@ -1,10 +1,11 @@
 //! XADD, XDEL, XLEN, XSETID, XTRIM.
 
 use super::super::prelude::*;
-use super::{IdText, StreamAt, id, reply_id};
+use super::{IdText, StreamAt, changed_aside, id, reply_id};
 use crate::config::Config;
 use crate::encoding::stream_log::{StreamId, Trim};
-use crate::types::stream::{AddError, NewId, Stream};
+use crate::types::stream::Stream;
+use crate::types::stream::entries::{AddError, Entries, NewId};
 use smallvec::SmallVec;
 
 pub const XADD: Command = Command {
@@ -23,12 +24,13 @@ pub const XADD: Command = Command {
 };
 
 fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let options = Options::parse(args, true, ctx.config)?;
+    let options = Options::parse(args, true, ctx)?;
+    let wrong_arity = || CommandError::wrong_arity("xadd");
+    let new_id = options.new_id.ok_or_else(wrong_arity)?;
     let first_field = options.end + 1;
     if first_field >= args.len() || !(args.len() - first_field).is_multiple_of(2) {
-        return Err(CommandError::wrong_arity("xadd"));
+        return Err(wrong_arity());
     }
-    let new_id = id::parse_new(args.get(options.end))?;
     if new_id == NewId::Is(StreamId::MIN) {
         return Err(CommandError::new("ERR The ID specified in XADD must be greater than 0-0"));
     }
@@ -45,7 +47,7 @@ fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
     } else {
         ctx.keyspace.write_collection_or(key, Box::<Stream>::default)?
     };
-    let entry_id = stream.next_id(new_id, now_ms).map_err(|error| match error {
+    let entry_id = stream.entries.next_id(new_id, now_ms).map_err(|error| match error {
         AddError::NotGreater => {
             CommandError::new("ERR The ID specified in XADD is equal or smaller than the target stream top item")
         }
@@ -56,25 +58,27 @@ fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (at, count) = (first_field, (args.len() - first_field) / 2);
     let arguments = *args;
     let fields = (0..count).map(move |i| (arguments.get(at + 2 * i), arguments.get(at + 2 * i + 1)));
-    stream.add(entry_id, fields, ctx.config.stream_node_limits());
-    let trimmed = options.trim.as_ref().map(|trim| trim.apply(&mut stream));
+    stream.entries.add(entry_id, fields, ctx.config.stream_node_limits());
+    let trimmed = options.trim.as_ref().map_or(0, |trim| trim.apply(&mut stream.entries));
+    let threshold = options.trim.as_ref().and_then(|trim| trim.repeated_threshold(&stream.entries));
     drop(stream);
     ctx.keyspace.changed(EventClass::STREAM, "xadd", key);
-    if trimmed.as_ref().is_some_and(|trimmed| trimmed.count > 0) {
+    if trimmed > 0 {
         ctx.keyspace.notify(EventClass::STREAM, "xtrim", key);
     }
     ctx.keyspace.made_ready(key);
     reply_id(&mut ctx.reply, entry_id);
 
-    // What depends on the time, or on how entries are kept, is repeated as what came of it.
-    let rewritten = trimmed.as_ref().and_then(|trimmed| trimmed.rewritten.as_ref());
-    if new_id != NewId::Is(entry_id) || rewritten.is_some() {
-        let id_text = IdText::new(entry_id);
-        let trim = options.trim.as_ref().map(|trim| trim.repeated(args, rewritten));
-        let mut request: SmallVec<[&[u8]; 16]> = SmallVec::from_slice(&[b"XADD", key]);
-        request.extend(trim.into_iter().flatten());
-        request.push(&id_text);
-        request.extend(args.from(first_field).iter());
+    let is_auto = new_id != NewId::Is(entry_id);
+    if is_auto || threshold.is_some() {
+        let entry_id = IdText::new(entry_id);
+        let mut request: SmallVec<[&[u8]; 16]> = args.iter().collect();
+        if is_auto {
+            request[options.end] = &entry_id;
+        }
+        if let (Some(trim), Some(threshold)) = (&options.trim, &threshold) {
+            trim.repeat_exactly(&mut request, threshold);
+        }
         let db = ctx.keyspace.selected();
         ctx.keyspace.effects.propagate_instead(db, &request);
     }
@@ -90,31 +94,28 @@ struct TrimOption {
     threshold_at: usize,
 }
 
-/// What trimming did.
-struct Trimmed {
-    count: u64,
-    /// The threshold to be repeated with, if not the one that was given.
-    rewritten: Option<Vec<u8>>,
-}
+/// A number, or an id of two numbers of 20 digits and the hyphen.
+type Threshold = SmallVec<[u8; 41]>;
 
 impl TrimOption {
-    fn apply(&self, stream: &mut Stream) -> Trimmed {
-        let count = stream.trim(self.trim, self.approximate, self.limit);
-        // Nodes elsewhere may hold other numbers of entries: repeat exactly what went.
-        let rewritten = self.approximate.then(|| match self.trim {
-            Trim::ToLen(_) => stream.len().to_string().into_bytes(),
-            Trim::Before(_) => IdText::new(stream.log().first_id().unwrap_or_default()).to_vec(),
-        });
-        Trimmed { count, rewritten }
+    /// Gives how many entries went.
+    fn apply(&self, entries: &mut Entries) -> u64 {
+        entries.trim(self.trim, self.approximate, self.limit)
     }
 
-    /// The arguments that repeat it.
-    fn repeated<'a>(&self, args: &Args<'a>, rewritten: Option<&'a Vec<u8>>) -> [&'a [u8]; 3] {
-        let strategy: &[u8] = match self.trim {
-            Trim::ToLen(_) => b"MAXLEN",
-            Trim::Before(_) => b"MINID",
-        };
-        [strategy, b"=", rewritten.map_or(args.get(self.threshold_at), |text| &text[..])]
+    /// What an exact threshold would have been that trims to `entries`: how many entries approximate
+    /// trimming takes depends on how they are kept.
+    fn repeated_threshold(&self, entries: &Entries) -> Option<Threshold> {
+        self.approximate.then(|| match self.trim {
+            Trim::ToLen(_) => Threshold::from_slice(itoa::Buffer::new().format(entries.len()).as_bytes()),
+            Trim::Before(_) => Threshold::from_slice(&IdText::new(entries.log().first_id().unwrap_or(StreamId::MAX))),
+        })
+    }
+
+    /// Makes the request trim exactly, to this threshold.
+    fn repeat_exactly<'a>(&self, request: &mut [&'a [u8]], threshold: &'a [u8]) {
+        request[self.threshold_at - 1] = b"=";
+        request[self.threshold_at] = threshold;
     }
 }
 
@@ -123,15 +124,17 @@ struct Options {
     trim: Option<TrimOption>,
     /// NOMKSTREAM.
     no_make: bool,
+    /// XADD's id, which is what ends its options.
+    new_id: Option<NewId>,
     /// The index of the first argument that is no option.
     end: usize,
 }
 
 impl Options {
-    fn parse(args: &Args, is_xadd: bool, config: &Config) -> Result<Options, CommandError> {
+    fn parse(args: &Args, is_xadd: bool, ctx: &DataContext) -> Result<Options, CommandError> {
         const TWO_STRATEGIES: CommandError =
             CommandError::new("ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
-        let mut options = Options { trim: None, no_make: false, end: 2 };
+        let mut options = Options { trim: None, no_make: false, new_id: None, end: 2 };
         let mut limit = None;
         while options.end < args.len() {
             let at = options.end;
@@ -167,6 +170,9 @@ impl Options {
                 return Err(CommandError::SYNTAX);
             }
         }
+        if options.end < args.len() {
+            options.new_id = Some(id::parse_new(args.get(options.end))?);
+        }
         match &mut options.trim {
             None if limit.is_some() => {
                 Err(CommandError::new("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"))
@@ -174,11 +180,13 @@ impl Options {
             None if !is_xadd => {
                 Err(CommandError::new("ERR syntax error, XTRIM must be called with a trimming strategy"))
             }
+            // COMPAT: a request that is repeated trims exactly, but kept its LIMIT.
+            Some(_) if ctx.repeated => Ok(options),
             Some(trim) if limit.is_some() && !trim.approximate => {
                 Err(CommandError::new("ERR syntax error, LIMIT cannot be used without the special ~ option"))
             }
             Some(trim) if trim.approximate => {
-                trim.limit = limit.unwrap_or_else(|| default_limit(config));
+                trim.limit = limit.unwrap_or_else(|| default_limit(ctx.config));
                 Ok(options)
             }
             _ => Ok(options),
@@ -210,21 +218,26 @@ pub const XTRIM: Command = Command {
 };
 
 fn xtrim(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let trim = Options::parse(args, false, ctx.config)?.trim.expect("XTRIM has one");
+    let options = Options::parse(args, false, ctx)?;
+    let Some(trim) = options.trim else { return Err(CommandError::SYNTAX) };
     let key = &args[1];
-    let trimmed = ctx.keyspace.write_collection::<Box<Stream>>(key)?.map(|mut stream| trim.apply(&mut stream));
-    let Some(trimmed) = trimmed.filter(|trimmed| trimmed.count > 0) else {
-        ctx.reply.integer(0);
-        return Ok(());
-    };
-    ctx.keyspace.changed(EventClass::STREAM, "xtrim", key);
-    ctx.keyspace.effects.dirty += trimmed.count - 1;
-    if let Some(rewritten) = &trimmed.rewritten {
-        let [strategy, operator, threshold] = trim.repeated(args, Some(rewritten));
-        let db = ctx.keyspace.selected();
-        ctx.keyspace.effects.propagate_instead(db, &[b"XTRIM", key, strategy, operator, threshold]);
+    let mut trimmed = 0;
+    let mut threshold = None;
+    if let Some(mut stream) = ctx.keyspace.write_collection::<Box<Stream>>(key)? {
+        trimmed = trim.apply(&mut stream.entries);
+        threshold = trim.repeated_threshold(&stream.entries);
     }
-    ctx.reply.integer(trimmed.count as i64);
+    if trimmed > 0 {
+        ctx.keyspace.changed(EventClass::STREAM, "xtrim", key);
+        ctx.keyspace.effects.dirty += trimmed - 1;
+        if let Some(threshold) = threshold {
+            let mut request: SmallVec<[&[u8]; 8]> = args.iter().collect();
+            trim.repeat_exactly(&mut request, &threshold);
+            let db = ctx.keyspace.selected();
+            ctx.keyspace.effects.propagate_instead(db, &request);
+        }
+    }
+    ctx.reply.integer(trimmed as i64);
     Ok(())
 }
 
@@ -244,10 +257,9 @@ pub const XDEL: Command = Command {
 
 fn xdel(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let key = &args[1];
-    let parse_all = || args.from(2).iter().map(|text| id::parse_strict(text, 0)).collect::<Result<Vec<_>, _>>();
     let deleted = match ctx.keyspace.write_collection::<Box<Stream>>(key)? {
         None => 0,
-        Some(mut stream) => parse_all()?.into_iter().filter(|&id| stream.remove(id)).count() as u64,
+        Some(mut stream) => id::parse_all(args, 2)?.into_iter().filter(|&id| stream.entries.remove(id)).count() as u64,
     };
     if deleted > 0 {
         ctx.keyspace.changed(EventClass::STREAM, "xdel", key);
@@ -272,7 +284,8 @@ pub const XLEN: Command = Command {
 };
 
 fn xlen(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let len = ctx.keyspace.read_collection(&args[1], |stream: StreamAt| stream.map_or(0, |stream| stream.len()))?;
+    let len =
+        ctx.keyspace.read_collection(&args[1], |stream: StreamAt| stream.map_or(0, |stream| stream.entries.len()))?;
     ctx.reply.integer(len as i64);
     Ok(())
 }
@@ -314,20 +327,23 @@ fn xsetid(ctx: &mut DataContext, args: &Args) -> CommandResult {
     }
     let key = &args[1];
     let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(CommandError::NO_SUCH_KEY)?;
-    if last_id < stream.max_deleted_id() {
+    let entries = &mut stream.entries;
+    if last_id < entries.max_deleted_id() {
         return Err(CommandError::new("ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"));
     }
-    if stream.log().last_id().is_some_and(|top| last_id < top) {
+    if entries.log().last_id().is_some_and(|top| last_id < top) {
         return Err(CommandError::new("ERR The ID specified in XSETID is smaller than the target stream top item"));
     }
-    if !stream.is_empty() && entries_added.is_some_and(|added| added < stream.len()) {
+    if !entries.is_empty() && entries_added.is_some_and(|added| added < entries.len()) {
         return Err(CommandError::new(
             "ERR The entries_added specified in XSETID is smaller than the target stream length",
         ));
     }
-    stream.set_id(last_id, entries_added, max_deleted_id);
+    // COMPAT: 0-0 leaves the greatest deleted id as it is.
+    let max_deleted_id = max_deleted_id.filter(|&id| id != StreamId::MIN);
+    entries.set_id(last_id, entries_added, max_deleted_id);
     drop(stream);
-    ctx.keyspace.changed(EventClass::STREAM, "xsetid", key);
+    changed_aside(ctx.keyspace, "xsetid", key);
     ctx.reply.ok();
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! XGROUP.
 
 use super::super::prelude::*;
-use super::{StreamAt, id, no_such_group};
-use crate::encoding::stream_log::StreamId;
+use super::{StreamAt, changed_aside, id, no_such_group};
 use crate::server::command::Group;
 use crate::types::stream::Stream;
 use crate::types::stream::group::Group as ConsumerGroup;
@@ -120,18 +119,10 @@ impl Options {
                 };
                 at += 2;
             } else {
-                return Err(CommandError::SYNTAX);
+                return Err(CommandError::subcommand_syntax(&args[1], "xgroup"));
             }
         }
         Ok(options)
-    }
-}
-
-/// `$` (None) or an id.
-fn parse_last_id(text: &[u8]) -> Result<Option<StreamId>, CommandError> {
-    match text {
-        b"$" => Ok(None),
-        _ => id::parse(text, 0).map(Some),
     }
 }
 
@@ -142,14 +133,19 @@ fn create(ctx: &mut DataContext, args: &Args) -> CommandResult {
     if !is_there && !options.make_stream {
         return Err(NO_KEY);
     }
-    let last_id = parse_last_id(args.get(4))?;
+    let last_id = match args.get(4) {
+        b"$" => None,
+        text => Some(id::parse_strict(text, 0)?),
+    };
     let mut stream = ctx.keyspace.write_collection_or(key, Box::<Stream>::default)?;
-    let group = ConsumerGroup::new(last_id.unwrap_or(stream.last_id()), options.entries_read);
-    if !stream.add_group(&args[3], group) {
+    let Stream { entries, groups } = &mut **stream;
+    if groups.contains_key(&args[3]) {
         return Err(CommandError::new("BUSYGROUP Consumer Group name already exists"));
     }
+    let group = ConsumerGroup::new(last_id.unwrap_or(entries.last_id()), options.entries_read);
+    groups.insert(args[3].into(), group);
     drop(stream);
-    ctx.keyspace.changed(EventClass::STREAM, "xgroup-create", key);
+    changed_aside(ctx.keyspace, "xgroup-create", key);
     ctx.reply.ok();
     Ok(())
 }
@@ -158,21 +154,24 @@ fn setid(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let options = Options::parse(args, false)?;
     let (key, name) = (&args[2], &args[3]);
     let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(NO_KEY)?;
-    let last = stream.last_id();
-    let group = stream.group_mut(name).ok_or_else(|| no_such_group(name, key))?;
-    group.last_id = parse_last_id(args.get(4))?.unwrap_or(last);
+    let Stream { entries, groups } = &mut **stream;
+    let group = groups.get_mut(name).ok_or_else(|| no_such_group(name, key))?;
+    group.last_id = match args.get(4) {
+        b"$" => entries.last_id(),
+        text => id::parse(text, 0)?,
+    };
     group.entries_read = options.entries_read;
     drop(stream);
-    ctx.keyspace.changed(EventClass::STREAM, "xgroup-setid", key);
+    changed_aside(ctx.keyspace, "xgroup-setid", key);
     ctx.reply.ok();
     Ok(())
 }
 
 fn destroy(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let key = &args[2];
-    let destroyed = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(NO_KEY)?.remove_group(&args[3]);
+    let destroyed = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(NO_KEY)?.groups.remove(&args[3]).is_some();
     if destroyed {
-        ctx.keyspace.changed(EventClass::STREAM, "xgroup-destroy", key);
+        changed_aside(ctx.keyspace, "xgroup-destroy", key);
         // Who waits for entries of this group is to be told.
         ctx.keyspace.made_ready(key);
     }
@@ -184,11 +183,11 @@ fn createconsumer(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (key, name) = (&args[2], &args[3]);
     let now_ms = ctx.keyspace.now_ms;
     let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(NO_KEY)?;
-    let group = stream.group_mut(name).ok_or_else(|| no_such_group(name, key))?;
+    let group = stream.groups.get_mut(name).ok_or_else(|| no_such_group(name, key))?;
     let created = group.add_consumer(&args[4], now_ms).is_some();
     drop(stream);
     if created {
-        ctx.keyspace.changed(EventClass::STREAM, "xgroup-createconsumer", key);
+        changed_aside(ctx.keyspace, "xgroup-createconsumer", key);
     }
     ctx.reply.integer(created as i64);
     Ok(())
@@ -197,11 +196,11 @@ fn createconsumer(ctx: &mut DataContext, args: &Args) -> CommandResult {
 fn delconsumer(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (key, name) = (&args[2], &args[3]);
     let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(NO_KEY)?;
-    let group = stream.group_mut(name).ok_or_else(|| no_such_group(name, key))?;
+    let group = stream.groups.get_mut(name).ok_or_else(|| no_such_group(name, key))?;
     let removed = group.remove_consumer(&args[4]);
     drop(stream);
     if removed.is_some() {
-        ctx.keyspace.changed(EventClass::STREAM, "xgroup-delconsumer", key);
+        changed_aside(ctx.keyspace, "xgroup-delconsumer", key);
     }
     ctx.reply.integer(removed.unwrap_or(0) as i64);
     Ok(())

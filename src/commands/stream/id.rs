@@ -1,17 +1,31 @@
 //! Ids as people write them: `ms`, `ms-seq`, `ms-*`, `-`, `+`, `(` in front.
 
 use super::super::prelude::*;
+use crate::encoding::number;
 use crate::encoding::stream_log::StreamId;
-use crate::types::stream::NewId;
+use crate::types::stream::entries::NewId;
+use smallvec::SmallVec;
 
 pub const INVALID: CommandError = CommandError::new("ERR Invalid stream ID specified as stream command argument");
 
 /// Two numbers of 20 digits and the hyphen, and something to spare.
 const LEN_MAX: usize = 127;
 
-fn number(text: &[u8]) -> Option<u64> {
-    let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    is_number.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
+/// COMPAT: what is no plain number may have blanks and a sign in front, and a minus counts down
+/// from zero; but a plain negative number is none.
+fn parse_number(text: &[u8]) -> Option<u64> {
+    let digits = |text: &[u8]| -> Option<u64> {
+        let is_number = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+        is_number.then(|| std::str::from_utf8(text).ok()?.parse().ok()).flatten()
+    };
+    digits(text).or_else(|| {
+        let signed = text.trim_ascii_start();
+        match signed.first()? {
+            b'+' => digits(&signed[1..]),
+            b'-' if number::parse_i64(text).is_none() => digits(&signed[1..]).map(u64::wrapping_neg),
+            _ => digits(signed),
+        }
+    })
 }
 
 /// The two parts of an id, the second only if it was given.
@@ -20,16 +34,24 @@ fn parts(text: &[u8]) -> Option<(u64, Option<&[u8]>)> {
         return None;
     }
     match memchr::memchr(b'-', text) {
-        None => Some((number(text)?, None)),
-        Some(at) => Some((number(&text[..at])?, Some(&text[at + 1..]))),
+        None => Some((parse_number(text)?, None)),
+        Some(at) => Some((parse_number(&text[..at])?, Some(&text[at + 1..]))),
     }
 }
 
 /// An id; `seq` stands for a sequence number that is left out.
 pub fn parse_strict(text: &[u8], seq: u64) -> Result<StreamId, CommandError> {
     let (ms, given) = parts(text).ok_or(INVALID)?;
-    let seq = given.map_or(Some(seq), number).ok_or(INVALID)?;
+    let seq = given.map_or(Some(seq), parse_number).ok_or(INVALID)?;
     Ok(StreamId::new(ms, seq))
+}
+
+/// A few ids are kept without an allocation.
+pub type Ids = SmallVec<[StreamId; 8]>;
+
+/// The arguments from `first` on, all of them ids.
+pub fn parse_all(args: &Args, first: usize) -> Result<Ids, CommandError> {
+    args.from(first).iter().map(|text| parse_strict(text, 0)).collect()
 }
 
 /// As [`parse_strict`]; `-` and `+` are the least and the greatest id.

@@ -1,10 +1,12 @@
 //! XINFO.
 
 use super::super::prelude::*;
-use super::{StreamAt, no_such_group, reply_entries, reply_entry, reply_id};
-use crate::encoding::stream_log::StreamId;
+use super::{StreamAt, max_of, no_such_group, reply_entries, reply_entry, reply_id};
+use crate::encoding::stream_log::{StreamId, StreamLog};
 use crate::types::stream::Stream;
+use crate::types::stream::entries::Entries;
 use crate::types::stream::group::Group as ConsumerGroup;
+use std::collections::BTreeMap;
 
 pub const XINFO: Command = Command {
     name: "xinfo",
@@ -73,7 +75,8 @@ fn consumers(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (key, name) = (&args[2], &args[3]);
     let reply = &mut ctx.reply;
     ctx.keyspace.read_collection(key, |stream: StreamAt| {
-        let group = stream.ok_or(CommandError::NO_SUCH_KEY)?.group(name).ok_or_else(|| no_such_group(name, key))?;
+        let group =
+            stream.ok_or(CommandError::NO_SUCH_KEY)?.groups.get(name).ok_or_else(|| no_such_group(name, key))?;
         reply.array(group.consumers().len());
         for consumer in group.consumers() {
             reply.map(4);
@@ -93,9 +96,9 @@ fn consumers(ctx: &mut DataContext, args: &Args) -> CommandResult {
 fn groups(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let reply = &mut ctx.reply;
     ctx.keyspace.read_collection(&args[2], |stream: StreamAt| {
-        let stream = stream.ok_or(CommandError::NO_SUCH_KEY)?;
-        reply.array(stream.groups().len());
-        for (name, group) in stream.groups() {
+        let Stream { entries, groups } = &**stream.ok_or(CommandError::NO_SUCH_KEY)?;
+        reply.array(groups.len());
+        for (name, group) in groups {
             reply.map(6);
             reply.bulk(b"name");
             reply.bulk(name);
@@ -103,20 +106,23 @@ fn groups(ctx: &mut DataContext, args: &Args) -> CommandResult {
             reply.integer(group.consumers().len() as i64);
             reply.bulk(b"pending");
             reply.integer(group.pending().len() as i64);
-            reply_progress(reply, stream, group);
+            reply_progress(reply, entries, group);
         }
         Ok(())
     })?
 }
 
 /// The fields that tell how far a group has read.
-fn reply_progress(reply: &mut Reply, stream: &Stream, group: &ConsumerGroup) {
+fn reply_progress(reply: &mut Reply, entries: &Entries, group: &ConsumerGroup) {
     reply.bulk(b"last-delivered-id");
     reply_id(reply, group.last_id);
-    for (name, count) in [(&b"entries-read"[..], group.entries_read), (b"lag", stream.lag(group))] {
+    let entries_read = group.entries_read.map(|count| count as i64);
+    for (name, count) in
+        [(&b"entries-read"[..], entries_read), (b"lag", entries.lag(group.last_id, group.entries_read))]
+    {
         reply.bulk(name);
         match count {
-            Some(count) => reply.integer(count as i64),
+            Some(count) => reply.integer(count),
             None => reply.null(),
         }
     }
@@ -124,47 +130,55 @@ fn reply_progress(reply: &mut Reply, stream: &Stream, group: &ConsumerGroup) {
 
 fn stream(ctx: &mut DataContext, args: &Args) -> CommandResult {
     /// Entries and pending entries that FULL shows.
-    const COUNT: u64 = 10;
-    let full = match args.len() {
-        3 => None,
-        4 if args.is(3, "full") => Some(COUNT),
-        6 if args.is(3, "full") && args.is(4, "count") => Some(u64::try_from(args.int(5)?).unwrap_or(COUNT)),
-        _ => return Err(CommandError::SYNTAX),
+    const COUNT: usize = 10;
+    let parse = || match args.len() {
+        3 => Ok(None),
+        4 if args.is(3, "full") => Ok(Some(COUNT)),
+        6 if args.is(3, "full") && args.is(4, "count") => {
+            Ok(Some(args.int(5).map(|count| if count < 0 { COUNT } else { max_of(count) })?))
+        }
+        _ => Err(CommandError::subcommand_syntax(&args[1], "xinfo")),
     };
     let reply = &mut ctx.reply;
     ctx.keyspace.read_collection(&args[2], |stream: StreamAt| {
-        let stream = stream.ok_or(CommandError::NO_SUCH_KEY)?;
+        let Stream { entries, groups } = &**stream.ok_or(CommandError::NO_SUCH_KEY)?;
+        let full = parse()?;
         reply.map(if full.is_some() { 9 } else { 10 });
         reply.bulk(b"length");
-        reply.integer(stream.len() as i64);
+        reply.integer(entries.len() as i64);
         reply.bulk(b"radix-tree-keys");
-        reply.integer(stream.log().nodes() as i64);
+        reply.integer(entries.log().nodes() as i64);
         // COMPAT: Redis's index has at least one node more than keys.
         reply.bulk(b"radix-tree-nodes");
-        reply.integer(stream.log().nodes() as i64 + 1);
-        let first = stream.log().first_id().unwrap_or_default();
+        reply.integer(entries.log().nodes() as i64 + 1);
+        let first = entries.log().first_id().unwrap_or_default();
         for (name, id) in
-            [(&b"last-generated-id"[..], stream.last_id()), (b"max-deleted-entry-id", stream.max_deleted_id())]
+            [(&b"last-generated-id"[..], entries.last_id()), (b"max-deleted-entry-id", entries.max_deleted_id())]
         {
             reply.bulk(name);
             reply_id(reply, id);
         }
         reply.bulk(b"entries-added");
-        reply.integer(stream.entries_added() as i64);
+        reply.integer(entries.added() as i64);
         reply.bulk(b"recorded-first-entry-id");
         reply_id(reply, first);
         match full {
-            Some(count) => reply_full(reply, stream, count),
-            None => reply_short(reply, stream),
+            Some(max) => {
+                reply.bulk(b"entries");
+                reply_entries(reply, entries.log().range(StreamId::MIN, StreamId::MAX).take(max));
+                reply_groups(reply, entries, groups, max);
+            }
+            None => {
+                reply.bulk(b"groups");
+                reply.integer(groups.len() as i64);
+                reply_ends(reply, entries.log());
+            }
         }
         Ok(())
     })?
 }
 
-fn reply_short(reply: &mut Reply, stream: &Stream) {
-    let log = stream.log();
-    reply.bulk(b"groups");
-    reply.integer(stream.groups().len() as i64);
+fn reply_ends(reply: &mut Reply, log: &StreamLog) {
     let first = log.range(StreamId::MIN, StreamId::MAX).next();
     let last = log.range_back(StreamId::MIN, StreamId::MAX).next();
     for (name, entry) in [(&b"first-entry"[..], first), (b"last-entry", last)] {
@@ -176,17 +190,15 @@ fn reply_short(reply: &mut Reply, stream: &Stream) {
     }
 }
 
-fn reply_full(reply: &mut Reply, stream: &Stream, count: u64) {
-    let max = if count == 0 { usize::MAX } else { count as usize };
-    reply.bulk(b"entries");
-    reply_entries(reply, stream.log().range(StreamId::MIN, StreamId::MAX), count);
+/// All groups, with up to `max` pending entries of each group and of each consumer.
+fn reply_groups(reply: &mut Reply, entries: &Entries, groups: &BTreeMap<Box<[u8]>, ConsumerGroup>, max: usize) {
     reply.bulk(b"groups");
-    reply.array(stream.groups().len());
-    for (name, group) in stream.groups() {
+    reply.array(groups.len());
+    for (name, group) in groups {
         reply.map(7);
         reply.bulk(b"name");
         reply.bulk(name);
-        reply_progress(reply, stream, group);
+        reply_progress(reply, entries, group);
         reply.bulk(b"pel-count");
         reply.integer(group.pending().len() as i64);
         reply.bulk(b"pending");

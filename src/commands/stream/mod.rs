@@ -7,6 +7,7 @@
 //! * `group`   making and removing groups and consumers
 //! * `pending` what was delivered and not acknowledged
 //! * `info`    XINFO
+//! * `repeat`  what the commands about groups are repeated as elsewhere
 
 mod entries;
 mod group;
@@ -15,9 +16,11 @@ mod info;
 mod pending;
 mod range;
 mod read;
+mod repeat;
 
 use super::prelude::*;
 use crate::encoding::stream_log::{LogEntry, StreamId};
+use crate::keyspace::Keyspace;
 use crate::types::stream::Stream;
 
 pub const COMMANDS: &[&Command] = &[
@@ -77,12 +80,13 @@ fn reply_entry(reply: &mut Reply, entry: LogEntry) {
     }
 }
 
-/// Replies up to `count` entries, or all if it is 0.
-fn reply_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = LogEntry<'a>>, count: u64) {
-    reply.array_of(|reply| {
-        let max = if count == 0 { usize::MAX } else { usize::try_from(count).unwrap_or(usize::MAX) };
-        entries.take(max).map(|entry| reply_entry(reply, entry)).count()
-    });
+fn reply_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = LogEntry<'a>>) {
+    reply.array_of(|reply| entries.map(|entry| reply_entry(reply, entry)).count());
+}
+
+/// How many are to be had at most, where 0 or less asks for all.
+fn max_of(count: i64) -> usize {
+    if count <= 0 { usize::MAX } else { count as usize }
 }
 
 fn no_such_group(group: &[u8], key: &[u8]) -> CommandError {
@@ -94,6 +98,13 @@ fn no_such_group(group: &[u8], key: &[u8]) -> CommandError {
 fn no_such_key_or_group(key: &[u8], group: &[u8], rest: &str) -> CommandError {
     let (group, key) = (String::from_utf8_lossy(group), String::from_utf8_lossy(key));
     CommandError::coded(format!("NOGROUP No such key '{key}' or consumer group '{group}'{rest}"))
+}
+
+/// Reports a change of what a stream has beside its entries.
+/// COMPAT: to those who watch the key it is none.
+fn changed_aside(keyspace: &mut Keyspace, event: &'static str, key: &[u8]) {
+    keyspace.effects.dirty += 1;
+    keyspace.notify(EventClass::STREAM, event, key);
 }
 
 /// The stream at a key.

@@ -1,11 +1,14 @@
 //! XACK, XPENDING, XCLAIM, XAUTOCLAIM: what was delivered and not acknowledged.
 
 use super::super::prelude::*;
-use super::read::{propagate_last_id, propagate_pending, seen};
+use super::repeat::Actor;
 use super::{StreamAt, id, no_such_key_or_group, reply_entry, reply_id};
 use crate::encoding::stream_log::StreamId;
+use crate::keyspace::Keyspace;
 use crate::types::stream::Stream;
+use crate::types::stream::entries::Entries;
 use crate::types::stream::group::{ConsumerId, Group as ConsumerGroup, Pending};
+use smallvec::SmallVec;
 
 pub const XACK: Command = Command {
     name: "xack",
@@ -24,10 +27,9 @@ pub const XACK: Command = Command {
 fn xack(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let mut acknowledged = 0;
     if let Some(mut stream) = ctx.keyspace.write_collection::<Box<Stream>>(&args[1])?
-        && let Some(group) = stream.group_mut(&args[2])
+        && let Some(group) = stream.groups.get_mut(&args[2])
     {
-        let ids: Result<Vec<_>, _> = args.from(3).iter().map(|text| id::parse_strict(text, 0)).collect();
-        acknowledged = ids?.into_iter().filter(|&id| group.acknowledge(id)).count();
+        acknowledged = id::parse_all(args, 3)?.into_iter().filter(|&id| group.acknowledge(id)).count();
     }
     ctx.keyspace.effects.dirty += acknowledged as u64;
     ctx.reply.integer(acknowledged as i64);
@@ -89,7 +91,7 @@ fn xpending(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let (key, name) = (&args[1], &args[2]);
     let reply = &mut ctx.reply;
     let found = ctx.keyspace.read_collection(key, |stream: StreamAt| {
-        let group = stream?.group(name)?;
+        let group = stream?.groups.get(name)?;
         match &filter {
             None => reply_summary(reply, group),
             Some(filter) => reply_pending(reply, group, filter, now_ms),
@@ -187,11 +189,9 @@ enum Claimed {
 }
 
 impl Claim {
-    fn one(&self, stream: &mut Stream, group: &[u8], id: StreamId, now_ms: i64) -> Claimed {
-        let is_there = stream.log().get(id).is_some();
-        let group = stream.group_mut(group).expect("looked at before");
-        let before = group.pending().get(&id).copied();
-        let mut pending = match before {
+    fn one(&self, entries: &Entries, group: &mut ConsumerGroup, id: StreamId, now_ms: i64) -> Claimed {
+        let is_there = entries.log().get(id).is_some();
+        let mut pending = match group.pending().get(&id).copied() {
             Some(pending) if !is_there => {
                 group.acknowledge(id);
                 return Claimed::Gone(pending);
@@ -209,17 +209,30 @@ impl Claim {
         Claimed::Yes(pending)
     }
 
-    fn reply(&self, reply: &mut Reply, stream: &Stream, id: StreamId) {
-        match stream.log().get(id) {
+    fn reply(&self, reply: &mut Reply, entries: &Entries, id: StreamId) {
+        match entries.log().get(id) {
             Some(entry) if !self.just_id => reply_entry(reply, entry),
             _ => reply_id(reply, id),
         }
     }
 }
 
+/// What was claimed, and what was found to be gone.
+type Changed = SmallVec<[(StreamId, Pending); 8]>;
+
+/// Repeats elsewhere what claiming changed. A deleted entry goes there by the same command, and so
+/// does a new consumer come.
+fn repeat_claims(keyspace: &mut Keyspace, actor: Actor, is_new: bool, changed: Changed, last_id: StreamId) {
+    if is_new {
+        actor.was_made(keyspace, changed.is_empty());
+    }
+    keyspace.effects.dirty += changed.len() as u64;
+    changed.into_iter().for_each(|(id, pending)| actor.got(keyspace, id, pending, last_id));
+}
+
 /// The options of XCLAIM.
 struct ClaimOptions {
-    ids: Vec<StreamId>,
+    ids: id::Ids,
     claim: Claim,
     last_id: Option<StreamId>,
 }
@@ -230,10 +243,7 @@ impl ClaimOptions {
         let min_idle_ms = args.int(4).map_err(|_| invalid("min-idle-time argument"))?;
         let claim =
             Claim { consumer: 0, min_idle_ms, delivered_ms: now_ms, deliveries: None, force: false, just_id: false };
-        let ids: Vec<_> = args.from(5).iter().map_while(|text| id::parse_strict(text, 0).ok()).collect();
-        if ids.is_empty() {
-            return Err(id::INVALID);
-        }
+        let ids: id::Ids = args.from(5).iter().map_while(|text| id::parse_strict(text, 0).ok()).collect();
         let mut at = 5 + ids.len();
         let mut options = ClaimOptions { ids, claim, last_id: None };
         let claim = &mut options.claim;
@@ -271,37 +281,34 @@ impl ClaimOptions {
     }
 }
 
-/// An error unless there is such a group.
-fn expect_group(ctx: &mut DataContext, key: &[u8], group: &[u8]) -> CommandResult {
-    let is_there =
-        ctx.keyspace.read_collection(key, |stream: StreamAt| stream.is_some_and(|s| s.group(group).is_some()))?;
-    if is_there { Ok(()) } else { Err(no_such_key_or_group(key, group, "")) }
-}
-
 fn xclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let now_ms = ctx.keyspace.now_ms;
-    let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
-    expect_group(ctx, key, group_name)?;
+    let actor = Actor { key: &args[1], group: &args[2], consumer: &args[3] };
+    let missing = || no_such_key_or_group(actor.key, actor.group, "");
+    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(actor.key)?.ok_or_else(missing)?;
+    let Stream { entries, groups } = &mut **stream;
+    let group = groups.get_mut(actor.group).ok_or_else(missing)?;
     let ClaimOptions { ids, mut claim, last_id } = ClaimOptions::parse(args, now_ms)?;
-    claim.consumer = seen(ctx, key, group_name, consumer_name)?;
 
-    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.expect("looked at before");
-    let group = stream.group_mut(group_name).expect("looked at before");
-    let is_later = last_id.is_some_and(|id| id > group.last_id);
-    if is_later {
-        group.last_id = last_id.expect("it is later");
+    let (consumer, is_new) = group.consumer_seen(actor.consumer, now_ms);
+    claim.consumer = consumer;
+    let later = last_id.filter(|&id| id > group.last_id);
+    match later {
+        // It stands for a delivery, which read this entry.
+        Some(id) if ctx.repeated => group.read(entries, id),
+        Some(id) => group.last_id = id,
+        None => (),
     }
     let (last_id, entries_read) = (group.last_id, group.entries_read);
-    let mut changed = Vec::new();
-    let reply = &mut ctx.reply;
-    reply.array_of(|reply| {
+    let mut changed = Changed::new();
+    ctx.reply.array_of(|reply| {
         let mut claimed = 0;
         for id in ids {
-            match claim.one(&mut stream, group_name, id, now_ms) {
+            match claim.one(entries, group, id, now_ms) {
                 Claimed::Nothing => (),
                 Claimed::Gone(pending) => changed.push((id, pending)),
                 Claimed::Yes(pending) => {
-                    claim.reply(reply, &stream, id);
+                    claim.reply(reply, entries, id);
                     claimed += 1;
                     changed.push((id, pending));
                 }
@@ -310,27 +317,13 @@ fn xclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
         claimed
     });
     drop(stream);
-    if changed.is_empty() && is_later {
+    let nothing_else = changed.is_empty();
+    repeat_claims(ctx.keyspace, actor, is_new, changed, last_id);
+    if later.is_some() && nothing_else {
         ctx.keyspace.effects.dirty += 1;
-        propagate_last_id(ctx, key, group_name, last_id, entries_read);
+        actor.group_read(ctx.keyspace, last_id, entries_read);
     }
-    propagate_claims(ctx, key, group_name, consumer_name, changed, last_id);
     Ok(())
-}
-
-/// Repeats elsewhere what claiming changed. A deleted entry goes there by the same command.
-fn propagate_claims(
-    ctx: &mut DataContext,
-    key: &[u8],
-    group: &[u8],
-    consumer: &[u8],
-    changed: Vec<(StreamId, Pending)>,
-    last_id: StreamId,
-) {
-    ctx.keyspace.effects.dirty += changed.len() as u64;
-    for (id, pending) in changed {
-        propagate_pending(ctx, key, group, consumer, id, pending, last_id);
-    }
 }
 
 pub const XAUTOCLAIM: Command = Command {
@@ -374,47 +367,57 @@ fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
         }
     }
     let now_ms = ctx.keyspace.now_ms;
-    let (key, group_name, consumer_name) = (&args[1], &args[2], &args[3]);
-    expect_group(ctx, key, group_name)?;
-    let consumer = seen(ctx, key, group_name, consumer_name)?;
-    let claim = Claim { consumer, min_idle_ms, delivered_ms: now_ms, deliveries: None, force: false, just_id };
+    let actor = Actor { key: &args[1], group: &args[2], consumer: &args[3] };
+    let missing = || no_such_key_or_group(actor.key, actor.group, "");
+    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(actor.key)?.ok_or_else(missing)?;
+    let Stream { entries, groups } = &mut **stream;
+    let group = groups.get_mut(actor.group).ok_or_else(missing)?;
 
-    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.expect("looked at before");
-    let (mut claimed, mut gone, mut changed) = (Vec::new(), Vec::new(), Vec::new());
+    let (consumer, is_new) = group.consumer_seen(actor.consumer, now_ms);
+    let claim = Claim { consumer, min_idle_ms, delivered_ms: now_ms, deliveries: None, force: false, just_id };
+    // What is pending next, from the start on.
+    let pending_from =
+        |group: &ConsumerGroup, from: Option<StreamId>| group.pending().range(from?..).next().map(|(&id, _)| id);
     let mut next = Some(start);
     let mut attempts = LOOKED_AT * count;
-    // From the start on, the next that is pending.
-    let pending_from = |stream: &Stream, from: Option<StreamId>| {
-        let group = stream.group(group_name).expect("looked at before");
-        from.and_then(|from| group.pending().range(from..).next().map(|(&id, _)| id))
-    };
-    while count > 0 && attempts > 0 {
-        let Some(id) = pending_from(&stream, next) else { break };
-        attempts -= 1;
-        next = id.next();
-        match claim.one(&mut stream, group_name, id, now_ms) {
-            Claimed::Nothing => continue,
-            Claimed::Gone(pending) => {
-                gone.push(id);
-                changed.push((id, pending));
-            }
-            Claimed::Yes(pending) => {
-                claimed.push(id);
-                changed.push((id, pending));
-            }
-        }
-        count -= 1;
-    }
-    let cursor = pending_from(&stream, next).unwrap_or_default();
-    let last_id = stream.group(group_name).expect("looked at before").last_id;
+    let mut gone: SmallVec<[StreamId; 8]> = SmallVec::new();
+    let mut changed = Changed::new();
     let reply = &mut ctx.reply;
-    reply.array(3);
-    reply_id(reply, cursor);
-    reply.array(claimed.len());
-    claimed.iter().for_each(|&id| claim.reply(reply, &stream, id));
+    reply.headed(
+        |reply| {
+            reply.array_of(|reply| {
+                let mut claimed = 0;
+                while count > 0 && attempts > 0 {
+                    let Some(id) = pending_from(group, next) else { break };
+                    attempts -= 1;
+                    next = id.next();
+                    match claim.one(entries, group, id, now_ms) {
+                        Claimed::Nothing => continue,
+                        Claimed::Gone(pending) => {
+                            gone.push(id);
+                            changed.push((id, pending));
+                        }
+                        Claimed::Yes(pending) => {
+                            claim.reply(reply, entries, id);
+                            claimed += 1;
+                            changed.push((id, pending));
+                        }
+                    }
+                    count -= 1;
+                }
+                claimed
+            });
+            pending_from(group, next).unwrap_or_default()
+        },
+        |reply, cursor| {
+            reply.array(3);
+            reply_id(reply, cursor);
+        },
+    );
     reply.array(gone.len());
     gone.iter().for_each(|&id| reply_id(reply, id));
+    let last_id = group.last_id;
     drop(stream);
-    propagate_claims(ctx, key, group_name, consumer_name, changed, last_id);
+    repeat_claims(ctx.keyspace, actor, is_new, changed, last_id);
     Ok(())
 }

@@ -34,21 +34,21 @@ pub const XREVRANGE: Command = Command {
 fn range(ctx: &mut DataContext, args: &Args, backwards: bool) -> CommandResult {
     let (from, to) = if backwards { (3, 2) } else { (2, 3) };
     let (from, to) = (id::parse_start(args.get(from))?, id::parse_end(args.get(to))?);
-    let mut count = None;
+    let mut max = usize::MAX;
     let mut at = 4;
     while at < args.len() {
         if at + 1 == args.len() || !args.is(at, "count") {
             return Err(CommandError::SYNTAX);
         }
-        count = Some(args.int(at + 1)?.max(0) as u64);
+        max = args.int(at + 1)?.max(0) as usize;
         at += 2;
     }
     let reply = &mut ctx.reply;
     ctx.keyspace.read_collection(&args[1], |stream: StreamAt| match stream {
         None => reply.array(0),
-        Some(_) if count == Some(0) => reply.null_array(),
-        Some(stream) if backwards => reply_entries(reply, stream.log().range_back(from, to), count.unwrap_or(0)),
-        Some(stream) => reply_entries(reply, stream.log().range(from, to), count.unwrap_or(0)),
+        Some(_) if max == 0 => reply.null_array(),
+        Some(stream) if backwards => reply_entries(reply, stream.entries.log().range_back(from, to).take(max)),
+        Some(stream) => reply_entries(reply, stream.entries.log().range(from, to).take(max)),
     })?;
     Ok(())
 }

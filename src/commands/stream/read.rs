@@ -1,13 +1,16 @@
 //! XREAD and XREADGROUP.
 
 use super::super::prelude::*;
-use super::{IdText, StreamAt, id, no_such_key_or_group, reply_entries, reply_entry, reply_id};
+use super::repeat::Actor;
+use super::{IdText, StreamAt, id, max_of, no_such_key_or_group, reply_entries, reply_entry, reply_id};
 use crate::encoding::stream_log::StreamId;
+use crate::keyspace::{Keyspace, Propagate};
 use crate::resp::OwnedRequest;
 use crate::types::Type;
 use crate::types::stream::Stream;
-use crate::types::stream::group::{ConsumerId, Pending};
-use std::ops::Bound::{Excluded, Unbounded};
+use crate::types::stream::entries::Entries;
+use crate::types::stream::group::{ConsumerId, Group as ConsumerGroup, Pending};
+use smallvec::SmallVec;
 
 pub const XREAD: Command = Command {
     name: "xread",
@@ -49,8 +52,8 @@ pub const XREADGROUP: Command = Command {
 
 /// The options of both.
 struct Options<'a> {
-    /// 0 stands for all.
-    count: u64,
+    /// So many entries of each stream at most.
+    max: usize,
     /// BLOCK.
     timeout_ms: Option<u64>,
     /// GROUP: its name and the consumer's.
@@ -63,7 +66,8 @@ struct Options<'a> {
 
 impl<'a> Options<'a> {
     fn parse(args: &Args<'a>, grouped: bool) -> Result<Options<'a>, CommandError> {
-        let mut options = Options { count: 0, timeout_ms: None, group: None, no_ack: false, first_key: 0, streams: 0 };
+        let mut options =
+            Options { max: usize::MAX, timeout_ms: None, group: None, no_ack: false, first_key: 0, streams: 0 };
         let mut at = 1;
         while at < args.len() && options.first_key == 0 {
             let more = args.len() - at - 1;
@@ -71,7 +75,7 @@ impl<'a> Options<'a> {
                 options.timeout_ms = Some(args.timeout_ms(at + 1)?);
                 at += 2;
             } else if more >= 1 && args.is(at, "count") {
-                options.count = args.int(at + 1)?.max(0) as u64;
+                options.max = max_of(args.int(at + 1)?);
                 at += 2;
             } else if more >= 1 && args.is(at, "streams") {
                 options.first_key = at + 1;
@@ -105,21 +109,22 @@ impl<'a> Options<'a> {
         if options.first_key == 0 {
             return Err(CommandError::SYNTAX);
         }
-        if grouped && options.group.is_none() {
-            return Err(CommandError::new("ERR Missing GROUP option for XREADGROUP"));
-        }
         Ok(options)
     }
 
-    fn key(&self, args: &Args<'a>, index: usize) -> &'a [u8] {
-        args.get(self.first_key + index)
+    /// Each stream's key and id.
+    fn streams(&self, args: &Args<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let (args, keys) = (*args, self.first_key..self.first_key + self.streams);
+        let streams = self.streams;
+        keys.map(move |key| (args.get(key), args.get(key + streams)))
     }
 
-    fn id(&self, args: &Args<'a>, index: usize) -> &'a [u8] {
-        args.get(self.first_key + self.streams + index)
-    }
-
-    fn wait(&self, timeout_ms: u64, request: Option<OwnedRequest>) -> Attempt {
+    /// There was nothing: waits for it, if that is wanted.
+    fn wait(&self, ctx: &mut DataContext, request: Option<OwnedRequest>) -> Attempt {
+        let Some(timeout_ms) = self.timeout_ms else {
+            ctx.reply.null_array();
+            return Attempt::Done;
+        };
         Attempt::Wait(Wait {
             keys: self.first_key..self.first_key + self.streams,
             for_type: Type::Stream,
@@ -131,9 +136,22 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Writes what `fill` writes for each stream that has something to say, with its key.
-fn reply_streams(reply: &mut Reply, fill: impl FnOnce(&mut Reply) -> usize) {
-    reply.headed(fill, |reply, len| if reply.is_resp3() { reply.map(len) } else { reply.array(len) });
+/// Writes what `fill` writes for each stream that has something to say, with its key, and gives how
+/// many those are. If there are none, nothing is written.
+fn reply_streams(
+    reply: &mut Reply,
+    fill: impl FnOnce(&mut Reply) -> Result<usize, CommandError>,
+) -> Result<usize, CommandError> {
+    let mut served = Ok(0);
+    reply.headed(fill, |reply, result| {
+        match result {
+            Ok(0) | Err(_) => (),
+            Ok(len) if reply.is_resp3() => reply.map(len),
+            Ok(len) => reply.array(len),
+        }
+        served = result;
+    });
+    served
 }
 
 fn reply_key(reply: &mut Reply, key: &[u8]) {
@@ -144,229 +162,177 @@ fn reply_key(reply: &mut Reply, key: &[u8]) {
 }
 
 fn xread(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
+    const NOT_IN_A_GROUP: CommandError = CommandError::new(
+        "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
+    );
     let options = Options::parse(args, false)?;
-    let mut after = Vec::with_capacity(options.streams);
-    let mut is_any = false;
-    for index in 0..options.streams {
-        let text = options.id(args, index);
-        let given = match text {
-            b"$" => None,
-            b">" => {
-                return Err(CommandError::new(
-                    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
-                ));
-            }
-            _ => Some(id::parse_strict(text, 0)?),
-        };
-        let (id, is_new) = ctx.keyspace.read_collection(options.key(args, index), |stream: StreamAt| {
-            let last = stream.map_or(StreamId::MIN, |stream| stream.last_id());
-            let id = given.unwrap_or(last);
-            // That the last id is not greater says it without a look at the entries.
-            (id, stream.is_some_and(|stream| last > id && stream.first_after(id).is_some()))
-        })?;
-        after.push(id);
-        is_any |= is_new;
-    }
-    if !is_any {
-        let Some(timeout_ms) = options.timeout_ms else {
-            ctx.reply.null_array();
-            return Ok(Attempt::Done);
-        };
-        // `$` is what is the last entry now, not when it is run again.
-        let request = (0..options.streams).any(|index| options.id(args, index) == b"$").then(|| {
-            let ids: Vec<_> = after.iter().map(|&id| IdText::new(id)).collect();
-            let before = args.iter().take(options.first_key + options.streams);
-            let all: Vec<&[u8]> = before.chain(ids.iter().map(|id| &id[..])).collect();
-            OwnedRequest::new(all.into_iter())
-        });
-        return Ok(options.wait(timeout_ms, request));
-    }
     let keyspace = &mut *ctx.keyspace;
-    reply_streams(&mut ctx.reply, |reply| {
+    let served = reply_streams(&mut ctx.reply, |reply| {
         let mut served = 0;
-        for (index, &id) in after.iter().enumerate() {
-            let key = options.key(args, index);
-            let Some(entry) = keyspace.peek(key) else { continue };
-            let Some(stream) = entry.collection::<Box<Stream>>() else { continue };
-            let Some(from) = id.next().filter(|_| stream.first_after(id).is_some()) else { continue };
-            reply_key(reply, key);
-            reply_entries(reply, stream.log().range(from, StreamId::MAX), options.count);
-            served += 1;
+        for (key, id) in options.streams(args) {
+            keyspace.read_collection(key, |stream: StreamAt| {
+                let after = match id {
+                    b">" => return Err(NOT_IN_A_GROUP),
+                    // The last there is.
+                    b"$" => StreamId::MAX,
+                    _ => id::parse_strict(id, 0)?,
+                };
+                let Some(stream) = stream else { return Ok(()) };
+                let mut new = stream.entries.after(after).take(options.max).peekable();
+                if new.peek().is_some() {
+                    reply_key(reply, key);
+                    reply_entries(reply, new);
+                    served += 1;
+                }
+                Ok(())
+            })??;
         }
-        served
-    });
-    Ok(Attempt::Done)
+        Ok(served)
+    })?;
+    if served > 0 {
+        return Ok(Attempt::Done);
+    }
+    let request = with_last_ids(ctx.keyspace, args, &options);
+    Ok(options.wait(ctx, request))
+}
+
+/// The request to wait with: `$` is what is the last entry now, not when it is run again.
+fn with_last_ids(keyspace: &mut Keyspace, args: &Args, options: &Options) -> Option<OwnedRequest> {
+    if options.timeout_ms.is_none() || !options.streams(args).any(|(_, id)| id == b"$") {
+        return None;
+    }
+    let mut last_id = |key| {
+        let entry = keyspace.peek(key)?;
+        Some(entry.collection::<Box<Stream>>()?.entries.last_id())
+    };
+    let last_ids: Vec<_> =
+        options.streams(args).map(|(key, _)| IdText::new(last_id(key).unwrap_or_default())).collect();
+    let mut request: Vec<&[u8]> = args.iter().take(options.first_key + options.streams).collect();
+    let ids = options.streams(args).zip(&last_ids);
+    request.extend(ids.map(|((_, id), last)| if id == b"$" { &last[..] } else { id }));
+    Some(OwnedRequest::new(request.into_iter()))
 }
 
 /// What is asked of one stream.
-#[derive(Clone, Copy)]
 enum Wanted {
     /// `>`: what no consumer of the group got yet.
     New,
-    /// What is pending for this consumer, after this id.
-    PendingAfter(StreamId),
+    /// What is pending for this consumer, from this id on.
+    Pending(StreamId),
+}
+
+impl Wanted {
+    fn parse(text: &[u8]) -> Result<Wanted, CommandError> {
+        match text {
+            b">" => Ok(Wanted::New),
+            b"$" => Err(CommandError::new(
+                "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
+            )),
+            // COMPAT: after the greatest id there is comes what is new, too.
+            _ => Ok(id::parse_strict(text, 0)?.next().map_or(Wanted::New, Wanted::Pending)),
+        }
+    }
 }
 
 fn xreadgroup(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
     let options = Options::parse(args, true)?;
-    let (group_name, consumer_name) = options.group.expect("checked when parsed");
-    let mut wanted = Vec::with_capacity(options.streams);
-    let mut is_any = false;
-    for index in 0..options.streams {
-        let (key, text) = (options.key(args, index), options.id(args, index));
-        let missing = || no_such_key_or_group(key, group_name, " in XREADGROUP with GROUP option");
-        let is_new = ctx
-            .keyspace
-            .read_collection(key, |stream: StreamAt| {
-                let stream = stream?;
-                let group = stream.group(group_name)?;
-                Some(stream.last_id() > group.last_id && stream.first_after(group.last_id).is_some())
-            })?
-            .ok_or_else(missing)?;
-        wanted.push(match text {
-            b">" => Wanted::New,
-            b"$" => {
-                return Err(CommandError::new(
-                    "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set.",
-                ));
-            }
-            _ => Wanted::PendingAfter(id::parse_strict(text, 0)?),
-        });
-        is_any |= text != b">" || is_new;
-    }
-    if !is_any {
-        for index in 0..options.streams {
-            seen(ctx, options.key(args, index), group_name, consumer_name)?;
+    let Some((group, consumer)) = options.group else {
+        return Err(CommandError::new("ERR Missing GROUP option for XREADGROUP"));
+    };
+    let mut wanted: SmallVec<[Wanted; 4]> = SmallVec::new();
+    for (key, id) in options.streams(args) {
+        let has_group = |stream: StreamAt| stream.is_some_and(|stream| stream.groups.contains_key(group));
+        if !ctx.keyspace.read_collection(key, has_group)? {
+            return Err(no_such_key_or_group(key, group, " in XREADGROUP with GROUP option"));
         }
-        return Ok(match options.timeout_ms {
-            Some(timeout_ms) => options.wait(timeout_ms, None),
-            None => {
-                ctx.reply.null_array();
-                Attempt::Done
-            }
-        });
+        wanted.push(Wanted::parse(id)?);
     }
-    reply_streams_of_group(ctx, args, &options, &wanted)?;
-    Ok(Attempt::Done)
-}
-
-fn reply_streams_of_group(
-    ctx: &mut DataContext,
-    args: &Args,
-    options: &Options,
-    wanted: &[Wanted],
-) -> Result<(), CommandError> {
-    let (group, consumer) = options.group.expect("checked when parsed");
-    let mut result = Ok(());
-    let DataContext { keyspace, reply, config } = ctx;
-    reply_streams(reply, |reply| {
-        let mut ctx = DataContext { keyspace, reply: reply.reborrow(), config };
+    let keyspace = &mut *ctx.keyspace;
+    let served = reply_streams(&mut ctx.reply, |reply| {
         let mut served = 0;
-        for (index, &wanted) in wanted.iter().enumerate() {
-            let key = options.key(args, index);
-            let one = seen(&mut ctx, key, group, consumer).and_then(|consumer| match wanted {
-                Wanted::New => deliver_new(&mut ctx, key, group, consumer, options),
-                Wanted::PendingAfter(id) => deliver_again(&mut ctx, key, group, consumer, id, options.count),
-            });
-            match one {
-                Ok(is_any) => served += is_any as usize,
-                Err(error) => result = Err(error),
-            }
+        for ((key, _), wanted) in options.streams(args).zip(wanted) {
+            let actor = Actor { key, group, consumer };
+            served += read_as_consumer(keyspace, reply, actor, wanted, &options)? as usize;
         }
-        served
-    });
-    result
+        Ok(served)
+    })?;
+    Ok(if served > 0 { Attempt::Done } else { options.wait(ctx, None) })
 }
 
-/// The consumer, who is made if he is new, was seen.
-pub(super) fn seen(
-    ctx: &mut DataContext,
-    key: &[u8],
-    group_name: &[u8],
-    name: &[u8],
-) -> Result<ConsumerId, CommandError> {
-    let now_ms = ctx.keyspace.now_ms;
-    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.expect("looked at before");
-    let group = stream.group_mut(group_name).expect("looked at before");
-    if let Some(id) = group.find_consumer(name) {
-        group.consumer_mut(id).seen_ms = now_ms;
-        return Ok(id);
-    }
-    let id = group.add_consumer(name, now_ms).expect("not found");
-    drop(stream);
-    ctx.keyspace.changed(EventClass::STREAM, "xgroup-createconsumer", key);
-    let db = ctx.keyspace.selected();
-    ctx.keyspace.effects.propagate_instead(db, &[b"XGROUP", b"CREATECONSUMER", key, group_name, name]);
-    Ok(id)
-}
-
-/// Delivers what is new; false if there is nothing.
-fn deliver_new(
-    ctx: &mut DataContext,
-    key: &[u8],
-    group_name: &[u8],
-    consumer: ConsumerId,
+/// Reads one stream; false if it has nothing to say.
+fn read_as_consumer(
+    keyspace: &mut Keyspace,
+    reply: &mut Reply,
+    actor: Actor,
+    wanted: Wanted,
     options: &Options,
 ) -> Result<bool, CommandError> {
-    let now_ms = ctx.keyspace.now_ms;
-    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.expect("looked at before");
-    let group = stream.group(group_name).expect("looked at before");
-    let (last_id, mut read) = (group.last_id, group.entries_read);
-    let Some(from) = last_id.next().filter(|_| stream.first_after(last_id).is_some()) else { return Ok(false) };
-    reply_key(&mut ctx.reply, key);
-    let mut ids = Vec::new();
-    let entries = stream.log().range(from, StreamId::MAX).inspect(|entry| {
-        read = stream.entries_read_after(read, entry.id);
-        ids.push(entry.id);
-    });
-    reply_entries(&mut ctx.reply, entries, options.count);
-    let group = stream.group_mut(group_name).expect("looked at before");
-    group.last_id = *ids.last().expect("there is at least one");
-    group.entries_read = read;
-    group.consumer_mut(consumer).active_ms = Some(now_ms);
-    let last_id = group.last_id;
-    if !options.no_ack {
-        let pending = Pending { consumer, delivered_ms: now_ms, deliveries: 1 };
-        ids.iter().for_each(|&id| group.deliver(id, pending));
-        let name = group.consumer(consumer).name.clone();
-        drop(stream);
-        for id in ids {
-            propagate_pending(ctx, key, group_name, &name, id, pending, last_id);
+    let now_ms = keyspace.now_ms;
+    let Some(mut stream) = keyspace.write_collection::<Box<Stream>>(actor.key)? else { return Ok(false) };
+    let Stream { entries, groups } = &mut **stream;
+    let Some(group) = groups.get_mut(actor.group) else { return Ok(false) };
+    let (consumer, is_new) = group.consumer_seen(actor.consumer, now_ms);
+    let pending = Pending { consumer, delivered_ms: now_ms, deliveries: 1 };
+    let read_before = group.last_id;
+    let mut delivered: SmallVec<[StreamId; 16]> = SmallVec::new();
+    let is_any = match wanted {
+        Wanted::Pending(from) => {
+            reply_key(reply, actor.key);
+            deliver_again(reply, entries, group, (consumer, now_ms), from, options.max);
+            true
         }
-    } else {
-        drop(stream);
+        Wanted::New => {
+            let mut new = entries.after(read_before).take(options.max).peekable();
+            let is_any = new.peek().is_some();
+            if is_any {
+                reply_key(reply, actor.key);
+                let read = new.inspect(|entry| {
+                    group.read(entries, entry.id);
+                    if !options.no_ack {
+                        group.deliver(entry.id, pending);
+                        delivered.push(entry.id);
+                    }
+                });
+                reply_entries(reply, read);
+                group.consumer_mut(consumer).active_ms = Some(now_ms);
+            }
+            is_any
+        }
+    };
+    let (last_id, entries_read) = (group.last_id, group.entries_read);
+    drop(stream);
+    if is_new {
+        actor.was_made(keyspace, delivered.is_empty());
     }
-    ctx.keyspace.effects.dirty += 1;
-    propagate_last_id(ctx, key, group_name, last_id, read);
-    Ok(true)
+    if is_any {
+        keyspace.effects.dirty += 1;
+        // That entries were delivered once more is not repeated.
+        keyspace.effects.propagate = Propagate::Instead;
+    }
+    delivered.iter().for_each(|&id| actor.got(keyspace, id, pending, id));
+    if last_id > read_before && options.no_ack {
+        actor.group_read(keyspace, last_id, entries_read);
+    }
+    Ok(is_any)
 }
 
-/// Delivers to a consumer what is pending for it.
+/// Delivers to a consumer what is pending for it, up to `max` entries from `from` on.
 fn deliver_again(
-    ctx: &mut DataContext,
-    key: &[u8],
-    group_name: &[u8],
-    consumer: ConsumerId,
-    after: StreamId,
-    count: u64,
-) -> Result<bool, CommandError> {
-    let now_ms = ctx.keyspace.now_ms;
-    let mut stream = ctx.keyspace.write_collection::<Box<Stream>>(key)?.expect("looked at before");
-    let group = stream.group(group_name).expect("looked at before");
-    let max = if count == 0 { usize::MAX } else { count as usize };
-    let pending = group.consumer(consumer).pending().range((Excluded(after), Unbounded));
-    let ids: Vec<StreamId> = pending.copied().take(max).collect();
-    let reply = &mut ctx.reply;
-    reply_key(reply, key);
+    reply: &mut Reply,
+    entries: &Entries,
+    group: &mut ConsumerGroup,
+    (consumer, now_ms): (ConsumerId, i64),
+    from: StreamId,
+    max: usize,
+) {
+    let pending = group.consumer(consumer).pending().range(from..);
+    let ids: SmallVec<[StreamId; 16]> = pending.copied().take(max).collect();
     reply.array(ids.len());
     for id in ids {
-        match stream.log().get(id) {
+        match entries.log().get(id) {
             Some(entry) => {
                 reply_entry(reply, entry);
-                let group = stream.group_mut(group_name).expect("looked at before");
-                let pending = group.pending_mut(id).expect("it is pending");
-                pending.delivered_ms = now_ms;
-                pending.deliveries += 1;
+                group.deliver_again(id, now_ms);
             }
             None => {
                 reply.array(2);
@@ -375,53 +341,4 @@ fn deliver_again(
             }
         }
     }
-    drop(stream);
-    // Nothing of it is propagated, but for a consumer that was made.
-    if ctx.keyspace.effects.rewritten.is_empty() {
-        ctx.keyspace.effects.dirty = 0;
-    }
-    Ok(true)
-}
-
-/// Repeats elsewhere that an entry is pending.
-pub(super) fn propagate_pending(
-    ctx: &mut DataContext,
-    key: &[u8],
-    group: &[u8],
-    consumer: &[u8],
-    id: StreamId,
-    pending: Pending,
-    last_id: StreamId,
-) {
-    let (mut time, mut deliveries) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let db = ctx.keyspace.selected();
-    ctx.keyspace.effects.propagate_instead(
-        db,
-        &[
-            b"XCLAIM",
-            key,
-            group,
-            consumer,
-            b"0",
-            &IdText::new(id),
-            b"TIME",
-            time.format(pending.delivered_ms).as_bytes(),
-            b"RETRYCOUNT",
-            deliveries.format(pending.deliveries).as_bytes(),
-            b"FORCE",
-            b"JUSTID",
-            b"LASTID",
-            &IdText::new(last_id),
-        ],
-    );
-}
-
-/// Repeats elsewhere how far a group has read.
-pub(super) fn propagate_last_id(ctx: &mut DataContext, key: &[u8], group: &[u8], last_id: StreamId, read: Option<u64>) {
-    let mut count = itoa::Buffer::new();
-    let count = count.format(read.map_or(-1, |read| read as i64)).as_bytes();
-    let db = ctx.keyspace.selected();
-    ctx.keyspace
-        .effects
-        .propagate_instead(db, &[b"XGROUP", b"SETID", key, group, &IdText::new(last_id), b"ENTRIESREAD", count]);
 }

@@ -1,10 +1,11 @@
 //! Kinds that serve one directive each, or a pair.
 
 use super::{
-    super::values::{ClientClass, KeyspaceEvents, OomScoreAdj, OutputBufferLimit, SavePoint, ShutdownFlags},
+    super::values::{ClientClass, OomScoreAdj, OutputBufferLimit, SavePoint, ShutdownFlags},
     Kind, OneOf, WRONG_NUMBER, format_memory, must_be_one_of, parse_integer, parse_memory, single,
 };
 use crate::encoding::words::{join_words, quote};
+use crate::keyspace::EventClass;
 
 /// The addresses of `bind`.
 pub struct Addresses;
@@ -245,31 +246,31 @@ pub struct EventLetters;
 
 impl EventLetters {
     /// In the order in which CONFIG GET shows them.
-    const LETTERS: [(u8, KeyspaceEvents); 14] = [
-        (b'g', KeyspaceEvents::GENERIC),
-        (b'$', KeyspaceEvents::STRING),
-        (b'l', KeyspaceEvents::LIST),
-        (b's', KeyspaceEvents::SET),
-        (b'h', KeyspaceEvents::HASH),
-        (b'z', KeyspaceEvents::ZSET),
-        (b'x', KeyspaceEvents::EXPIRED),
-        (b'e', KeyspaceEvents::EVICTED),
-        (b't', KeyspaceEvents::STREAM),
-        (b'd', KeyspaceEvents::MODULE),
-        (b'n', KeyspaceEvents::NEW),
-        (b'K', KeyspaceEvents::KEYSPACE),
-        (b'E', KeyspaceEvents::KEYEVENT),
-        (b'm', KeyspaceEvents::KEY_MISS),
+    const LETTERS: [(u8, EventClass); 14] = [
+        (b'g', EventClass::GENERIC),
+        (b'$', EventClass::STRING),
+        (b'l', EventClass::LIST),
+        (b's', EventClass::SET),
+        (b'h', EventClass::HASH),
+        (b'z', EventClass::ZSET),
+        (b'x', EventClass::EXPIRED),
+        (b'e', EventClass::EVICTED),
+        (b't', EventClass::STREAM),
+        (b'd', EventClass::MODULE),
+        (b'n', EventClass::NEW),
+        (b'K', EventClass::KEYSPACE),
+        (b'E', EventClass::KEYEVENT),
+        (b'm', EventClass::KEY_MISS),
     ];
 }
 
-impl Kind<KeyspaceEvents> for EventLetters {
-    fn parse(&self, words: &[Vec<u8>], _: &KeyspaceEvents) -> Result<KeyspaceEvents, String> {
-        let mut events = KeyspaceEvents::empty();
+impl Kind<EventClass> for EventLetters {
+    fn parse(&self, words: &[Vec<u8>], _: &EventClass) -> Result<EventClass, String> {
+        let mut events = EventClass::empty();
         for &byte in single(words)? {
             let class = Self::LETTERS.iter().find(|(letter, _)| *letter == byte);
             events |= match (byte, class) {
-                (b'A', _) => KeyspaceEvents::ALL,
+                (b'A', _) => EventClass::ALL,
                 (_, Some((_, class))) => *class,
                 (_, None) => {
                     return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".into());
@@ -279,23 +280,23 @@ impl Kind<KeyspaceEvents> for EventLetters {
         Ok(events)
     }
 
-    fn show(&self, value: &KeyspaceEvents) -> Vec<u8> {
+    fn show(&self, value: &EventClass) -> Vec<u8> {
         let mut shown = Vec::new();
         let mut rest = *value;
-        if value.contains(KeyspaceEvents::ALL) {
+        if value.contains(EventClass::ALL) {
             shown.push(b'A');
             // COMPAT: Redis leaves out the `n` too once it shows `A`.
-            rest -= KeyspaceEvents::ALL | KeyspaceEvents::NEW;
+            rest -= EventClass::ALL | EventClass::NEW;
         }
         let set = Self::LETTERS.iter().filter(|(_, class)| rest.contains(*class));
         shown.extend(set.map(|(letter, _)| letter));
         shown
     }
 
-    fn lines(&self, value: &KeyspaceEvents) -> Vec<Vec<u8>> {
+    fn lines(&self, value: &EventClass) -> Vec<Vec<u8>> {
         // Unlike CONFIG GET, a file must not lose the `n` beside an `A`.
         let mut letters = self.show(value);
-        if value.contains(KeyspaceEvents::ALL | KeyspaceEvents::NEW) {
+        if value.contains(EventClass::ALL | EventClass::NEW) {
             letters.push(b'n');
         }
         vec![quote(&letters)]

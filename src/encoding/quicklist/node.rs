@@ -7,6 +7,7 @@
 
 use super::{Element, End};
 use crate::encoding::listpack::Listpack;
+use crate::encoding::lzf::Compressor;
 use crate::encoding::number::parse_i64;
 use crate::encoding::size_class::size_class;
 use bytes::Bytes;
@@ -305,9 +306,10 @@ impl Node {
             raw.extend_from_slice(&element);
             ControlFlow::Continue(())
         });
-        let mut lzf = vec![0; raw.len() - COMPRESS_GAIN_MIN];
-        let Ok(len) = lzf_rust::compress(&raw, &mut lzf) else { return };
-        lzf.truncate(len);
+        let mut lzf = Vec::new();
+        if !Compressor::default().compress(&raw, raw.len() - COMPRESS_GAIN_MIN, &mut lzf) {
+            return;
+        }
         let compressed = Compressed { lzf: lzf.into(), raw_len: raw.len(), is_alone: self.is_alone() };
         self.content = Content::Compressed(Box::new(compressed));
         self.reversed = false;

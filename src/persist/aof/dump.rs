@@ -97,22 +97,23 @@ fn write_entry(entry: &Entry, out: &mut dyn Write, request: &mut Vec<u8>) -> io:
 
 fn write_stream(key: &[u8], stream: &Stream, out: &mut dyn Write, request: &mut Vec<u8>) -> io::Result<()> {
     let text = |n: &dyn Display| n.to_string().into_bytes();
-    let last = text(&stream.last_id());
-    for entry in stream.log().range(StreamId::MIN, StreamId::MAX) {
+    let Stream { entries, groups } = stream;
+    let last = text(&entries.last_id());
+    for entry in entries.log().range(StreamId::MIN, StreamId::MAX) {
         let id = text(&entry.id);
         let mut arguments: Vec<&[u8]> = vec![b"XADD", key, &id];
         entry.fields().for_each(|(name, value)| arguments.extend([name, value]));
         command(out, request, &arguments)?;
     }
-    if stream.is_empty() {
+    if entries.is_empty() {
         // An entry that is gone at once leaves an empty stream behind.
-        let id = text(&stream.last_id().max(StreamId::new(0, 1)));
+        let id = text(&entries.last_id().max(StreamId::new(0, 1)));
         command(out, request, &[b"XADD", key, b"MAXLEN", b"0", &id, b"x", b"y"])?;
     }
-    let (added, deleted) = (text(&stream.entries_added()), text(&stream.max_deleted_id()));
+    let (added, deleted) = (text(&entries.added()), text(&entries.max_deleted_id()));
     command(out, request, &[b"XSETID", key, &last, b"ENTRIESADDED", &added, b"MAXDELETEDID", &deleted])?;
-    for (name, group) in stream.groups() {
-        let read = group.entries_read.map_or(-1, |read| read as i64);
+    for (name, group) in groups {
+        let read = group.entries_read.map_or(-1, |read| i64::try_from(read).unwrap_or(i64::MAX));
         let (id, read) = (text(&group.last_id), text(&read));
         command(out, request, &[b"XGROUP", b"CREATE", key, name, &id, b"ENTRIESREAD", &read])?;
         for consumer in group.consumers() {

@@ -8,8 +8,7 @@
 //! ```
 
 use super::payload::CRC;
-use super::write::Writer;
-use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, load_value, save_value, value_type};
+use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crc::{Digest, Table};
@@ -70,33 +69,31 @@ pub fn save_data_set(
 ) -> io::Result<()> {
     let digest = config.rdbchecksum.then(|| CRC.digest());
     let mut out = BufWriter::with_capacity(CHUNK, Summed { out, digest });
-    write!(out, "REDIS{VERSION:04}")?;
+    let mut writer = Writer::new(&mut out, config.rdbcompression);
+    writer.bytes(format!("REDIS{VERSION:04}").as_bytes())?;
     for (name, value) in aux {
-        out.write_all(&[AUX])?;
-        let mut writer = Writer { out: &mut out, compress: config.rdbcompression };
+        writer.bytes(&[AUX])?;
         writer.string(name.as_bytes())?;
         writer.string(value.as_bytes())?;
     }
     for (number, db) in keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
-        let mut writer = Writer { out: &mut out, compress: config.rdbcompression };
         writer.bytes(&[SELECT_DB])?;
         writer.len(number as u64)?;
         writer.bytes(&[RESIZE_DB])?;
         writer.len(db.len() as u64)?;
         writer.len(db.volatile() as u64)?;
         for entry in db.table().iter() {
-            let mut writer = Writer { out: &mut out, compress: config.rdbcompression };
             if let Some(at) = entry.expire_at() {
                 writer.bytes(&[EXPIRE_MS])?;
                 writer.bytes(&at.to_le_bytes())?;
             }
             writer.bytes(&[value_type(&entry) as u8])?;
             writer.string(entry.key())?;
-            save_value(&entry, config.rdbcompression, &mut out)?;
+            save_value(&entry, &mut writer)?;
             each_key();
         }
     }
-    out.write_all(&[EOF])?;
+    writer.bytes(&[EOF])?;
     let Summed { out, digest } = out.into_inner()?;
     out.write_all(&digest.map_or(NO_CHECKSUM, |digest| digest.finalize()).to_le_bytes())
 }

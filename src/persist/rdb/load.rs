@@ -128,7 +128,10 @@ fn load_quicklist(value_type: ValueType, reader: &mut Reader, config: &Config) -
     for _ in 0..reader.count()? {
         let kind = if value_type == ValueType::ListQuicklist2 { reader.length()? } else { NODE_PACKED };
         match kind {
-            NODE_PLAIN => list.append_alone(reader.string()?),
+            NODE_PLAIN => match reader.string()? {
+                b"" => return Err(RdbError::Corrupt("an element by itself is empty")),
+                element => list.append_alone(element),
+            },
             NODE_PACKED => append_node(&mut list, &elements(value_type, reader.string()?)?),
             _ => return Err(RdbError::Corrupt("unknown kind of quicklist node")),
         }

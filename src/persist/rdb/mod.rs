@@ -24,6 +24,7 @@ pub use load::{KeyFacts, load_value};
 pub use payload::{InvalidPayload, dump, restore};
 pub use read::{RdbError, Reader};
 pub use save::{save_value, value_type};
+pub use write::Writer;
 
 /// The version that is written.
 pub const VERSION: u16 = 11;

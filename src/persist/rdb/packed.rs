@@ -260,7 +260,7 @@ pub fn parse_ziplist(block: &[u8]) -> Option<Vec<Packed<'_>>> {
     (is_whole && is_count).then_some(elements)
 }
 
-/// The keys and values of a zipmap in turn, if it is one.
+/// The keys and values of a zipmap in turn, if it is one; there are none without.
 ///
 /// ```text
 /// pairs u8 (254 and up: unknown) | length, key, length, unused u8, value, so many unused bytes ... | 0xff
@@ -289,7 +289,7 @@ pub fn parse_zipmap(block: &[u8]) -> Option<Vec<Packed<'_>>> {
         texts.extend([Packed::Text(key), Packed::Text(value)]);
     }
     let is_count = count >= 254 || count as usize * 2 == texts.len();
-    (front.0.is_empty() && is_count).then_some(texts)
+    (front.0.is_empty() && is_count && !texts.is_empty()).then_some(texts)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! type u8 | value | version u16 | CRC-64 of all before u64
 //! ```
 
-use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, load_value, save_value, value_type};
+use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Entry;
 use crc::{CRC_64_REDIS, Crc, Table};
@@ -26,7 +26,7 @@ pub enum InvalidPayload {
 /// The value of an entry.
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
     let mut payload = vec![value_type(entry) as u8];
-    save_value(entry, compress, &mut payload).expect("memory takes all");
+    save_value(entry, &mut Writer::new(&mut payload, compress)).expect("memory takes all");
     payload.extend_from_slice(&VERSION.to_le_bytes());
     let checksum = CRC.checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());

@@ -12,7 +12,7 @@ use crate::types::stream::Stream;
 use crate::types::string::StringRef;
 use crate::types::zset::ZSet;
 use crate::types::{Encoding, Type};
-use std::io::{self, Write};
+use std::io;
 use std::ops::ControlFlow;
 
 /// How the value of an entry is written.
@@ -34,9 +34,8 @@ pub fn value_type(entry: &Entry) -> ValueType {
     }
 }
 
-/// Writes the value of an entry, without its type. `compress`: `rdbcompression`.
-pub fn save_value(entry: &Entry, compress: bool, out: &mut dyn Write) -> io::Result<()> {
-    let writer = &mut Writer { out, compress };
+/// Writes the value of an entry, without its type.
+pub fn save_value(entry: &Entry, writer: &mut Writer) -> io::Result<()> {
     match entry.type_() {
         Type::String => match entry.string().expect("it is one") {
             StringRef::Int(value) => writer.int(value),

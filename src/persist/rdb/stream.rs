@@ -13,33 +13,37 @@ use super::{RdbError, Reader, ValueType};
 use crate::config::Config;
 use crate::encoding::stream_log::{LogEntry, StreamId, StreamLog};
 use crate::types::stream::Stream;
+use crate::types::stream::entries::Entries;
 use crate::types::stream::group::{Group, Pending};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
 
+/// Stands for a number of entries that nobody knows.
+const UNKNOWN: u64 = u64::MAX;
+
 pub fn save(stream: &Stream, writer: &mut Writer) -> io::Result<()> {
-    let log = stream.log();
+    let Stream { entries, groups } = stream;
+    let log = entries.log();
     writer.len(log.nodes() as u64)?;
-    for entries in log.by_node() {
-        let entries: Vec<LogEntry> = entries.collect();
-        let first = entries[0];
+    for node_entries in log.by_node() {
+        let node_entries: Vec<LogEntry> = node_entries.collect();
+        let first = node_entries[0];
         writer.string(&id_bytes(first.id))?;
-        writer.string(&node(first, &entries))?;
+        writer.string(&node(first, &node_entries))?;
     }
-    writer.len(stream.len())?;
-    id(stream.last_id(), writer)?;
+    writer.len(entries.len())?;
+    id(entries.last_id(), writer)?;
     id(log.first_id().unwrap_or_default(), writer)?;
-    id(stream.max_deleted_id(), writer)?;
-    writer.len(stream.entries_added())?;
-    writer.len(stream.groups().len() as u64)?;
-    for (name, group) in stream.groups() {
+    id(entries.max_deleted_id(), writer)?;
+    writer.len(entries.added())?;
+    writer.len(groups.len() as u64)?;
+    for (name, group) in groups {
         writer.string(name)?;
         id(group.last_id, writer)?;
-        // What nobody knows is -1.
-        writer.len(group.entries_read.unwrap_or(u64::MAX))?;
+        writer.len(group.entries_read.unwrap_or(UNKNOWN))?;
         save_pending(group, writer)?;
     }
     Ok(())
@@ -122,26 +126,30 @@ pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Resu
         // The first id is known from the entries.
         load_id(reader)?;
         max_deleted_id = load_id(reader)?;
-        entries_added = reader.length()?;
-        if max_deleted_id > last_id || entries_added < len {
+        entries_added = load_count(reader)?;
+        if entries_added < len {
             return Err(CORRUPT);
         }
     }
-    let mut stream = Stream::from_parts(log, last_id, max_deleted_id, entries_added);
+    let entries = Entries::from_parts(log, last_id, max_deleted_id, entries_added);
+    let mut groups = BTreeMap::new();
     for _ in 0..reader.length()? {
         let name = reader.string()?.to_vec();
         let last_id = load_id(reader)?;
         let entries_read = match value_type {
-            ValueType::StreamListpacks => stream.entries_up_to(last_id),
-            _ => Some(reader.length()?).filter(|&read| read != u64::MAX),
+            ValueType::StreamListpacks => entries.count_up_to(last_id),
+            _ => match reader.length()? {
+                UNKNOWN => None,
+                read => Some(counted(read)?),
+            },
         };
         let mut group = Group::new(last_id, entries_read);
         load_pending(value_type, reader, &mut group)?;
-        if !stream.add_group(&name, group) {
+        if groups.insert(name.into(), group).is_some() {
             return Err(CORRUPT);
         }
     }
-    Ok(stream)
+    Ok(Stream { entries, groups })
 }
 
 fn id_from(bytes: [u8; 16]) -> StreamId {
@@ -151,6 +159,20 @@ fn id_from(bytes: [u8; 16]) -> StreamId {
 
 fn load_id(reader: &mut Reader) -> Result<StreamId, RdbError> {
     Ok(StreamId::new(reader.length()?, reader.length()?))
+}
+
+/// A number of things that there can be.
+fn load_count(reader: &mut Reader) -> Result<u64, RdbError> {
+    counted(reader.length()?)
+}
+
+fn counted(count: u64) -> Result<u64, RdbError> {
+    if i64::try_from(count).is_ok() { Ok(count) } else { Err(CORRUPT) }
+}
+
+/// A time; all before 1970 are -1.
+fn load_ms(reader: &mut Reader) -> Result<i64, RdbError> {
+    Ok(i64::from_le_bytes(reader.array()?).max(-1))
 }
 
 fn load_node(first: StreamId, elements: Vec<Packed>, log: &mut StreamLog, config: &Config) -> Result<(), RdbError> {
@@ -204,17 +226,17 @@ fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -
     let mut all = HashMap::new();
     for _ in 0..reader.length()? {
         let id = id_from(reader.array()?);
-        let delivered_ms = i64::from_le_bytes(reader.array()?);
-        let pending = Pending { consumer: 0, delivered_ms, deliveries: reader.length()? };
+        let delivered_ms = load_ms(reader)?;
+        let pending = Pending { consumer: 0, delivered_ms, deliveries: load_count(reader)? };
         if all.insert(id, pending).is_some() {
             return Err(CORRUPT);
         }
     }
     for _ in 0..reader.length()? {
         let name = reader.string()?.to_vec();
-        let seen_ms = i64::from_le_bytes(reader.array()?);
+        let seen_ms = load_ms(reader)?;
         let active_ms = match value_type {
-            ValueType::StreamListpacks3 => i64::from_le_bytes(reader.array()?),
+            ValueType::StreamListpacks3 => load_ms(reader)?,
             // Before it was kept: the best that is known.
             _ => seen_ms,
         };

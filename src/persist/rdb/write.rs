@@ -1,16 +1,23 @@
 //! Lengths, strings and numbers, written.
 
 use super::{INT_8, INT_16, INT_32, LEN_6, LEN_14, LEN_32, LEN_64, LZF, SPECIAL};
+use crate::encoding::lzf::Compressor;
 use crate::encoding::number::parse_i64;
 use std::io::{self, Write};
 
-/// Writes to `out`; strings are compressed where that makes them shorter, if `compress`.
+/// Writes; strings are compressed where that makes them shorter, if that is wanted (`rdbcompression`).
 pub struct Writer<'a> {
-    pub out: &'a mut dyn Write,
-    pub compress: bool,
+    out: &'a mut dyn Write,
+    compressor: Option<Compressor>,
+    /// The last string, compressed.
+    lzf: Vec<u8>,
 }
 
 impl Writer<'_> {
+    pub fn new(out: &mut dyn Write, compress: bool) -> Writer<'_> {
+        Writer { out, compressor: compress.then(Compressor::default), lzf: Vec::new() }
+    }
+
     pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)
     }
@@ -39,8 +46,16 @@ impl Writer<'_> {
         {
             return self.small_int(value);
         }
-        if self.compress && string.len() > COMPRESS_MIN && self.compressed(string)? {
-            return Ok(());
+        /// It has to be worth a second length.
+        const GAIN_MIN: usize = 4;
+        if string.len() > COMPRESS_MIN
+            && let Some(compressor) = &mut self.compressor
+            && compressor.compress(string, string.len() - GAIN_MIN, &mut self.lzf)
+        {
+            self.bytes(&[SPECIAL << 6 | LZF])?;
+            self.len(self.lzf.len() as u64)?;
+            self.len(string.len() as u64)?;
+            return self.out.write_all(&self.lzf);
         }
         self.len(string.len() as u64)?;
         self.bytes(string)
@@ -56,19 +71,6 @@ impl Writer<'_> {
             self.bytes(&[SPECIAL << 6 | INT_32])?;
             self.bytes(&value.to_le_bytes())
         }
-    }
-
-    /// Writes the string compressed; false if that is not shorter.
-    fn compressed(&mut self, string: &[u8]) -> io::Result<bool> {
-        /// Both lengths have to be written.
-        const GAIN_MIN: usize = 4;
-        let mut lzf = vec![0; string.len() - GAIN_MIN];
-        let Ok(len) = lzf_rust::compress(string, &mut lzf) else { return Ok(false) };
-        self.bytes(&[SPECIAL << 6 | LZF])?;
-        self.len(len as u64)?;
-        self.len(string.len() as u64)?;
-        self.bytes(&lzf[..len])?;
-        Ok(true)
     }
 
     /// An integer as a string.

@@ -3,6 +3,7 @@
 //! Always: an entry that is pending in a group is pending in exactly one of its consumers, or in none
 //! while it changes hands within a command.
 
+use super::entries::Entries;
 use crate::encoding::stream_log::StreamId;
 use slab::Slab;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,15 +65,30 @@ impl Group {
         self.by_name.get(name).copied()
     }
 
+    /// The consumer of this name, who asked for something just now, and whether he had to be made.
+    pub fn consumer_seen(&mut self, name: &[u8], now_ms: i64) -> (ConsumerId, bool) {
+        match self.find_consumer(name) {
+            Some(id) => {
+                self.consumers[id].seen_ms = now_ms;
+                (id, false)
+            }
+            None => (self.insert_consumer(name, now_ms), true),
+        }
+    }
+
     /// Adds a consumer; None if there is one of this name.
     pub fn add_consumer(&mut self, name: &[u8], seen_ms: i64) -> Option<ConsumerId> {
         if self.by_name.contains_key(name) {
             return None;
         }
+        Some(self.insert_consumer(name, seen_ms))
+    }
+
+    fn insert_consumer(&mut self, name: &[u8], seen_ms: i64) -> ConsumerId {
         let consumer = Consumer { name: name.into(), seen_ms, active_ms: None, pending: BTreeSet::new() };
         let id = self.consumers.insert(consumer);
         self.by_name.insert(name.into(), id);
-        Some(id)
+        id
     }
 
     /// Removes a consumer and what is pending for it; gives how much that was.
@@ -94,8 +110,10 @@ impl Group {
         &self.pending
     }
 
-    pub fn pending_mut(&mut self, id: StreamId) -> Option<&mut Pending> {
-        self.pending.get_mut(&id)
+    /// The next entry was read.
+    pub fn read(&mut self, entries: &Entries, id: StreamId) {
+        self.entries_read = entries.count_after_reading(self.entries_read, id);
+        self.last_id = id;
     }
 
     /// Makes an entry pending, in the place of what was pending for it before.
@@ -106,6 +124,14 @@ impl Group {
             self.consumers[before.consumer].pending.remove(&id);
         }
         self.consumers[pending.consumer].pending.insert(id);
+    }
+
+    /// Delivers a pending entry once more to the consumer who has it.
+    pub fn deliver_again(&mut self, id: StreamId, now_ms: i64) {
+        if let Some(pending) = self.pending.get_mut(&id) {
+            pending.delivered_ms = now_ms;
+            pending.deliveries += 1;
+        }
     }
 
     /// Forgets a pending entry; true if it was one.
