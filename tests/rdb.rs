@@ -560,7 +560,7 @@ fn a_broken_snapshot_is_refused() {
     refused(b"REDIS0099 that is long enough", "a version that is not known");
     let mut wrong_checksum = file.clone();
     *wrong_checksum.last_mut().unwrap() ^= 1;
-    refused(&wrong_checksum, "wrong checksum");
+    refused(&wrong_checksum, "CRC error");
     std::fs::remove_dir_all(dir).unwrap();
 }
 

@@ -436,8 +436,8 @@ pub const HRANDFIELD: Command = Command {
 };
 
 fn hrandfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, .. } = ctx;
-    let mut rng = keyspace.rng.fork();
+    let DataContext { keyspace, reply, config, .. } = ctx;
+    let (mut rng, reply_limit) = (keyspace.rng.fork(), config.reply_limit());
     if args.len() == 2 {
         keyspace.read_collection(&args[1], |hash: Option<&Hash>| {
             match hash.and_then(|hash| hash.random(&mut rng)) {
@@ -462,7 +462,7 @@ fn hrandfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
         let picks = if count < 0 { count.unsigned_abs() as usize } else { hash.len().min(count as usize) };
         let nested = with_values && reply.is_resp3();
         reply.array(if with_values && !nested { 2 * picks } else { picks });
-        let mut reply_one = |field: &[u8], value: &[u8]| {
+        let reply_one = |reply: &mut Reply, field: &[u8], value: &[u8]| {
             if nested {
                 reply.array(2);
             }
@@ -472,11 +472,14 @@ fn hrandfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
             }
         };
         if count >= 0 {
-            return hash.sample(picks, &mut rng, reply_one);
+            return hash.sample(picks, &mut rng, |field, value| reply_one(reply, field, value));
         }
         for _ in 0..picks {
+            if reply.waiting() > reply_limit {
+                break;
+            }
             let (field, value) = hash.random(&mut rng).expect("a hash is never empty");
-            reply_one(field, value);
+            reply_one(reply, field, value);
         }
     })?;
     Ok(())

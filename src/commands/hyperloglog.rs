@@ -114,8 +114,9 @@ fn pfcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
         let mut string = keyspace.write_string(key)?.expect("just read");
         valid(string.bytes_mut(0))?.cache_estimate(estimate);
         drop(string);
-        // The string did change, which replicas are to know.
+        // The string did change, which replicas and who watches it are to know; there is no event.
         keyspace.effects.dirty += 1;
+        keyspace.touched(key);
     }
     ctx.reply.integer(estimate as i64);
     Ok(())

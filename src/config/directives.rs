@@ -187,9 +187,9 @@ directives! {
     /// Nodes at either end that stay uncompressed; 0 compresses none.
     "list-compress-depth" => list_compress_depth: u32 = 0, Int(0, INT_MAX), [], Works;
     /// Bytes; 0 is no limit.
-    "stream-node-max-bytes" => stream_node_max_bytes: usize = 4096, Memory(0, LONG_MAX), [], Later;
+    "stream-node-max-bytes" => stream_node_max_bytes: usize = 4096, Memory(0, LONG_MAX), [], Works;
     /// 0 is no limit.
-    "stream-node-max-entries" => stream_node_max_entries: usize = 100, Int(0, LONG_MAX), [], Later;
+    "stream-node-max-entries" => stream_node_max_entries: usize = 100, Int(0, LONG_MAX), [], Works;
     /// Bytes.
     "hll-sparse-max-bytes" => hll_sparse_max_bytes: usize = 3000, Memory(0, LONG_MAX), [], Works;
 

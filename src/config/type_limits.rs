@@ -1,6 +1,6 @@
 //! What the configuration says about how values are laid out, as the types want to hear it.
 
-use super::Config;
+use super::{ClientClass, Config};
 use crate::encoding::stream_log::NodeLimits;
 use crate::types::hash::HashLimits;
 use crate::types::list::{Fill, ListLimits};
@@ -30,6 +30,14 @@ impl Config {
 
     pub fn zset_limits(&self) -> ZSetLimits {
         ZSetLimits { members: self.zset_max_listpack_entries, member_bytes: self.zset_max_listpack_value }
+    }
+
+    /// Replies of so many bytes close a client: there is no use in writing more.
+    pub fn reply_limit(&self) -> usize {
+        match self.client_output_buffer_limit[ClientClass::Normal as usize].hard_bytes {
+            0 => usize::MAX,
+            bytes => usize::try_from(bytes).unwrap_or(usize::MAX),
+        }
     }
 
     pub fn stream_node_limits(&self) -> NodeLimits {

@@ -158,7 +158,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     let as_it_came = args.filter(|_| dirty > 0 && effects.propagate == Propagate::Request);
     effects.propagate = Propagate::Request;
     let count = effects.deleted.len() + effects.rewritten.len() + as_it_came.is_some() as usize;
-    if let Some(unit) = &mut server.unit {
+    if let Some(unit) = server.unit.as_mut().filter(|_| !server.loading) {
         unit.append(&mut effects.deleted);
         unit.append(&mut effects.rewritten);
         if let Some(args) = as_it_came {

@@ -32,6 +32,7 @@ const REAP_AGAIN_MS: u64 = 1;
 pub fn start(server: &mut Server, job: Job, temporary: impl Fn(&Server, u32) -> PathBuf) -> io::Result<u32> {
     assert!(server.persistence.child.is_none(), "there is one child at a time");
     let (sender, mut receiver) = pipe::new()?;
+    server.registry.register(&mut receiver, CHILD_TOKEN, Interest::READABLE)?;
     let began = Instant::now();
     let pid = match system::fork()? {
         Fork::Child => run(server, job, &temporary(server, std::process::id()), sender),
@@ -40,7 +41,6 @@ pub fn start(server: &mut Server, job: Job, temporary: impl Fn(&Server, u32) -> 
     server.persistence.last_fork_us = began.elapsed().as_micros() as u64;
     server.persistence.forks += 1;
     drop(sender);
-    server.registry.register(&mut receiver, CHILD_TOKEN, Interest::READABLE)?;
     server.persistence.child = Some(Child {
         pid,
         job,

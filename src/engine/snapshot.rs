@@ -52,9 +52,10 @@ pub fn save(server: &mut Server) -> io::Result<()> {
     result
 }
 
-/// Gives a file that was written the name of the snapshot. That the name is durable is another matter.
+/// Gives a file that was written the name of the snapshot, in the folder it is in. That the name is
+/// durable is another matter.
 fn name(server: &Server, temporary: &Path) -> io::Result<()> {
-    let path = path(server);
+    let path = temporary.with_file_name(&server.config.dbfilename);
     // Once the last name of a file is gone, closing it is what takes long.
     let old = File::open(&path);
     fs::rename(temporary, &path)?;

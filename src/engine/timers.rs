@@ -105,7 +105,13 @@ fn expire(server: &mut Server) {
 /// A helper thread has answered.
 pub fn background_done(server: &mut Server) {
     for answer in server.background.take_synced() {
-        let Some(aof) = &mut server.aof else { continue };
+        let Some(aof) = server.aof.as_mut().filter(|aof| aof.writes_to(&answer.file)) else {
+            // An increment that a rewrite is about to replace, or a folder.
+            if let Err(error) = answer.result {
+                log::warn!("Fail to fsync a file that is no longer written to: {error}");
+            }
+            continue;
+        };
         let had_failed = aof.sync_error.is_some();
         aof.synced(&answer.file, answer.upto, answer.result);
         if let Some(error) = aof.sync_error.as_ref().filter(|_| !had_failed) {

@@ -56,7 +56,7 @@ impl Keyspace {
 
     /// Tells that `key` of the selected database changed.
     #[inline]
-    pub(super) fn touched(&mut self, key: &[u8]) {
+    pub fn touched(&mut self, key: &[u8]) {
         if !self.watched.is_empty() {
             self.tell_if_watched(key);
         }

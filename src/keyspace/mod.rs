@@ -471,6 +471,9 @@ impl Keyspace {
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {
+        if a == b {
+            return;
+        }
         self.all_come_or_go(a, Some(b));
         self.all_come_or_go(b, Some(a));
         self.dbs.swap(a, b);

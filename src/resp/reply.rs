@@ -120,6 +120,12 @@ impl<'a> Reply<'a> {
         self.resp3
     }
 
+    /// Bytes waiting to be sent, those before this reply included.
+    #[inline]
+    pub fn waiting(&self) -> usize {
+        self.out.len()
+    }
+
     /// A shorter borrow of the same.
     pub fn reborrow(&mut self) -> Reply<'_> {
         Reply { out: self.out, resp3: self.resp3 }

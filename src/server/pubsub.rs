@@ -24,7 +24,8 @@ impl SubscriptionKind {
         [SubscriptionKind::Channel, SubscriptionKind::Pattern, SubscriptionKind::ShardChannel];
 }
 
-/// The names of one kind, each with those who subscribed, in the order in which they did.
+/// The names of one kind, each with those who subscribed: these in the order in which they did, which
+/// is the order they get messages in. That of the names means nothing.
 pub type Subscribers = IndexMap<Bytes, IndexSet<ClientId>>;
 
 /// All subscriptions, by kind.

@@ -257,3 +257,27 @@ fn a_transaction_is_not_interrupted() {
     );
     assert_eq!(waiting.reply(), "*2\r\n$1\r\nl\r\n$1\r\n2\r\n");
 }
+
+/// What a change is, is told by each command: here by those that once did not.
+#[test]
+fn changes_without_an_event_of_their_own_are_seen_by_who_watches() {
+    let (server, mut client) = server_and_client();
+    let mut other = server.connect();
+    for (setup, change, fails) in [
+        (&["RPUSH a 1 2 3"][..], "LTRIM a 0 0", true),
+        (&["RPUSH b 1 2", "RPUSH a 1"], "LMOVE b a LEFT LEFT", true),
+        (&["RPUSH b 1 2", "RPUSH a 1"], "RPOPLPUSH b a", true),
+        (&["RPUSH b 1 2", "RPUSH a 1"], "BLMOVE b a LEFT LEFT 0", true),
+        (&["PFADD a 1"], "PFCOUNT a", true),
+        (&["SET a x"], "SWAPDB 0 0", false),
+        (&["SET a x"], "GET a", false),
+    ] {
+        client.check("FLUSHALL => +OK");
+        setup.iter().for_each(|command| client.check(command));
+        client.check("WATCH a => +OK");
+        other.check(change);
+        client.check("MULTI => +OK");
+        client.check("PING => +QUEUED");
+        client.check(if fails { "EXEC => *-1" } else { "EXEC => *1 +PONG" });
+    }
+}

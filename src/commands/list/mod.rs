@@ -386,8 +386,9 @@ fn ltrim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let is_empty = list.is_empty();
     drop(list);
     // COMPAT: the event is raised even if nothing was removed.
-    ctx.keyspace.notify(EventClass::LIST, "ltrim", key);
+    ctx.keyspace.changed(EventClass::LIST, "ltrim", key);
     ctx.keyspace.effects.dirty += (len - kept.len()) as u64;
+    ctx.keyspace.effects.dirty -= 1;
     delete_if(ctx.keyspace, key, is_empty);
     ctx.reply.ok();
     Ok(())

@@ -260,9 +260,11 @@ pub(super) fn move_element(
         list.shrink(limits);
     }
     drop(list);
-    keyspace.notify(EventClass::LIST, push_event(to), destination);
+    keyspace.changed(EventClass::LIST, push_event(to), destination);
     reply_element(reply, element.get());
     keyspace.changed(EventClass::LIST, pop_event(from), source);
+    // COMPAT: both ends of the move count as one change.
+    keyspace.effects.dirty -= 1;
     delete_if(keyspace, source, is_empty);
     Ok(true)
 }

@@ -20,8 +20,8 @@ pub const SRANDMEMBER: Command = Command {
 };
 
 fn srandmember(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, .. } = ctx;
-    let mut rng = keyspace.rng.fork();
+    let DataContext { keyspace, reply, config, .. } = ctx;
+    let (mut rng, reply_limit) = (keyspace.rng.fork(), config.reply_limit());
     if args.len() == 2 {
         keyspace.read_collection(&args[1], |set: Option<&Set>| match set.and_then(|set| set.random(&mut rng)) {
             Some(member) => reply_member(reply, member),
@@ -39,6 +39,9 @@ fn srandmember(ctx: &mut DataContext, args: &Args) -> CommandResult {
         if count < 0 {
             reply.array(count.unsigned_abs() as usize);
             for _ in 0..count.unsigned_abs() {
+                if reply.waiting() > reply_limit {
+                    break;
+                }
                 reply_member(reply, set.random(&mut rng).expect("a set is never empty"));
             }
         } else {

@@ -138,7 +138,9 @@ fn reply_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter, now_
         },
     };
     let idle_ms = |pending: &Pending| now_ms - pending.delivered_ms;
-    let wanted = ids.map(|id| (id, &all[&id])).filter(|(_, pending)| idle_ms(pending) >= filter.min_idle_ms);
+    // Without a limit, what was delivered by a clock ahead of ours is there as well.
+    let is_wanted = |pending: &Pending| filter.min_idle_ms <= 0 || idle_ms(pending) >= filter.min_idle_ms;
+    let wanted = ids.map(|id| (id, &all[&id])).filter(|(_, pending)| is_wanted(pending));
     reply.array_of(|reply| {
         wanted
             .take(filter.count)
@@ -196,7 +198,9 @@ impl Claim {
                 group.acknowledge(id);
                 return Claimed::Gone(pending);
             }
-            Some(pending) if now_ms - pending.delivered_ms < self.min_idle_ms => return Claimed::Nothing,
+            Some(pending) if self.min_idle_ms > 0 && now_ms - pending.delivered_ms < self.min_idle_ms => {
+                return Claimed::Nothing;
+            }
             Some(pending) => pending,
             None if self.force && is_there => Pending { consumer: self.consumer, delivered_ms: 0, deliveries: 1 },
             None => return Claimed::Nothing,
@@ -317,9 +321,9 @@ fn xclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
         claimed
     });
     drop(stream);
-    let nothing_else = changed.is_empty();
     repeat_claims(ctx.keyspace, actor, is_new, changed, last_id);
-    if later.is_some() && nothing_else {
+    if later.is_some() {
+        // In a claim that is repeated, the last id stands for a delivery; here nothing was read.
         ctx.keyspace.effects.dirty += 1;
         actor.group_read(ctx.keyspace, last_id, entries_read);
     }

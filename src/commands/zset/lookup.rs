@@ -159,8 +159,8 @@ pub const ZRANDMEMBER: Command = Command {
 };
 
 fn zrandmember(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, .. } = ctx;
-    let mut rng = keyspace.rng.fork();
+    let DataContext { keyspace, reply, config, .. } = ctx;
+    let (mut rng, reply_limit) = (keyspace.rng.fork(), config.reply_limit());
     if args.len() == 2 {
         keyspace.read_collection(&args[1], |zset: Option<&ZSet>| match zset {
             Some(zset) => zset.random(&mut rng, |member, _| reply.bulk(member)),
@@ -186,6 +186,9 @@ fn zrandmember(ctx: &mut DataContext, args: &Args) -> CommandResult {
             return zset.sample(picks, &mut rng, |member, score| members.member(member, score));
         }
         for _ in 0..picks {
+            if members.waiting() > reply_limit {
+                break;
+            }
             zset.random(&mut rng, |member, score| members.member(member, score));
         }
     })?;

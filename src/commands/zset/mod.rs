@@ -68,6 +68,10 @@ impl<'r, 'a> MembersReply<'r, 'a> {
         MembersReply { reply, with_scores }
     }
 
+    fn waiting(&self) -> usize {
+        self.reply.waiting()
+    }
+
     #[inline]
     fn member(&mut self, member: &[u8], score: f64) {
         if self.with_scores && self.reply.is_resp3() {

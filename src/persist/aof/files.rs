@@ -78,12 +78,14 @@ pub struct Files {
     pub paths: Paths,
     /// As it is on the disk; empty if there is none.
     pub manifest: Manifest,
+    /// A crash could bring back the manifest before this one.
+    unsettled: bool,
 }
 
 impl Files {
     pub fn load(paths: Paths) -> io::Result<Files> {
         let manifest = Manifest::load(&paths.manifest())?.unwrap_or_default();
-        Ok(Files { paths, manifest })
+        Ok(Files { paths, manifest, unsettled: false })
     }
 
     /// Takes over the single file that versions before 7.0 wrote into `dir`. It becomes the base under
@@ -120,9 +122,14 @@ impl Files {
         let file = File::options().append(true).create(true).open(self.paths.part(&part))?;
         // One that was being added when the server was killed.
         file.set_len(0)?;
-        let mut manifest = self.manifest.clone();
+        let before = self.manifest.clone();
+        let mut manifest = before.clone();
         manifest.increments.push(part);
-        self.store(manifest)?;
+        if let Err(error) = self.store(manifest) {
+            // It may be there, but nothing will be written to what it adds.
+            let _ = self.store(before);
+            return Err(error);
+        }
         Ok(file)
     }
 
@@ -164,27 +171,37 @@ impl Files {
             manifest.increments.push(part);
             renamed.push((path, first));
         }
-        let stored = self.store(manifest);
-        if stored.is_err() {
-            renamed.iter().for_each(|(now, before)| drop(fs::rename(now, before)));
+        match self.store(manifest) {
+            // What it names has to stay; what it replaces stays until it is settled.
+            Err(error) if self.manifest.base.as_ref() == Some(&base) => {
+                log::warn!("Can't sync the folder of the AOF manifest: {error}")
+            }
+            Err(error) => {
+                renamed.iter().for_each(|(now, before)| drop(fs::rename(now, before)));
+                return Err(error);
+            }
+            Ok(()) => (),
         }
-        stored
+        Ok(())
     }
 
     /// Removes what a rewrite replaced. The files are still open: closing them is what takes long.
     pub fn remove_history(&mut self) -> io::Result<Vec<File>> {
-        let old = std::mem::take(&mut self.manifest.history);
-        if old.is_empty() {
+        if self.manifest.history.is_empty() {
             return Ok(Vec::new());
         }
+        if self.unsettled {
+            self.settle()?;
+        }
+        let mut manifest = self.manifest.clone();
         let mut open = Vec::new();
-        for part in &old {
+        for part in manifest.history.drain(..) {
             log::info!("Removing the history file {} in the background", part.name.to_string_lossy());
-            let path = self.paths.part(part);
+            let path = self.paths.part(&part);
             open.extend(File::open(&path));
             let _ = fs::remove_file(&path);
         }
-        self.store(self.manifest.clone())?;
+        self.store(manifest)?;
         Ok(open)
     }
 
@@ -193,9 +210,17 @@ impl Files {
         fs::metadata(self.paths.part(part)).map_or(0, |data| data.len())
     }
 
+    /// If this fails, the manifest may have been replaced all the same: see what it is.
     fn store(&mut self, manifest: Manifest) -> io::Result<()> {
-        manifest.store(&self.paths.manifest())?;
+        manifest.replace(&self.paths.manifest())?;
         self.manifest = manifest;
+        self.unsettled = true;
+        self.settle()
+    }
+
+    fn settle(&mut self) -> io::Result<()> {
+        sync_folder_of(&self.paths.manifest())?;
+        self.unsettled = false;
         Ok(())
     }
 

@@ -111,8 +111,9 @@ impl Manifest {
         }
     }
 
-    /// Puts the manifest in the place of the old one in one step that survives a crash.
-    pub fn store(&self, path: &Path) -> io::Result<()> {
+    /// Puts the manifest in the place of the old one in one step. That survives a crash once the folder is
+    /// durable as well: see [`sync_folder_of`].
+    pub fn replace(&self, path: &Path) -> io::Result<()> {
         let mut temporary = path.file_name().unwrap_or_default().to_owned();
         temporary.push(".tmp");
         let mut named = OsString::from("temp-");
@@ -121,8 +122,7 @@ impl Manifest {
         let mut file = File::create(&temporary)?;
         file.write_all(&self.to_text())?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        sync_folder_of(path)
+        fs::rename(&temporary, path)
     }
 }
 

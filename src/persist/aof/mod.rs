@@ -243,9 +243,14 @@ impl Aof {
         self.synced < self.file_size
     }
 
+    /// Whether this is the file that is written to, and not one from before.
+    pub fn writes_to(&self, file: &Arc<File>) -> bool {
+        Arc::ptr_eq(file, &self.file)
+    }
+
     /// What became of a sync that was begun. It may have been of a file that is no longer written to.
     pub fn synced(&mut self, file: &Arc<File>, upto: u64, result: io::Result<()>) {
-        if !Arc::ptr_eq(file, &self.file) {
+        if !self.writes_to(file) {
             return;
         }
         match note(&mut self.sync_error, result) {

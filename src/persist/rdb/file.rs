@@ -217,6 +217,6 @@ fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, purpose: 
     if stated == NO_CHECKSUM || is.is_none_or(|is| is == stated) {
         Ok(loaded)
     } else {
-        Err(RdbError::Corrupt("wrong checksum"))
+        Err(RdbError::Corrupt("CRC error: the checksum is wrong"))
     }
 }
