@@ -129,7 +129,6 @@ fn flag_letters(client: &Client) -> String {
         (client.multi.is_some(), 'x'),
         (has(ClientFlags::PAUSED | ClientFlags::BLOCKED), 'b'),
         (client.watch_failed, 'd'),
-        (has(ClientFlags::SUBSCRIBED), 'P'),
         (has(ClientFlags::CLOSE_AFTER_REPLY), 'c'),
         (has(ClientFlags::CLOSE_NOW), 'A'),
         (has(ClientFlags::UNIX_SOCKET), 'U'),

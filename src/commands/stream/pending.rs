@@ -360,10 +360,7 @@ fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     while at < args.len() {
         if at + 1 < args.len() && args.is(at, "count") {
             let wanted = args.int(at + 1).map_err(|_| INVALID_COUNT)?;
-            count = u64::try_from(wanted)
-                .ok()
-                .filter(|n| (1..=COUNT_MAX).contains(n))
-                .ok_or(INVALID_COUNT)?;
+            count = u64::try_from(wanted).ok().filter(|n| (1..=COUNT_MAX).contains(n)).ok_or(INVALID_COUNT)?;
             at += 2;
         } else if args.is(at, "justid") {
             just_id = true;
