@@ -120,6 +120,7 @@ fn call_server(
     }
     apply_reply_mode(server, id, mark);
     finish(server, db, found, args);
+    server.push_after_reply();
 }
 
 #[cold]
@@ -138,6 +139,7 @@ fn finish(server: &mut Server, db: usize, found: Found, args: &Args) {
     server.stats.ran(found.index, nanos, server.config.latency_tracking);
     if server.keyspace.effects.are_any() {
         drain_effects(server, db, Some(args));
+        server.push_after_reply();
     }
     free_garbage(server);
 }
