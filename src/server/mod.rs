@@ -14,6 +14,7 @@
 //! * `allocator`     memory, counted
 //! * `listeners`     TCP and unix sockets
 //! * `logging`       the log
+//! * `migration`     connections to the servers that MIGRATE sends keys to
 //! * `pause`         CLIENT PAUSE
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `system`        what the operating system knows of the process
@@ -28,6 +29,7 @@ pub mod command;
 pub mod command_table;
 pub mod listeners;
 pub mod logging;
+pub mod migration;
 mod pause;
 pub mod persistence;
 pub mod pubsub;
@@ -49,6 +51,7 @@ use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
+use migration::Peers;
 use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
@@ -75,6 +78,8 @@ pub enum Timer {
     BlockedClient(ClientId),
     /// CLIENT PAUSE ends.
     PauseEnd,
+    /// A connection that MIGRATE opened was not used for a while.
+    IdlePeers,
     /// The child has ended, but could not be waited for yet.
     ReapChild,
     /// Replicas and the primary are looked after.
@@ -107,6 +112,7 @@ pub struct Server {
     pub blocked: BlockedClients,
     watchers: Watchers,
     pub pubsub: PubSub,
+    pub peers: Peers,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
     pub commands: CommandTable,
@@ -117,6 +123,8 @@ pub struct Server {
     pub aof: Option<Aof>,
     pub persistence: Persistence,
 
+    /// The client whose commands run.
+    pub executing: Option<ClientId>,
     /// When the command that runs, or the batch it is in, began: a stamp of the clock.
     pub command_started: u64,
 
@@ -184,6 +192,7 @@ impl Server {
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
             pubsub: PubSub::default(),
+            peers: Peers::default(),
             unit: None,
             commands,
             timers: TimerWheel::new(clock.now_ms),
@@ -191,6 +200,7 @@ impl Server {
             background,
             aof: None,
             persistence: Persistence::default(),
+            executing: None,
             command_started: clock.stamp(),
             run_id: random_id(),
             replication: Replication::new(clock.now_ms),

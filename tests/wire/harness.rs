@@ -45,8 +45,8 @@ impl Server {
         let server = Server { child, dir, keep_dir: false };
         wait_until("the server answers", || {
             let Ok(mut client) = server.try_connect() else { return false };
-            client.send(b"PING\r\n");
-            !client.line().starts_with("-LOADING")
+            // It has gone before the test begins to count clients.
+            !client.until_closed(b"PING\r\nQUIT\r\n").starts_with("-LOADING")
         });
         server
     }

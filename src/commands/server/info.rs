@@ -316,7 +316,8 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("pubsubshard_channels", subscribed(SubscriptionKind::ShardChannel));
     fields.add("latest_fork_usec", server.persistence.last_fork_us);
     fields.add("total_forks", server.persistence.forks);
-    fields.add_all(&["migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits"], 0);
+    fields.add("migrate_cached_sockets", server.peers.len());
+    fields.add_all(&["slave_expires_tracked_keys", "active_defrag_hits"], 0);
     fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
     fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);
     fields.add_all(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"], 0);
