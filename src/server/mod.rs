@@ -12,6 +12,7 @@
 //! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
 //! * `listeners`     TCP and unix sockets
+//! * `loading`       a data set on its way into memory
 //! * `logging`       the log
 //! * `pause`         CLIENT PAUSE
 //! * `transactions`  what MULTI and WATCH keep of a client
@@ -26,6 +27,7 @@ pub mod collation;
 pub mod command;
 pub mod command_table;
 pub mod listeners;
+pub mod loading;
 pub mod logging;
 mod pause;
 pub mod persistence;
@@ -47,6 +49,7 @@ use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
+use loading::{Load, LoadProgress};
 use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
@@ -145,7 +148,11 @@ pub struct Server {
     /// Until when, on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
+    /// The data set is not all there: nobody but who loads it may look at it.
     pub loading: bool,
+    pub load_progress: LoadProgress,
+    /// What the loop loads, a step each turn.
+    pub load: Option<Box<Load>>,
     /// A signal said how to end, but that was not done yet.
     pub shutdown_asked: Option<ShutdownOptions>,
     /// A signal has arrived, and the server may be about to end.
@@ -203,6 +210,8 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            load_progress: LoadProgress::default(),
+            load: None,
             shutdown_asked: None,
             told_to_end: Arc::default(),
             shutdown: false,
