@@ -51,7 +51,9 @@ fn cron(server: &mut Server) {
     if server.config.activerehashing {
         server.keyspace.step_rehash(REHASH_BUCKETS);
     }
-    child::cron(server);
+    if !server.loading {
+        child::cron(server);
+    }
     server.check_output_limits();
     let later = std::mem::take(&mut server.accept_later);
     server.accept_again.extend(later);

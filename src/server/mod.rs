@@ -13,6 +13,7 @@
 //! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
 //! * `listeners`     TCP and unix sockets
+//! * `loading`       a data set on its way into memory
 //! * `logging`       the log
 //! * `migration`     connections to the servers that MIGRATE sends keys to
 //! * `pause`         CLIENT PAUSE
@@ -28,6 +29,7 @@ pub mod collation;
 pub mod command;
 pub mod command_table;
 pub mod listeners;
+pub mod loading;
 pub mod logging;
 pub mod migration;
 mod pause;
@@ -51,6 +53,7 @@ use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
+use loading::{Load, LoadProgress};
 use migration::Peers;
 use mio::Registry;
 use persistence::Persistence;
@@ -161,7 +164,11 @@ pub struct Server {
     /// Until when, on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
+    /// The data set is not all there: nobody but who loads it may look at it.
     pub loading: bool,
+    pub load_progress: LoadProgress,
+    /// What the loop loads, a step each turn.
+    pub load: Option<Box<Load>>,
     /// A signal said how to end, but that was not done yet.
     pub shutdown_asked: Option<ShutdownOptions>,
     /// A signal has arrived, and the server may be about to end.
@@ -221,6 +228,8 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            load_progress: LoadProgress::default(),
+            load: None,
             shutdown_asked: None,
             told_to_end: Arc::default(),
             shutdown: false,

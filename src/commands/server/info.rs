@@ -278,6 +278,15 @@ fn persistence(server: &Server, fields: &mut Fields) {
         fields.add("aof_pending_bio_fsync", aof.is_some_and(|aof| aof.is_syncing()) as u8);
         fields.add("aof_delayed_fsync", aof.map_or(0, |aof| aof.delayed_syncs));
     }
+    if server.loading {
+        let progress = &server.load_progress;
+        fields.add("loading_start_time", progress.started_unix_s);
+        fields.add("loading_total_bytes", progress.total_bytes);
+        fields.add("loading_rdb_used_mem", progress.used_memory);
+        fields.add("loading_loaded_bytes", progress.loaded_bytes);
+        fields.add("loading_loaded_perc", format_args!("{:.2}", progress.percent()));
+        fields.add("loading_eta_seconds", progress.eta_s(server.clock.unix_s()));
+    }
 }
 
 fn stats(server: &Server, fields: &mut Fields) {

@@ -180,7 +180,7 @@ fn load(server: &mut Server, reception: Reception) {
     server.keyspace.flush(None, server.config.replica_lazy_flush);
     server.keyspace.effects.dirty = 0;
     log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
-    let loaded = snapshot::load(server, false);
+    let loaded = crate::engine::load::load_snapshot(server, false);
     loaded_or_not(server, Loading { connection, history }, loaded.map_err(|error| error.0));
     if server.config.appendonly {
         let _ = rewrite::switch_on(server);
