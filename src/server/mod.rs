@@ -166,6 +166,8 @@ pub struct Server {
     pause_timer: Option<TimerId>,
     /// The data set is not all there: nobody but who loads it may look at it.
     pub loading: bool,
+    /// A data set is loaded beside the one that is served.
+    pub async_loading: bool,
     pub load_progress: LoadProgress,
     /// What the loop loads, a step each turn.
     pub load: Option<Box<Load>>,
@@ -228,6 +230,7 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            async_loading: false,
             load_progress: LoadProgress::default(),
             load: None,
             shutdown_asked: None,

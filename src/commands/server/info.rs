@@ -239,7 +239,7 @@ fn persistence(server: &Server, fields: &mut Fields) {
     let report = child.as_ref().map(|child| child.report).unwrap_or_default();
     let keys = child.as_ref().map_or(0, |child| child.keys);
     fields.add("loading", server.loading as u8);
-    fields.add("async_loading", 0);
+    fields.add("async_loading", server.async_loading as u8);
     fields.add("current_cow_peak", child.as_ref().map_or(0, |child| child.cow_peak));
     fields.add("current_cow_size", report.cow);
     let age = child.as_ref().filter(|child| child.report != Report::default());
