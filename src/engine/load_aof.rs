@@ -149,7 +149,7 @@ fn advance_part(server: &mut Server, load: &mut AofLoad, part: &mut PartLoad, by
     let commands = match &mut part.contents {
         PartContents::Commands(commands) => commands,
         PartContents::DataSet(data_set) => {
-            let step = step_data_set(server, data_set, load.bytes_before, bytes).map_err(|failure| {
+            let step = step_data_set(server, data_set, load.bytes_before, bytes, false).map_err(|failure| {
                 let path = part.path.display();
                 LoadError(format!("Error reading the RDB preamble of the AOF file {path}: {failure}"))
             })?;

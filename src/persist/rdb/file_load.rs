@@ -264,6 +264,9 @@ impl<'s> RdbLoad<'s> {
                 let is_past = |at| at < keyspace.now_ms;
                 if self.purpose != LoadFor::Replay && self.next.expire_at.is_some_and(is_past) {
                     self.loaded.expired += 1;
+                    // Who goes on from this data set has it still.
+                    let selected = keyspace.selected();
+                    keyspace.effects.deleted.push(selected, &[b"DEL", &self.next.name]);
                 } else if self.purpose != LoadFor::Merge && keyspace.exists(&self.next.name) {
                     return Err(RdbError::Corrupt("a key that is there twice"));
                 } else {
