@@ -4,8 +4,8 @@
 //! DEBUG RELOAD and LOADAOF take the same steps one after the other.
 
 use super::call::free_garbage;
-use super::load_aof;
-use super::snapshot;
+use super::replication::follow;
+use super::{load_aof, snapshot};
 use crate::persist::aof::Files;
 use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbLoad};
 use crate::server::Server;
@@ -26,11 +26,13 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
     let load = if server.config.appendonly {
         load_aof::open_or_create(server)?
     } else {
-        open_snapshot(server, LoadFor::Start)?
+        // A replica is told by its primary what has expired.
+        let purpose = if server.config.replicaof.is_some() { LoadFor::Replay } else { LoadFor::Start };
+        open_snapshot(server, purpose)?
     };
     match load {
         Some(source) => server.load = Some(Box::new(begin(server, source))),
-        None => log_ready(server),
+        None => go_on(server),
     }
     Ok(())
 }
@@ -47,14 +49,12 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
     if let Some(files) = end(server, *load) {
         load_aof::open(server, files)?;
     }
-    log_ready(server);
+    go_on(server);
     Ok(())
 }
 
-/// DEBUG RELOAD: adds the snapshot to the data set, if there is one. `merge`: its keys replace those that
-/// are there.
-pub fn load_snapshot(server: &mut Server, merge: bool) -> Result<(), LoadError> {
-    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
+/// Loads the snapshot at once, if there is one.
+pub fn load_snapshot(server: &mut Server, purpose: LoadFor) -> Result<(), LoadError> {
     match open_snapshot(server, purpose)? {
         Some(source) => load_at_once(server, source).map(drop),
         None => Ok(()),
@@ -183,7 +183,11 @@ fn log_progress(server: &mut Server) {
     }
 }
 
-fn log_ready(server: &Server) {
+/// All is there.
+fn go_on(server: &mut Server) {
+    if let Some((host, port)) = server.config.replicaof.clone() {
+        follow::start(server, host, port);
+    }
     for listener in &server.listeners {
         match listener {
             Listener::Tcp(_) => log::info!("Ready to accept connections tcp"),

@@ -7,6 +7,7 @@
 //! * `load`     loading the data set in steps
 //! * `load_aof` the same from the append-only file
 //! * `child`    the forked child that writes the data set
+//! * `replication` following a primary, and being followed
 //! * `snapshot` saving an RDB file
 //! * `rewrite`  rewriting the append-only file, switching it on and off
 //! * `shutdown` ending in order
@@ -20,6 +21,7 @@ pub mod child;
 pub mod dispatch;
 pub mod load;
 pub mod load_aof;
+pub mod replication;
 pub mod rewrite;
 pub mod shutdown;
 pub mod snapshot;

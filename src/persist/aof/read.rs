@@ -11,7 +11,7 @@ use std::path::Path;
 /// Requests that are parsed at a time.
 const BATCH_MAX: usize = 256;
 /// No argument is longer; nobody's could be.
-const LIMITS: Limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true };
+const LIMITS: Limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true, in_place: false };
 
 /// Why commands cannot be read, or are not wanted.
 #[derive(Debug)]
