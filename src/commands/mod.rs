@@ -12,6 +12,8 @@ pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
+pub mod migrate;
+mod multi_pop;
 pub mod object;
 pub mod pubsub;
 pub mod replication;
@@ -37,6 +39,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     geo::COMMANDS,
     hash::COMMANDS,
     list::COMMANDS,
+    migrate::COMMANDS,
     hyperloglog::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,

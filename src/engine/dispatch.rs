@@ -61,6 +61,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
     let open = !server.loading
+        && !server.async_loading
         && server.pause.is_none()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
@@ -153,7 +154,8 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
             "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
         ));
     }
-    if server.loading && !command.has(flag::LOADING) {
+    if (server.loading && !command.has(flag::LOADING)) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING))
+    {
         return Err(CommandError::LOADING);
     }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.

@@ -4,8 +4,9 @@
 //! DEBUG RELOAD and LOADAOF take the same steps one after the other.
 
 use super::call::free_garbage;
-use super::replication::follow;
-use super::{load_aof, snapshot};
+use super::load_aof;
+use super::replication::{follow, receive};
+use super::snapshot;
 use crate::persist::aof::Files;
 use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbLoad};
 use crate::server::Server;
@@ -32,29 +33,70 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
     };
     match load {
         Some(source) => server.load = Some(Box::new(begin(server, source))),
-        None => go_on(server),
+        None => ready(server),
     }
     Ok(())
+}
+
+/// What was there at start is loaded.
+fn ready(server: &mut Server) {
+    log_ready(server);
+    if let Some((host, port)) = server.config.replicaof.clone() {
+        follow::start(server, host, port);
+    }
 }
 
 /// Takes a step, if there is something to be loaded. An error means that the server cannot go on.
 pub fn step(server: &mut Server) -> Result<(), LoadError> {
     let Some(mut load) = server.load.take() else { return Ok(()) };
     let bytes = server.config.loading_process_events_interval_bytes;
-    if !advance(server, &mut load.source, bytes)? {
-        log_progress(server);
-        server.load = Some(load);
-        return Ok(());
+    let from_primary = matches!(load.source, LoadSource::FromPrimary(_));
+    match advance(server, &mut load.source, bytes) {
+        Ok(true) => (),
+        Ok(false) => {
+            log_progress(server);
+            server.load = Some(load);
+            return Ok(());
+        }
+        Err(error) if from_primary => {
+            no_longer_loading(server);
+            receive::loaded(server, Err(error));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
     }
     if let Some(files) = end(server, *load) {
         load_aof::open(server, files)?;
     }
-    go_on(server);
+    if from_primary {
+        receive::loaded(server, Ok(()));
+    } else {
+        ready(server);
+    }
     Ok(())
 }
 
-/// Loads the snapshot at once, if there is one.
-pub fn load_snapshot(server: &mut Server, purpose: LoadFor) -> Result<(), LoadError> {
+/// As a replica: begins to load what the primary sent.
+pub fn start_from_primary(server: &mut Server) -> Result<(), LoadError> {
+    let Some(LoadSource::Snapshot(load)) = open_snapshot(server, LoadFor::Replay)? else {
+        return Err(LoadError("the file is gone".into()));
+    };
+    server.load = Some(Box::new(begin(server, LoadSource::FromPrimary(load))));
+    Ok(())
+}
+
+/// Nobody wants what is being loaded any more.
+pub fn give_up(server: &mut Server) {
+    if server.load.take().is_some() {
+        no_longer_loading(server);
+        server.keyspace.flush(None, false);
+    }
+}
+
+/// DEBUG RELOAD: adds the snapshot to the data set, if there is one. `merge`: its keys replace those that
+/// are there.
+pub fn load_snapshot(server: &mut Server, merge: bool) -> Result<(), LoadError> {
+    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
     match open_snapshot(server, purpose)? {
         Some(source) => load_at_once(server, source).map(drop),
         None => Ok(()),
@@ -91,7 +133,9 @@ fn open_snapshot(server: &mut Server, purpose: LoadFor) -> Result<Option<LoadSou
 
 fn begin(server: &mut Server, source: LoadSource) -> Load {
     let total_bytes = match &source {
-        LoadSource::Snapshot(load) => std::fs::metadata(&load.path).map_or(0, |data| data.len()),
+        LoadSource::Snapshot(load) | LoadSource::FromPrimary(load) => {
+            std::fs::metadata(&load.path).map_or(0, |data| data.len())
+        }
         LoadSource::AppendOnlyFile(load) => load.files.manifest.live().map(|part| load.files.size_of(part)).sum(),
     };
     server.loading = true;
@@ -103,7 +147,7 @@ fn begin(server: &mut Server, source: LoadSource) -> Load {
 /// Reads on by about so many bytes; true if that was all.
 fn advance(server: &mut Server, source: &mut LoadSource, bytes: u64) -> Result<bool, LoadError> {
     match source {
-        LoadSource::Snapshot(load) => advance_snapshot(server, load, bytes),
+        LoadSource::Snapshot(load) | LoadSource::FromPrimary(load) => advance_snapshot(server, load, bytes),
         LoadSource::AppendOnlyFile(load) => load_aof::advance(server, load, bytes),
     }
 }
@@ -154,7 +198,12 @@ fn end(server: &mut Server, load: Load) -> Option<Files> {
     let took_s = seconds_since(server, load.started);
     no_longer_loading(server);
     match load.source {
-        LoadSource::Snapshot(_) => {
+        LoadSource::Snapshot(load) => {
+            follow::restore_history(server, &load.data_set);
+            log::info!("DB loaded from disk: {took_s:.3} seconds");
+            None
+        }
+        LoadSource::FromPrimary(_) => {
             log::info!("DB loaded from disk: {took_s:.3} seconds");
             None
         }
@@ -165,8 +214,10 @@ fn end(server: &mut Server, load: Load) -> Option<Files> {
     }
 }
 
-fn no_longer_loading(server: &mut Server) {
+/// All is loaded, or it will not be.
+pub fn no_longer_loading(server: &mut Server) {
     server.loading = false;
+    server.async_loading = false;
     server.keyspace.expiry_mode = server.expiry_mode();
 }
 
@@ -183,11 +234,7 @@ fn log_progress(server: &mut Server) {
     }
 }
 
-/// All is there.
-fn go_on(server: &mut Server) {
-    if let Some((host, port)) = server.config.replicaof.clone() {
-        follow::start(server, host, port);
-    }
+fn log_ready(server: &Server) {
     for listener in &server.listeners {
         match listener {
             Listener::Tcp(_) => log::info!("Ready to accept connections tcp"),

@@ -7,8 +7,8 @@
 //! * `load`     loading the data set in steps
 //! * `load_aof` the same from the append-only file
 //! * `child`    the forked child that writes the data set
-//! * `replication` following a primary, and being followed
 //! * `snapshot` saving an RDB file
+//! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
 //! * `shutdown` ending in order
 //! * `transaction` MULTI and EXEC

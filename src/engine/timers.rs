@@ -29,6 +29,7 @@ pub fn fire(server: &mut Server, timer: Timer) {
             blocking::give_up(server, id, GaveUp::TimedOut);
         }
         Timer::PauseEnd => server.unpause(),
+        Timer::IdlePeers => server.close_idle_peers(),
         Timer::ReapChild => child::reap(server),
         Timer::Heartbeat => replication::heartbeat::beat(server),
         Timer::StartTransfer => replication::transfer::delay_over(server),

@@ -6,6 +6,7 @@
 //! what happened is left in [`Effects`].
 //!
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
+//! * `arrivals` keys of a data set that is loaded
 //! * `db`      one database: the table and the index of due times
 //! * `digest`  what tests compare data by
 //! * `keys_of_interest` keys that somebody waits for or watches
@@ -14,6 +15,7 @@
 //! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
+mod arrivals;
 mod db;
 mod digest;
 mod effects;
@@ -23,6 +25,7 @@ mod keys_of_interest;
 mod prefetch;
 mod string;
 
+pub use arrivals::{AlreadyThere, Arrivals};
 pub use db::Db;
 pub use digest::Digest;
 pub use effects::{Commands, Effects, Event, EventClass, Propagate};
@@ -468,6 +471,22 @@ impl Keyspace {
             }
         }
         removed
+    }
+
+    /// An empty one beside this, for a data set that may take its place.
+    pub fn spare(&self) -> Keyspace {
+        let mut spare = Keyspace::new(self.dbs.len(), self.rng.clone().u64(..));
+        spare.options = self.options.clone();
+        spare.expiry_mode = ExpiryMode::Ignore;
+        (spare.now_ms, spare.access_clock) = (self.now_ms, self.access_clock);
+        spare
+    }
+
+    /// Takes the databases of a [spare](Self::spare) one in the place of its own.
+    pub fn replace_databases(&mut self, spare: Keyspace, lazy: bool) {
+        self.flush(None, lazy);
+        self.dbs = spare.dbs;
+        (0..self.dbs.len()).for_each(|db| self.all_come_or_go(db, None));
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {

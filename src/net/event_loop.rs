@@ -81,12 +81,11 @@ impl EventLoop {
     /// How long poll may sleep: until the next timer, or not at all if there is work.
     fn timeout(&self) -> Option<Duration> {
         let server = &self.server;
-        let idle = server.load.is_none()
-            && server.pending_reads.is_empty()
+        let idle = server.pending_reads.is_empty()
             && server.pending_writes.is_empty()
             && server.accept_again.is_empty()
             && !server.replication.receive_again;
-        if !idle {
+        if !idle || server.load.is_some() {
             return Some(Duration::ZERO);
         }
         let due = server.timers.next_due_ms()?;

@@ -54,6 +54,8 @@ pub struct Load {
 
 pub enum LoadSource {
     Snapshot(SnapshotLoad),
+    /// As a replica: what the primary sent.
+    FromPrimary(SnapshotLoad),
     AppendOnlyFile(AofLoad),
 }
 

@@ -15,6 +15,7 @@
 //! * `listeners`     TCP and unix sockets
 //! * `loading`       a data set on its way into memory
 //! * `logging`       the log
+//! * `migration`     connections to the servers that MIGRATE sends keys to
 //! * `pause`         CLIENT PAUSE
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `system`        what the operating system knows of the process
@@ -30,6 +31,7 @@ pub mod command_table;
 pub mod listeners;
 pub mod loading;
 pub mod logging;
+pub mod migration;
 mod pause;
 pub mod persistence;
 pub mod pubsub;
@@ -52,6 +54,7 @@ pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
 use loading::{Load, LoadProgress};
+use migration::Peers;
 use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
@@ -78,6 +81,8 @@ pub enum Timer {
     BlockedClient(ClientId),
     /// CLIENT PAUSE ends.
     PauseEnd,
+    /// A connection that MIGRATE opened was not used for a while.
+    IdlePeers,
     /// The child has ended, but could not be waited for yet.
     ReapChild,
     /// Replicas and the primary are looked after.
@@ -110,6 +115,7 @@ pub struct Server {
     pub blocked: BlockedClients,
     watchers: Watchers,
     pub pubsub: PubSub,
+    pub peers: Peers,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
     pub commands: CommandTable,
@@ -120,6 +126,8 @@ pub struct Server {
     pub aof: Option<Aof>,
     pub persistence: Persistence,
 
+    /// The client whose commands run.
+    pub executing: Option<ClientId>,
     /// When the command that runs, or the batch it is in, began: a stamp of the clock.
     pub command_started: u64,
 
@@ -158,6 +166,8 @@ pub struct Server {
     pause_timer: Option<TimerId>,
     /// The data set is not all there: nobody but who loads it may look at it.
     pub loading: bool,
+    /// A data set is loaded beside the one that is served.
+    pub async_loading: bool,
     pub load_progress: LoadProgress,
     /// What the loop loads, a step each turn.
     pub load: Option<Box<Load>>,
@@ -191,6 +201,7 @@ impl Server {
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
             pubsub: PubSub::default(),
+            peers: Peers::default(),
             unit: None,
             commands,
             timers: TimerWheel::new(clock.now_ms),
@@ -198,6 +209,7 @@ impl Server {
             background,
             aof: None,
             persistence: Persistence::default(),
+            executing: None,
             command_started: clock.stamp(),
             run_id: random_id(),
             replication: Replication::new(clock.now_ms),
@@ -218,6 +230,7 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            async_loading: false,
             load_progress: LoadProgress::default(),
             load: None,
             shutdown_asked: None,

@@ -5,7 +5,6 @@ use crate::config::{self, os_reason};
 use crate::encoding::quicklist::Quicklist;
 use crate::engine::{load, load_aof, snapshot};
 use crate::keyspace::{Digest, NewExpiry};
-use crate::persist::rdb::LoadFor;
 use crate::server::system;
 use crate::types::Type;
 use crate::types::hash::Hash;
@@ -400,8 +399,7 @@ fn reload(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     if flush {
         server.keyspace.flush(None, false);
     }
-    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
-    load::load_snapshot(server, purpose).map_err(|error| {
+    load::load_snapshot(server, merge).map_err(|error| {
         log::warn!("{}", error.0);
         CommandError::new("ERR Error trying to load the RDB dump, check server logs.")
     })?;

@@ -239,7 +239,7 @@ fn persistence(server: &Server, fields: &mut Fields) {
     let report = child.as_ref().map(|child| child.report).unwrap_or_default();
     let keys = child.as_ref().map_or(0, |child| child.keys);
     fields.add("loading", server.loading as u8);
-    fields.add("async_loading", 0);
+    fields.add("async_loading", server.async_loading as u8);
     fields.add("current_cow_peak", child.as_ref().map_or(0, |child| child.cow_peak));
     fields.add("current_cow_size", report.cow);
     let age = child.as_ref().filter(|child| child.report != Report::default());
@@ -325,7 +325,8 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("pubsubshard_channels", subscribed(SubscriptionKind::ShardChannel));
     fields.add("latest_fork_usec", server.persistence.last_fork_us);
     fields.add("total_forks", server.persistence.forks);
-    fields.add_all(&["migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits"], 0);
+    fields.add("migrate_cached_sockets", server.peers.len());
+    fields.add_all(&["slave_expires_tracked_keys", "active_defrag_hits"], 0);
     fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
     fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);
     fields.add_all(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"], 0);
