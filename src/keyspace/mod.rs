@@ -6,6 +6,7 @@
 //! what happened is left in [`Effects`].
 //!
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
+//! * `arrivals` keys of a data set that is loaded
 //! * `db`      one database: the table and the index of due times
 //! * `digest`  what tests compare data by
 //! * `keys_of_interest` keys that somebody waits for or watches
@@ -14,6 +15,7 @@
 //! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
+mod arrivals;
 mod db;
 mod digest;
 mod effects;
@@ -23,6 +25,7 @@ mod keys_of_interest;
 mod prefetch;
 mod string;
 
+pub use arrivals::{AlreadyThere, Arrivals};
 pub use db::Db;
 pub use digest::Digest;
 pub use effects::{Commands, Effects, Event, EventClass, Propagate};
