@@ -1,6 +1,6 @@
 //! Running one command: the handler, its reply, its effects, its time.
 
-use super::blocking;
+use super::{blocking, observe};
 use crate::keyspace::Propagate;
 use crate::resp::{Args, CommandError, CommandResult, Reply};
 use crate::server::blocked::Attempt;
@@ -28,6 +28,11 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
         Handler::Server(run) => call_server(server, id, found, run, args),
         Handler::Container => unreachable!("a container was resolved to its subcommand"),
     }
+    if !server.monitors.is_empty()
+        && !server.clients.get(id).is_some_and(|client| client.flags.contains(ClientFlags::BLOCKED))
+    {
+        observe::show(server, id, found.command, args);
+    }
 }
 
 /// As [`call`], for a data command of a client that has an output buffer. These do not touch clients
@@ -41,7 +46,7 @@ pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandl
     if client.reply_mode != ReplyMode::On {
         apply_reply_mode(server, id, mark);
     }
-    finish(server, db, found, args);
+    finish(server, id, db, found, args);
     waiting
 }
 
@@ -90,7 +95,7 @@ fn call_blocking(server: &mut Server, id: ClientId, found: Found, run: BlockingH
         return drain_effects(server, db, None);
     }
     apply_reply_mode(server, id, mark);
-    finish(server, db, found, args);
+    finish(server, id, db, found, args);
 }
 
 fn call_server(
@@ -119,7 +124,7 @@ fn call_server(
         }
     }
     apply_reply_mode(server, id, mark);
-    finish(server, db, found, args);
+    finish(server, id, db, found, args);
     server.push_after_reply();
 }
 
@@ -131,12 +136,15 @@ fn failed(stats: &mut Stats, found: Found, error: &CommandError) {
 
 /// Counts a command that ran, and drains what it did.
 #[inline]
-fn finish(server: &mut Server, db: usize, found: Found, args: &Args) {
+fn finish(server: &mut Server, id: ClientId, db: usize, found: Found, args: &Args) {
     // One reading a command: the end of one is the beginning of the next.
     let now = server.clock.stamp();
     let nanos = server.clock.nanos_between(server.command_started, now);
     server.command_started = now;
     server.stats.ran(found.index, nanos, server.config.latency_tracking);
+    if nanos >= server.slow_nanos {
+        observe::slow(server, id, found, args, nanos);
+    }
     if server.keyspace.effects.are_any() {
         drain_effects(server, db, Some(args));
         server.push_after_reply();

@@ -6,6 +6,8 @@
 //! * `call`     one command, its effects drained, its time counted
 //! * `load`     loading the append-only file
 //! * `child`    the forked child that writes the data set
+//! * `memory`   evicting keys to keep within `maxmemory`
+//! * `observe`  MONITOR, SLOWLOG and LATENCY
 //! * `snapshot` saving and loading an RDB file
 //! * `rewrite`  rewriting the append-only file, switching it on and off
 //! * `shutdown` ending in order
@@ -18,6 +20,8 @@ pub mod call;
 pub mod child;
 pub mod dispatch;
 pub mod load;
+pub mod memory;
+pub mod observe;
 pub mod rewrite;
 pub mod shutdown;
 pub mod snapshot;

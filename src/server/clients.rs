@@ -120,6 +120,8 @@ bitflags! {
         const SUBSCRIBED = 1 << 12;
         /// What the command wrote is no reply: CLIENT REPLY says nothing about it.
         const PUSHED = 1 << 13;
+        /// It sent MONITOR.
+        const MONITOR = 1 << 14;
     }
 }
 
@@ -179,6 +181,8 @@ pub struct Client {
     /// Since when the output has been over the soft limit.
     pub soft_limit_since_ms: Option<u64>,
     pub idle_timer: Option<TimerId>,
+    /// Its memory as it is counted towards the limit on all clients.
+    pub counted_memory: usize,
 }
 
 impl Client {
@@ -296,6 +300,7 @@ impl Clients {
             after_reply: Vec::new(),
             soft_limit_since_ms: None,
             idle_timer: None,
+            counted_memory: 0,
         });
         id
     }

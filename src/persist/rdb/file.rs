@@ -10,7 +10,7 @@
 use super::payload::CRC;
 use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, LastUse};
 use crc::{Digest, Table};
 use std::fmt;
 use std::io::{self, BufWriter, Read, Write};
@@ -32,9 +32,6 @@ const VERSION_MAX: u16 = 12;
 const CHECKSUM_SINCE: u16 = 5;
 /// Stands for the checksum where none was made (`rdbchecksum no`).
 const NO_CHECKSUM: u64 = 0;
-
-/// An entry's clock has 24 bits.
-const CLOCK_MASK: u32 = 0xff_ffff;
 
 /// Passes bytes on and takes their checksum.
 struct Summed<'o> {
@@ -86,6 +83,12 @@ pub fn save_data_set(
             if let Some(at) = entry.expire_at() {
                 writer.bytes(&[EXPIRE_MS])?;
                 writer.bytes(&at.to_le_bytes())?;
+            }
+            if config.maxmemory_policy.keeps_frequency() {
+                writer.bytes(&[FREQ, keyspace.access.frequency_of(entry.clock())])?;
+            } else if config.maxmemory_policy.keeps_use() {
+                writer.bytes(&[IDLE])?;
+                writer.len(keyspace.access.idle_seconds_of(entry.clock()) as u64)?;
             }
             writer.bytes(&[value_type(&entry) as u8])?;
             writer.string(entry.key())?;
@@ -158,7 +161,7 @@ fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, purpose: 
         return Err(RdbError::Corrupt("a version that is not known"));
     }
     keyspace.select(0);
-    let (mut expire_at, mut idle_s) = (None, 0);
+    let (mut expire_at, mut last_use) = (None, LastUse::Now);
     let (mut loaded, mut name) = (Loaded::default(), Vec::new());
     loop {
         match reader.byte()? {
@@ -177,10 +180,8 @@ fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, purpose: 
             }
             EXPIRE_MS => expire_at = Some(i64::from_le_bytes(reader.array()?)),
             EXPIRE_S => expire_at = Some(i32::from_le_bytes(reader.array()?) as i64 * 1000),
-            IDLE => idle_s = reader.length()?,
-            FREQ => {
-                reader.byte()?;
-            }
+            IDLE => last_use = LastUse::IdleSeconds(reader.length()?),
+            FREQ => last_use = LastUse::Frequency(reader.byte()?),
             FUNCTION => return Err(RdbError::Corrupt("a library of functions, which are not there yet")),
             MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
             byte => {
@@ -188,8 +189,8 @@ fn load(reader: &mut Reader, keyspace: &mut Keyspace, config: &Config, purpose: 
                 name.clear();
                 name.extend_from_slice(reader.string()?);
                 let expire_at = expire_at.take();
-                let clock = (keyspace.now_ms / 1000).wrapping_sub(std::mem::take(&mut idle_s) as i64) as u32;
-                let key = KeyFacts { name: &name, expire_at, clock: clock & CLOCK_MASK };
+                let clock = keyspace.access.stamp_of(std::mem::take(&mut last_use));
+                let key = KeyFacts { name: &name, expire_at, clock };
                 let entry = match load_value(&key, value_type, reader, config) {
                     // COMPAT: there were Redises that wrote such keys.
                     Err(RdbError::EmptyCollection) => {
