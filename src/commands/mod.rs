@@ -16,6 +16,7 @@ pub mod migrate;
 mod multi_pop;
 pub mod object;
 pub mod pubsub;
+pub mod replication;
 pub mod scan;
 pub mod server;
 pub mod set;
@@ -42,6 +43,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     hyperloglog::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,

@@ -21,7 +21,10 @@ pub fn make_room(server: &mut Server) -> bool {
 fn is_room_made(server: &mut Server) -> bool {
     // While clients are paused, or loading, the data set does not change by itself.
     let began = server.clock.stamp();
-    let has_room = server.loading || server.pause.is_some() || evict(server);
+    let is_kept = server.loading || server.pause.is_some();
+    // A replica leaves it to the primary what goes.
+    let follows = server.replication.is_replica() && server.config.replica_ignore_maxmemory;
+    let has_room = is_kept || follows || evict(server);
     server.memory.exhausted = !has_room;
     let now = server.clock.stamp();
     server.note_latency("eviction-cycle", server.clock.nanos_between(began, now));

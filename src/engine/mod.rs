@@ -4,11 +4,13 @@
 //! * `blocking` commands that wait for keys
 //! * `dispatch` a client's request through the gates
 //! * `call`     one command, its effects drained, its time counted
-//! * `load`     loading the append-only file
+//! * `load`     loading the data set in steps
+//! * `load_aof` the same from the append-only file
 //! * `child`    the forked child that writes the data set
 //! * `memory`   evicting keys to keep within `maxmemory`
 //! * `observe`  MONITOR, SLOWLOG and LATENCY
-//! * `snapshot` saving and loading an RDB file
+//! * `snapshot` saving an RDB file
+//! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
 //! * `shutdown` ending in order
 //! * `transaction` MULTI and EXEC
@@ -20,8 +22,10 @@ pub mod call;
 pub mod child;
 pub mod dispatch;
 pub mod load;
+pub mod load_aof;
 pub mod memory;
 pub mod observe;
+pub mod replication;
 pub mod rewrite;
 pub mod shutdown;
 pub mod snapshot;

@@ -73,7 +73,8 @@ pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> bool {
             }
         }
     }
-    if options.save.unwrap_or(!server.config.save.is_empty()) {
+    // What is not all there must not replace what it comes from.
+    if !server.loading && options.save.unwrap_or(!server.config.save.is_empty()) {
         log::info!("Saving the final RDB snapshot before exiting.");
         if snapshot::save(server).is_err() {
             if !options.force {

@@ -1,11 +1,12 @@
-//! Snapshots: the data set in an RDB file, written on the loop or by a child, and read on the loop.
+//! Snapshots: the data set in an RDB file, written on the loop or by a child.
 
 use super::child;
-use super::load::{LoadError, seconds_since};
+use super::replication::transfer;
 use crate::config::REDIS_VERSION;
+use crate::persist;
 use crate::persist::aof::sync_folder_of;
 use crate::persist::file::write_durably;
-use crate::persist::rdb::{LoadFor, Loaded, load_data_set, save_data_set};
+use crate::persist::rdb::save_data_set;
 use crate::server::allocator::used_memory;
 use crate::server::persistence::{Child, Ended, Job};
 use crate::server::{Server, system};
@@ -33,7 +34,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
     let temporary = temporary(server, std::process::id());
     let delay = server.config.rdb_key_save_delay;
     system::remove_if_told_to_end(Some(&temporary));
-    let result = write(server, &temporary, &mut || child::delay(delay)).and_then(|()| {
+    let result = write(server, &temporary, &mut || persist::delay(delay)).and_then(|()| {
         let named = name(server, &temporary);
         if named.is_err() {
             let _ = fs::remove_file(&temporary);
@@ -79,13 +80,24 @@ pub fn write_rdb(
     out: &mut dyn Write,
     each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
-    let aux = [
+    let mut aux = vec![
         ("redis-ver", REDIS_VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", server.clock.unix_s().to_string()),
         ("used-mem", used_memory().to_string()),
         ("aof-base", (is_aof_base as u8).to_string()),
     ];
+    let replication = &server.replication;
+    if replication.stream.is_kept() {
+        let selected = match &replication.primary {
+            Some(primary) => primary.client().map_or(primary.selected, |id| server.clients[id].db),
+            // Whoever goes on from here is told before the next command.
+            None => 0,
+        };
+        aux.push(("repl-stream-db", selected.to_string()));
+        aux.push(("repl-id", replication.id.clone()));
+        aux.push(("repl-offset", replication.stream.offset().to_string()));
+    }
     save_data_set(&server.keyspace, &server.config, &aux, out, each_key)
 }
 
@@ -95,7 +107,7 @@ pub fn save_in_background(server: &mut Server) -> io::Result<()> {
     snapshots.scheduled = false;
     snapshots.last_try_ms = server.clock.now_ms;
     snapshots.count += 1;
-    match child::start(server, Job::Snapshot, temporary) {
+    match child::start(server, Job::Snapshot, child::Output::File(&temporary)) {
         Ok(pid) => {
             log::info!("Background saving started by pid {pid}");
             Ok(())
@@ -110,11 +122,12 @@ pub fn save_in_background(server: &mut Server) -> io::Result<()> {
 
 /// A child that saved the data set has ended.
 pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
-    let named = match outcome {
-        Ended::Well => name(server, &child.temporary),
-        Ended::Failed => Err(io::Error::other("the child failed")),
-        Ended::Unwanted => Ok(()),
+    let named = match (outcome, &child.temporary) {
+        (Ended::Well, Some(temporary)) => name(server, temporary),
+        (Ended::Well | Ended::Failed, _) => Err(io::Error::other("the child failed")),
+        (Ended::Unwanted, _) => Ok(()),
     };
+    let well = named.is_ok() && outcome == Ended::Well;
     let took_s = server.clock.now_ms.saturating_sub(child.started_ms) / 1000;
     let snapshots = &mut server.persistence.snapshots;
     snapshots.last_took_s = Some(took_s);
@@ -136,6 +149,7 @@ pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
             }
         }
     }
+    transfer::snapshot_finished(server, child, well);
 }
 
 /// Starts a snapshot if one was asked for or a save point has come.
@@ -169,35 +183,4 @@ pub fn data_set_emptied(server: &mut Server) {
         // What cannot be saved was logged.
         let _ = save(server);
     }
-}
-
-/// Adds the snapshot to the data set, if there is one. `merge`: its keys replace those that are there.
-pub fn load(server: &mut Server, merge: bool) -> Result<(), LoadError> {
-    let path = path(server);
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(LoadError(format!("Can't open {}: {error}", path.display()))),
-    };
-    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
-    let started = server.clock.stamp();
-    server.loading = true;
-    server.keyspace.expiry_mode = server.expiry_mode();
-    let result = load_data_set(&mut file, &mut server.keyspace, &server.config, purpose);
-    server.loading = false;
-    server.keyspace.expiry_mode = server.expiry_mode();
-    // Loading is no change.
-    server.keyspace.effects.dirty = 0;
-    let loaded = result.map_err(|failure| {
-        log::warn!("Internal error in RDB reading: {failure}");
-        LoadError(format!(
-            "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty.",
-            path.display()
-        ))
-    })?;
-    let Loaded { keys, expired, empty, .. } = loaded;
-    log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}.");
-    server.loaded = loaded;
-    log::info!("DB loaded from disk: {:.3} seconds", seconds_since(server, started));
-    Ok(())
 }

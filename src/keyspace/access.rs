@@ -33,7 +33,7 @@ pub enum LastUse {
 }
 
 /// The time as entries keep it.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct AccessClock {
     now_s: u32,
     /// What a new entry gets.

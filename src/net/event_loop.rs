@@ -10,6 +10,7 @@ use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
 use crate::server::listeners::{FIRST_TOKEN, Listener};
 use crate::server::persistence::CHILD_TOKEN;
+use crate::server::replication::{LINK_TOKEN, TRANSFER_TOKEN};
 use crate::server::{ClientFlags, ClientId, Server, Stream, Timer};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{SockRef, TcpKeepalive};
@@ -47,14 +48,8 @@ impl EventLoop {
         Ok(EventLoop { server, poll, events, signals, input })
     }
 
-    /// Runs until the server is told to shut down.
-    pub fn run(&mut self) -> io::Result<()> {
-        for listener in &self.server.listeners {
-            match listener {
-                Listener::Tcp(_) => log::info!("Ready to accept connections tcp"),
-                Listener::Unix(..) => log::info!("Ready to accept connections unix"),
-            }
-        }
+    /// Runs until the server is told to shut down, or cannot go on.
+    pub fn run(&mut self) -> Result<(), String> {
         self.server.timers.insert(self.server.clock.now_ms, Timer::Cron);
         let mut woken = self.server.clock.stamp();
         while !self.server.shutdown {
@@ -64,7 +59,7 @@ impl EventLoop {
             let timeout = self.timeout();
             match self.poll.poll(&mut self.events, timeout) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
-                result => result?,
+                result => result.map_err(|error| error.to_string())?,
             }
             woken = self.server.clock.stamp();
             self.server.refresh_time();
@@ -72,6 +67,9 @@ impl EventLoop {
             self.pending_reads();
             while let Some(timer) = self.server.timers.pop_due(self.server.clock.now_ms) {
                 engine::timers::fire(&mut self.server, timer);
+            }
+            if self.server.load.is_some() && !self.server.shutdown {
+                engine::load::step(&mut self.server).map_err(|error| error.0)?;
             }
         }
         // What was answered before the end is still sent.
@@ -83,7 +81,11 @@ impl EventLoop {
     /// How long poll may sleep: until the next timer, or not at all if there is work.
     fn timeout(&self) -> Option<Duration> {
         let server = &self.server;
-        if !(server.pending_reads.is_empty() && server.pending_writes.is_empty() && server.accept_again.is_empty()) {
+        let idle = server.pending_reads.is_empty()
+            && server.pending_writes.is_empty()
+            && server.accept_again.is_empty()
+            && !server.replication.receive_again;
+        if !idle || server.load.is_some() {
             return Some(Duration::ZERO);
         }
         let due = server.timers.next_due_ms()?;
@@ -99,6 +101,8 @@ impl EventLoop {
             match event.token() {
                 WAKER => engine::timers::background_done(&mut self.server),
                 CHILD_TOKEN => engine::child::hear(&mut self.server),
+                LINK_TOKEN => engine::replication::follow::event(&mut self.server),
+                TRANSFER_TOKEN => engine::replication::transfer::readable(&mut self.server),
                 SIGNALS => {
                     if let Some(signal) = self.signals.take() {
                         engine::shutdown::on_signal(&mut self.server, signal);
@@ -125,6 +129,9 @@ impl EventLoop {
 
     /// Clients that were cut short get one more turn each.
     fn pending_reads(&mut self) {
+        if std::mem::take(&mut self.server.replication.receive_again) {
+            engine::replication::follow::event(&mut self.server);
+        }
         for index in std::mem::take(&mut self.server.accept_again) {
             self.accept(index);
         }
@@ -141,6 +148,7 @@ impl EventLoop {
         let server = &mut self.server;
         engine::timers::schedule_expiry(server);
         engine::timers::flush_append_only_file(server);
+        engine::replication::before_sleep(server);
         let mut pending = std::mem::take(&mut server.pending_writes);
         for id in pending.drain(..) {
             output::flush(server, id);
@@ -151,6 +159,7 @@ impl EventLoop {
         server.evict_clients();
         while let Some(id) = server.pending_closes.pop() {
             server.unsubscribe_all(id);
+            engine::replication::client_closed(server, id);
             let Some(client) = server.clients.remove(id) else { continue };
             server.memory.clients -= client.counted_memory;
             if let Some(timer) = client.idle_timer {

@@ -21,10 +21,20 @@ pub struct MemoryState {
     pub evicted_clients: u64,
 }
 
+/// Clients that are not evicted.
+const SPARED: ClientFlags = ClientFlags::NO_EVICT
+    .union(ClientFlags::INTERNAL)
+    .union(ClientFlags::REPLICA)
+    .union(ClientFlags::PRIMARY)
+    .union(ClientFlags::CLOSE_NOW);
+
 impl Server {
     /// Bytes in use that evicting keys could only add to.
     pub fn not_counted_for_eviction(&self) -> usize {
-        self.aof.as_ref().map_or(0, |aof| aof.buffered())
+        let stream = self.replication.stream.kept().map_or(0, |log| log.allocated());
+        // What is kept for replicas that may come back counts; what is kept for those that are slow does not.
+        let for_replicas = stream.saturating_sub(self.config.repl_backlog_size as usize);
+        for_replicas + self.aof.as_ref().map_or(0, |aof| aof.buffered())
     }
 
     /// Takes note of how much memory a client takes, if that is limited.
@@ -47,7 +57,7 @@ impl Server {
 
     fn count_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else { return };
-        let is_spared = client.flags.intersects(ClientFlags::NO_EVICT | ClientFlags::INTERNAL | ClientFlags::CLOSE_NOW);
+        let is_spared = client.flags.intersects(SPARED);
         let now = if is_spared { 0 } else { client.memory_usage() };
         let before = std::mem::replace(&mut client.counted_memory, now);
         self.memory.clients = self.memory.clients + now - before;

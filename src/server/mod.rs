@@ -6,6 +6,7 @@
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
 //! * `pubsub`        subscriptions, and delivering messages
+//! * `replication` whom we follow, who follows us, and the stream of changes
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
@@ -13,6 +14,7 @@
 //! * `allocator`     memory, counted
 //! * `latency`       what took long, for LATENCY
 //! * `listeners`     TCP and unix sockets
+//! * `loading`       a data set on its way into memory
 //! * `logging`       the log
 //! * `memory`        limits on memory, and clients evicted for them
 //! * `migration`     connections to the servers that MIGRATE sends keys to
@@ -31,12 +33,14 @@ pub mod command;
 pub mod command_table;
 pub mod latency;
 pub mod listeners;
+pub mod loading;
 pub mod logging;
 pub mod memory;
 pub mod migration;
 mod pause;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod slowlog;
 pub mod stats;
 pub mod system;
@@ -56,11 +60,13 @@ pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use latency::{LatencyEvents, Sample};
 use listeners::Listener;
+use loading::{Load, LoadProgress};
 use memory::MemoryState;
 use migration::Peers;
 use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
+use replication::Replication;
 use slowlog::SlowLog;
 use stats::Stats;
 use std::collections::VecDeque;
@@ -90,6 +96,12 @@ pub enum Timer {
     IdlePeers,
     /// The child has ended, but could not be waited for yet.
     ReapChild,
+    /// Replicas and the primary are looked after.
+    Heartbeat,
+    /// Replicas that wait for a data set have waited for others for long enough.
+    StartTransfer,
+    /// A failover has taken too long.
+    FailoverEnd,
 }
 
 /// CLIENT PAUSE.
@@ -139,8 +151,7 @@ pub struct Server {
 
     /// 40 hexadecimal digits that no other run has.
     pub run_id: String,
-    /// 40 hexadecimal digits that name the history of the data set.
-    pub replication_id: String,
+    pub replication: Replication,
     /// Bytes allocated when the server had started, before it had any data.
     pub startup_memory: usize,
     pub started_unix_s: i64,
@@ -171,7 +182,13 @@ pub struct Server {
     /// Until when, on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
+    /// The data set is not all there: nobody but who loads it may look at it.
     pub loading: bool,
+    /// A data set is loaded beside the one that is served.
+    pub async_loading: bool,
+    pub load_progress: LoadProgress,
+    /// What the loop loads, a step each turn.
+    pub load: Option<Box<Load>>,
     /// A signal said how to end, but that was not done yet.
     pub shutdown_asked: Option<ShutdownOptions>,
     /// A signal has arrived, and the server may be about to end.
@@ -218,7 +235,7 @@ impl Server {
             executing: None,
             command_started: clock.stamp(),
             run_id: random_id(),
-            replication_id: random_id(),
+            replication: Replication::new(clock.now_ms),
             startup_memory: 0,
             started_unix_s: clock.unix_s(),
             loaded: Loaded::default(),
@@ -236,6 +253,9 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            async_loading: false,
+            load_progress: LoadProgress::default(),
+            load: None,
             shutdown_asked: None,
             told_to_end: Arc::default(),
             shutdown: false,
@@ -313,6 +333,8 @@ impl Server {
     pub fn expiry_mode(&self) -> ExpiryMode {
         match (self.loading, self.pause) {
             (true, _) => ExpiryMode::Ignore,
+            // The primary says when.
+            _ if self.replication.is_replica() => ExpiryMode::Hide,
             // What expires is a write, which has to wait for the end of the pause.
             (_, Some(_)) => ExpiryMode::Hide,
             _ => ExpiryMode::Delete,
@@ -443,6 +465,7 @@ impl Server {
             self.pending_closes.push(id);
             // What comes to its keys now is for others.
             self.unblock_client(id);
+            self.stop_waiting_for_acks(id);
             self.discard_transaction(id);
             self.monitors.retain(|&monitor| monitor != id);
         }
@@ -450,7 +473,7 @@ impl Server {
 }
 
 /// 40 random hexadecimal digits.
-fn random_id() -> String {
+pub fn random_id() -> String {
     let mut id = [0; 20];
     getrandom::fill(&mut id).expect("the operating system gives random bytes");
     id.iter().map(|byte| format!("{byte:02x}")).collect()

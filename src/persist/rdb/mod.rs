@@ -7,10 +7,12 @@
 //! * `load`    a value of any form there ever was
 //! * `packed`  Redis's listpacks, ziplists and zipmaps: the blocks that small values are kept in
 //! * `stream`  streams
-//! * `file`    a whole data set
+//! * `file`    a whole data set, written
+//! * `file_load` the same, read in steps
 //! * `payload` what DUMP gives and RESTORE takes
 
 mod file;
+mod file_load;
 mod load;
 mod packed;
 mod payload;
@@ -19,7 +21,8 @@ mod save;
 mod stream;
 mod write;
 
-pub use file::{LoadFailure, LoadFor, Loaded, load_data_set, save_data_set};
+pub use file::save_data_set;
+pub use file_load::{LoadFailure, LoadFor, LoadStep, Loaded, RdbLoad};
 pub use load::{KeyFacts, load_value};
 pub use payload::{InvalidPayload, dump, restore};
 pub use read::{RdbError, Reader};
@@ -28,6 +31,8 @@ pub use write::Writer;
 
 /// The version that is written.
 pub const VERSION: u16 = 11;
+/// What Redis 7.0 reads.
+pub const VERSION_7_0: u16 = 10;
 
 /// How a value is written: the byte before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,0 +1,303 @@
+//! A data set comes from the primary. It is written to a file and loaded from there, a step each turn
+//! of the loop; or it is loaded as it comes (`repl-diskless-load`), perhaps beside the one that there
+//! is, which is served until the new one is whole.
+
+use super::{apply, disconnect_replicas, failover};
+use crate::config::ReplDisklessLoad;
+use crate::engine::{child, load, rewrite, snapshot};
+use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
+use crate::server::Server;
+use crate::server::loading::LoadProgress;
+use crate::server::replication::primary::{Length, Link, Loading, Reception, Target};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+
+/// Read from the connection before others have their turn.
+const TURN_MAX: u64 = 4 << 20;
+const READ: usize = 64 << 10;
+const MARK_LEN: usize = 40;
+
+/// How far a reception is.
+enum Progress {
+    /// All there was has been read.
+    Waits,
+    /// Others have their turn first.
+    Pauses,
+    Done,
+}
+
+/// The primary begins to send.
+pub fn begin(server: &mut Server, reception: Reception) {
+    go_on(server, Box::new(reception));
+}
+
+/// Takes what has come.
+pub fn go_on(server: &mut Server, mut reception: Box<Reception>) {
+    match receive(server, &mut reception) {
+        Ok(Progress::Done) => received(server, *reception),
+        Ok(progress) => {
+            server.replication.receive_again = matches!(progress, Progress::Pauses);
+            if let Some(primary) = &mut server.replication.primary {
+                primary.link = Link::Transfer(reception);
+            }
+        }
+        Err(error) => {
+            log::warn!("I/O error trying to sync with MASTER: {error}");
+            give_up(server, *reception);
+            failover::refused(server);
+        }
+    }
+}
+
+/// Nobody wants the rest.
+pub fn give_up(server: &mut Server, reception: Reception) {
+    match reception.target {
+        Some(Target::File { path, .. }) => drop(fs::remove_file(path)),
+        Some(Target::Memory { spare, .. }) => {
+            load::no_longer_loading(server);
+            if spare.is_none() {
+                server.keyspace.flush(None, false);
+            }
+            log::info!("MASTER <-> REPLICA sync: Discarding what was loaded of the data set");
+        }
+        None => (),
+    }
+}
+
+fn receive(server: &mut Server, reception: &mut Reception) -> io::Result<Progress> {
+    if reception.length.is_none() && !begin_to_receive(server, reception)? {
+        return Ok(Progress::Waits);
+    }
+    let mut budget = TURN_MAX;
+    let mut space = vec![0; READ];
+    let early = std::mem::take(&mut reception.connection.input);
+    if !early.is_empty() && take(server, reception, &early)? {
+        return Ok(Progress::Done);
+    }
+    loop {
+        if budget == 0 {
+            return Ok(Progress::Pauses);
+        }
+        let wanted = match reception.length {
+            // What comes after the data set is not for us to read.
+            Some(Length::Bytes(length)) => (length - reception.received).min(READ as u64) as usize,
+            _ => READ,
+        };
+        match (&reception.connection.stream).read(&mut space[..wanted]) {
+            Ok(0) if wanted > 0 => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(count) => {
+                budget = budget.saturating_sub(count as u64);
+                server.stats.replication.input_bytes += count as u64;
+                if take(server, reception, &space[..count])? {
+                    return Ok(Progress::Done);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Progress::Waits),
+            Err(error) if error.kind() == ErrorKind::Interrupted => (),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads how long the data set is; false if that has not come yet.
+fn begin_to_receive(server: &mut Server, reception: &mut Reception) -> io::Result<bool> {
+    let line = loop {
+        match reception.connection.line()? {
+            None => return Ok(false),
+            // It tells that it is still there.
+            Some(line) if line.is_empty() => (),
+            Some(line) => break line,
+        }
+    };
+    let length = match line.strip_prefix('$') {
+        Some(rest) => match rest.strip_prefix("EOF:") {
+            Some(mark) if mark.len() == MARK_LEN => Length::Mark { mark: mark.into(), tail: Vec::new() },
+            Some(_) => return Err(io::Error::other("a mark of the wrong length")),
+            None => Length::Bytes(rest.parse().map_err(|_| io::Error::other(format!("no length: {line}")))?),
+        },
+        None if line.starts_with('-') => {
+            return Err(io::Error::other(format!("MASTER aborted replication with an error: {}", &line[1..])));
+        }
+        None => {
+            return Err(io::Error::other(format!(
+                "Bad protocol from MASTER, the first byte is not '$' (we received '{line}'), are you sure the host and port are right?"
+            )));
+        }
+    };
+    reception.target = Some(target(server, reception, &length)?);
+    reception.length = Some(length);
+    Ok(true)
+}
+
+/// Where the data set is to go.
+fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Result<Target> {
+    let is_empty = server.keyspace.dbs().iter().all(|db| db.is_empty());
+    let spare = match server.config.repl_diskless_load {
+        ReplDisklessLoad::SwapDb => Some(server.keyspace.spare()),
+        ReplDisklessLoad::OnEmptyDb if is_empty => None,
+        ReplDisklessLoad::OnEmptyDb | ReplDisklessLoad::Disabled => {
+            let path = server.config.dir.join(format!("temp-{}.{}.rdb", server.clock.unix_s(), std::process::id()));
+            log_length(length, "disk");
+            return Ok(Target::File { file: File::create(&path)?, path });
+        }
+    };
+    log_length(length, "parser");
+    log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
+    let total = match length {
+        Length::Bytes(bytes) => *bytes,
+        Length::Mark { .. } => 0,
+    };
+    // What is there may be served meanwhile if it is an older state of the same history.
+    let same = reception.history.as_ref().is_some_and(|(id, _)| *id == server.replication.id);
+    server.async_loading = spare.is_some() && same;
+    if spare.is_none() {
+        before_new_data(server);
+    }
+    server.load_progress = LoadProgress::begin(total, &server.clock);
+    server.loading = !server.async_loading;
+    server.keyspace.expiry_mode = server.expiry_mode();
+    Ok(Target::Memory { load: Box::new(RdbLoad::fed(LoadFor::Replay, &server.config)), spare })
+}
+
+fn log_length(length: &Length, to: &str) {
+    match length {
+        Length::Bytes(bytes) => log::info!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to {to}"),
+        Length::Mark { .. } => {
+            log::info!("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to {to}")
+        }
+    }
+}
+
+/// A piece of the data set; true if that was the last one.
+fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Result<bool> {
+    let (Some(length), Some(target)) = (&mut reception.length, &mut reception.target) else { return Ok(false) };
+    if let Some(primary) = &mut server.replication.primary {
+        primary.heard_ms = server.clock.now_ms;
+    }
+    let (piece, is_last) = match length {
+        Length::Bytes(bytes) => {
+            let part = piece.len().min((*bytes - reception.received) as usize);
+            // The stream may follow at once.
+            reception.connection.input.extend_from_slice(&piece[part..]);
+            (&piece[..part], reception.received + part as u64 == *bytes)
+        }
+        Length::Mark { mark, tail } => {
+            // Nothing follows the mark before we have said that it came.
+            tail.extend_from_slice(&piece[piece.len().saturating_sub(MARK_LEN)..]);
+            tail.drain(..tail.len().saturating_sub(MARK_LEN));
+            (piece, tail == mark)
+        }
+    };
+    reception.received += piece.len() as u64;
+    match target {
+        Target::File { file, .. } => {
+            file.write_all(piece)?;
+            if is_last && let Length::Mark { .. } = length {
+                file.set_len(reception.received - MARK_LEN as u64)?;
+            }
+        }
+        Target::Memory { load, spare } => {
+            load.feed(piece);
+            let keyspace = spare.as_mut().unwrap_or(&mut server.keyspace);
+            let step = loop {
+                match load.step(keyspace, &server.config, u64::MAX) {
+                    Ok(LoadStep::More) => (),
+                    Ok(step) => break step,
+                    Err(failure) => return Err(io::Error::other(format!("Internal error in RDB reading: {failure}"))),
+                }
+            };
+            server.load_progress.loaded_bytes = load.position();
+            if is_last && step != LoadStep::Done {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+    Ok(is_last)
+}
+
+/// What was there makes room for what comes.
+fn before_new_data(server: &mut Server) {
+    // The snapshot that a child writes is of what is about to go.
+    child::end(server);
+    disconnect_replicas(server);
+    if server.aof.is_some() {
+        rewrite::switch_off(server);
+    }
+    log::info!("MASTER <-> REPLICA sync: Flushing old data");
+    server.keyspace.flush(None, server.config.replica_lazy_flush);
+    server.keyspace.effects.dirty = 0;
+}
+
+/// All has come.
+fn received(server: &mut Server, reception: Reception) {
+    let Reception { connection, history, target, .. } = reception;
+    let appends = server.config.appendonly;
+    let loading = Loading { connection, history, appends };
+    match target {
+        Some(Target::File { file, path }) => {
+            let in_place = file.sync_data().and_then(|()| fs::rename(&path, snapshot::path(server)));
+            if let Err(error) = in_place {
+                log::warn!("Failed trying to rename the temp DB in MASTER <-> REPLICA synchronization: {error}");
+                let _ = fs::remove_file(&path);
+                return;
+            }
+            before_new_data(server);
+            log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
+            if let Some(primary) = &mut server.replication.primary {
+                primary.link = Link::Loading(Box::new(loading));
+            }
+            if let Err(error) = load::start_from_primary(server) {
+                loaded(server, Err(error));
+            }
+        }
+        Some(Target::Memory { load, spare }) => {
+            load::no_longer_loading(server);
+            server.loaded = load.loaded();
+            if let Some(spare) = spare {
+                before_new_data(server);
+                server.keyspace.replace_databases(spare, server.config.replica_lazy_flush);
+            }
+            go_online(server, loading);
+        }
+        None => (),
+    }
+}
+
+/// The file was loaded, or it could not be.
+pub fn loaded(server: &mut Server, result: Result<(), load::LoadError>) {
+    if server.config.rdb_del_sync_files && server.config.save.is_empty() && !server.config.appendonly {
+        log::info!("Removing the RDB file obtained from the master. This replica has persistence disabled");
+        let _ = fs::remove_file(snapshot::path(server));
+    }
+    let Some(primary) = &mut server.replication.primary else { return };
+    let Link::Loading(loading) = std::mem::replace(&mut primary.link, Link::Down) else { return };
+    match result {
+        Ok(()) => go_online(server, *loading),
+        Err(reason) => {
+            log::warn!("Failed trying to load the MASTER synchronization DB from disk: {}", reason.0);
+            server.keyspace.flush(None, false);
+        }
+    }
+}
+
+/// The data set is there, and the stream goes on from it.
+fn go_online(server: &mut Server, loading: Loading) {
+    let Loading { connection, history, appends } = loading;
+    let replication = &mut server.replication;
+    let has_history = history.is_some();
+    let offset = history.as_ref().map_or(0, |(_, offset)| *offset);
+    replication.start_new_history();
+    if let Some((id, _)) = history {
+        replication.id = id;
+    }
+    replication.stream.restart_at(offset);
+    if let Some(primary) = &mut replication.primary {
+        primary.has_history = has_history;
+    }
+    log::info!("MASTER <-> REPLICA sync: Finished with success");
+    apply::begin(server, connection, 0, has_history);
+    failover::done(server);
+    if appends && let Err(error) = rewrite::switch_on(server) {
+        log::warn!("Failed enabling the AOF after successful master synchronization: {error}");
+    }
+}
