@@ -1,0 +1,392 @@
+-- What scripts see. Runs once in each new interpreter; `host` holds the functions that are written in
+-- Rust, `is_library` tells whether the interpreter runs functions of libraries or scripts of EVAL.
+--
+-- A function of the host never raises an error: it gives what is wrong as a result, for only Lua can
+-- raise a table or say where in the script it was called.
+local host, is_library = ...
+
+local error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
+    error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+
+-- Tables that scripts may only read are empty ones that stand for the real ones. Functions that would
+-- see the difference are replaced below. (Lua 5.1 has no read-only tables; `table.insert` can still
+-- leave an element in a proxy, but nothing else reads it.)
+local real = {}
+local READONLY = "Attempt to modify a readonly table"
+
+local function refuse()
+    error(READONLY, 2)
+end
+
+local function refuse_argument()
+    error(READONLY, 0)
+end
+
+local function readonly(of)
+    local proxy = setmetatable({}, {__index = of, __newindex = refuse, __metatable = false})
+    real[proxy] = of
+    return proxy
+end
+
+local function missing(_, name)
+    error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
+end
+
+-- ---- errors
+
+-- An error as scripts see it: the text, and where it was raised.
+local function fail(text)
+    error({err = "ERR " .. text})
+end
+
+-- Runs where an uncaught error was raised, while the stack is still there.
+local function on_error(err)
+    if type(err) ~= "table" or real[err] then
+        err = {err = "ERR " .. (type(err) == "userdata" and host.text(err) or tostring(err))}
+    end
+    local source, line = host.position()
+    if source then
+        rawset(err, "source", source)
+        rawset(err, "line", line)
+    end
+    return err
+end
+
+-- COMPAT: a caught error is its text, even if it was raised as a table.
+local function caught(ok, err, ...)
+    if ok then
+        return true, err, ...
+    elseif type(err) == "table" then
+        local text = err.err
+        if type(text) == "string" then
+            return false, text
+        end
+    elseif type(err) == "userdata" then
+        return false, host.text(err)
+    end
+    return false, err
+end
+
+-- ---- functions of the host
+
+local function give(problem, ...)
+    if problem then
+        error(problem, 3)
+    end
+    return ...
+end
+
+-- For functions whose first result is what went wrong.
+local function raising(f)
+    return function(...)
+        return give(f(...))
+    end
+end
+
+local function raising_all(functions)
+    local all = {}
+    for name, value in pairs(functions) do
+        all[name] = type(value) == "function" and raising(value) or value
+    end
+    return all
+end
+
+local function failing(f)
+    return function(...)
+        local result, problem = f(...)
+        if problem then
+            error({err = "ERR " .. problem})
+        end
+        return result
+    end
+end
+
+-- ---- the table `redis`
+
+local call = host.call
+
+local redis = {
+    LOG_DEBUG = 0,
+    LOG_VERBOSE = 1,
+    LOG_NOTICE = 2,
+    LOG_WARNING = 3,
+    REPL_NONE = 0,
+    REPL_AOF = 1,
+    REPL_REPLICA = 2,
+    REPL_SLAVE = 2,
+    REPL_ALL = 3,
+    REDIS_VERSION = host.version,
+    REDIS_VERSION_NUM = host.version_number,
+    log = failing(host.log),
+    setresp = failing(host.setresp),
+    set_repl = failing(host.set_repl),
+    sha1hex = failing(host.sha1hex),
+    acl_check_cmd = failing(host.acl_check_cmd),
+}
+
+function redis.call(...)
+    local reply, problem = call(...)
+    if problem then
+        error(problem)
+    end
+    return reply
+end
+
+function redis.pcall(...)
+    local reply, problem = call(...)
+    if problem then
+        return problem
+    end
+    return reply
+end
+
+local WRONG_ARGUMENTS = "ERR wrong number or type of arguments"
+
+function redis.error_reply(...)
+    local text = ...
+    if select("#", ...) ~= 1 or type(text) ~= "string" then
+        return {err = WRONG_ARGUMENTS}
+    end
+    return {err = host.error_text(text)}
+end
+
+function redis.status_reply(...)
+    local text = ...
+    if select("#", ...) ~= 1 or type(text) ~= "string" then
+        return {err = WRONG_ARGUMENTS}
+    end
+    return {ok = text}
+end
+
+if not is_library then
+    -- What scripts do is always replicated as its effects, and there is no debugger.
+    function redis.replicate_commands()
+        return true
+    end
+
+    function redis.breakpoint()
+        return false
+    end
+
+    function redis.debug()
+    end
+end
+
+-- ---- what is global
+
+local function copy(from, names)
+    local to = {}
+    for name in names:gmatch("[^ ]+") do
+        to[name] = from[name]
+    end
+    return to
+end
+
+local globals = copy(_G, "_VERSION assert collectgarbage coroutine error gcinfo ipairs math rawequal select string "
+    .. "table tonumber tostring type unpack xpcall")
+globals.redis = redis
+globals.os = {clock = os.clock}
+globals.math.random = raising(host.random)
+globals.math.randomseed = raising(host.randomseed)
+globals.bit = raising_all(host.bit)
+globals.struct = raising_all(host.struct)
+globals.cmsgpack = raising_all(host.cmsgpack)
+
+local function new_cjson()
+    local cjson = raising_all(host.cjson())
+    cjson.new = new_cjson
+    return cjson
+end
+globals.cjson = new_cjson()
+
+function globals.pcall(...)
+    return caught(pcall(...))
+end
+
+function globals.getmetatable(of)
+    return getmetatable(of) or nil
+end
+
+function globals.setmetatable(of, metatable)
+    if real[of] then
+        refuse_argument()
+    end
+    return setmetatable(of, metatable)
+end
+
+function globals.rawset(of, key, value)
+    if real[of] then
+        refuse_argument()
+    end
+    return rawset(of, key, value)
+end
+
+function globals.rawget(of, key)
+    return rawget(real[of] or of, key)
+end
+
+function globals.next(of, key)
+    return next(real[of] or of, key)
+end
+
+function globals.pairs(of)
+    local behind = real[of]
+    if not behind then
+        return pairs(of)
+    end
+    return function(_, key)
+        return next(behind, key)
+    end, of
+end
+
+-- Compiled chunks can break the interpreter, so only texts are loaded.
+function globals.loadstring(text, name)
+    text = tostring(text)
+    if text:byte() == 27 then
+        return nil, "attempt to load a compiled chunk"
+    end
+    return loadstring(text, name or text)
+end
+
+function globals.load(reader, name)
+    local pieces = {}
+    for piece in reader do
+        if piece == "" then
+            break
+        end
+        pieces[#pieces + 1] = piece
+    end
+    return globals.loadstring(table.concat(pieces), name or "=(load)")
+end
+
+for name, value in pairs(globals) do
+    if type(value) == "table" then
+        globals[name] = readonly(value)
+    end
+end
+getmetatable("").__metatable = globals.string
+setmetatable(globals, {__index = missing})
+
+-- ---- registering functions
+
+-- Each is {name, callback, description, flags}; nil but while a library is loaded.
+local registered
+
+local function register(name, callback, description, flags)
+    if not name:find("^[%w_]+$") then
+        fail("Library names can only contain letters, numbers, or underscores(_) and must be at least one character long")
+    end
+    for _, other in ipairs(registered) do
+        if other[1] == name then
+            fail("Function already exists in the library")
+        end
+    end
+    registered[#registered + 1] = {name, callback, description, flags}
+end
+
+local function text_or_fail(value, what)
+    if type(value) ~= "string" and type(value) ~= "number" then
+        fail(what .. " argument given to redis.register_function must be a string")
+    end
+    return tostring(value)
+end
+
+local function register_named(arguments)
+    local name, callback, description
+    local flags = {}
+    for key, value in pairs(arguments) do
+        if type(key) ~= "string" then
+            fail("named argument key given to redis.register_function is not a string")
+        elseif key == "function_name" then
+            name = text_or_fail(value, key)
+        elseif key == "description" then
+            description = text_or_fail(value, key)
+        elseif key == "callback" then
+            if type(value) ~= "function" then
+                fail("callback argument given to redis.register_function must be a function")
+            end
+            callback = value
+        elseif key == "flags" then
+            if type(value) ~= "table" then
+                fail("flags argument to redis.register_function must be a table representing function flags")
+            end
+            for _, flag in ipairs(value) do
+                if type(flag) ~= "string" or not host.is_flag(flag) then
+                    fail("unknown flag given")
+                end
+                flags[#flags + 1] = flag
+            end
+        else
+            fail("unknown argument given to redis.register_function")
+        end
+    end
+    if not name then
+        fail("redis.register_function must get a function name argument")
+    elseif not callback then
+        fail("redis.register_function must get a callback argument")
+    end
+    register(name, callback, description, flags)
+end
+
+local function register_function(...)
+    local count = select("#", ...)
+    local name, callback = ...
+    if not registered then
+        fail("redis.register_function can only be called on FUNCTION LOAD command")
+    elseif count < 1 or count > 2 then
+        fail("wrong number of arguments to redis.register_function")
+    elseif count == 1 then
+        if type(name) ~= "table" then
+            fail("calling redis.register_function with a single argument is only applicable to Lua table (representing named arguments).")
+        end
+        return register_named(name)
+    elseif type(name) ~= "string" and type(name) ~= "number" then
+        fail("first argument to redis.register_function must be a string")
+    elseif type(callback) ~= "function" then
+        fail("second argument to redis.register_function must be a function")
+    end
+    register(tostring(name), callback, nil, {})
+end
+
+-- While a library is loaded there is next to nothing to be reached.
+local while_loading = setmetatable(copy(redis, "LOG_DEBUG LOG_VERBOSE LOG_NOTICE LOG_WARNING REDIS_VERSION REDIS_VERSION_NUM log"), {__index = missing})
+while_loading.register_function = register_function
+while_loading = setmetatable({redis = readonly(while_loading)}, {__index = missing})
+
+-- ---- the environment of all that scripts define
+
+local metatable = {__index = globals, __newindex = refuse, __metatable = readonly({__index = missing})}
+local environment = setmetatable({}, metatable)
+real[environment] = globals
+globals._G = environment
+
+-- ---- what Rust calls
+
+local function load_library(chunk)
+    registered = {}
+    metatable.__index = while_loading
+    local ok, err = xpcall(chunk, on_error)
+    metatable.__index = globals
+    local all = registered
+    registered = nil
+    return ok, err, all
+end
+
+local code, first, second
+
+local function start()
+    return code(first, second)
+end
+
+local function call_function(callback, keys, arguments)
+    code, first, second = callback, keys, arguments
+    return xpcall(start, on_error)
+end
+
+local function run_script(script, keys, arguments)
+    rawset(globals, "KEYS", keys)
+    rawset(globals, "ARGV", arguments)
+    return xpcall(script, on_error)
+end
+
+return environment, run_script, call_function, load_library
