@@ -3,6 +3,7 @@
 use rondo::commands::FAMILIES;
 use rondo::config::{self, CommandLine, Config};
 use rondo::engine::load::load_append_only_file;
+use rondo::engine::replication::follow;
 use rondo::engine::snapshot;
 use rondo::net::event_loop::EventLoop;
 use rondo::server::command_table::CommandTable;
@@ -123,6 +124,9 @@ fn serve(mut config: Config) -> Result<(), String> {
     } else {
         snapshot::load(server, false)
             .map_err(|error| format!("{} Terminating server after rdb file reading failure.", error.0))?;
+    }
+    if let Some((host, port)) = server.config.replicaof.clone() {
+        follow::start(server, host, port);
     }
     event_loop.run().map_err(|error| error.to_string())?;
     // The port is free and the socket's file gone before the process is; freeing the data set key by

@@ -8,7 +8,7 @@ use rondo::resp::request::{Batch, Limits, Parsed, RequestParser};
 
 /// The requests in `input` when it comes in pieces of `piece` bytes, and the error that ends them.
 fn feed(input: &[u8], piece: usize) -> (Vec<Vec<Vec<u8>>>, Option<String>) {
-    let limits = Limits { bulk_max: 1 << 20, authenticated: true };
+    let limits = Limits { bulk_max: 1 << 20, authenticated: true, in_place: false };
     let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
     let (mut buffer, mut requests, mut rest) = (Vec::new(), Vec::new(), input);
     while !rest.is_empty() {

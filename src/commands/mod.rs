@@ -14,6 +14,7 @@ pub mod hyperloglog;
 pub mod list;
 pub mod object;
 pub mod pubsub;
+pub mod replication;
 pub mod scan;
 pub mod server;
 pub mod set;
@@ -39,6 +40,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     hyperloglog::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,
+    replication::COMMANDS,
     scan::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,

@@ -2,6 +2,7 @@
 
 pub mod bits;
 pub mod btree;
+pub mod byte_log;
 pub mod due_index;
 pub mod geohash;
 pub mod glob;

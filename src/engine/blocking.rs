@@ -8,6 +8,7 @@
 
 use super::call::apply_reply_mode;
 use super::dispatch::{self, Outcome};
+use super::replication::acks;
 use crate::resp::{Args, CommandError};
 use crate::server::blocked::{Refused, Retry, Wait};
 use crate::server::{ClientFlags, ClientId, Server};
@@ -86,7 +87,10 @@ fn try_again(server: &mut Server, id: ClientId) {
 /// Ends a client's wait without what it waited for; false if it does not wait.
 pub fn give_up(server: &mut Server, id: ClientId, how: GaveUp) -> bool {
     const UNBLOCKED: CommandError = CommandError::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-    if server.unblock_client(id).is_none() {
+    if how == GaveUp::TimedOut && acks::end(server, id) {
+        return true;
+    }
+    if server.unblock_client(id).is_none() && server.stop_waiting_for_acks(id).is_none() {
         return false;
     }
     let mark = server.clients[id].output.mark();
@@ -104,4 +108,21 @@ pub fn give_up(server: &mut Server, id: ClientId, how: GaveUp) -> bool {
     apply_reply_mode(server, id, mark);
     server.pending_read(id);
     true
+}
+
+/// The server's part in replication changes: what they wait for will be decided elsewhere.
+pub fn unblock_all(server: &mut Server) {
+    const UNBLOCKED: CommandError = CommandError::new(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    );
+    for id in server.clients.ids_by_age() {
+        if server.unblock_client(id).is_none() && server.stop_waiting_for_acks(id).is_none() {
+            continue;
+        }
+        let mark = server.clients[id].output.mark();
+        server.stats.count_error(UNBLOCKED.code());
+        server.reply(id).error(&UNBLOCKED);
+        apply_reply_mode(server, id, mark);
+        server.pending_read(id);
+    }
 }

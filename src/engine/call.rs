@@ -1,11 +1,16 @@
 //! Running one command: the handler, its reply, its effects, its time.
 
 use super::blocking;
+use crate::config::Config;
 use crate::keyspace::Propagate;
+use crate::persist::aof::Aof;
 use crate::resp::{Args, CommandError, CommandResult, Reply};
 use crate::server::blocked::Attempt;
+use crate::server::clock::Clock;
 use crate::server::command::{DataContext, Handler};
 use crate::server::command_table::Found;
+use crate::server::replication::Replication;
+use crate::server::replication::stream::ReplicationStream;
 use crate::server::stats::Stats;
 use crate::server::{ClientFlags, ClientId, ReplyMode, Server};
 
@@ -41,7 +46,7 @@ pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandl
     if client.reply_mode != ReplyMode::On {
         apply_reply_mode(server, id, mark);
     }
-    finish(server, db, found, args);
+    finish(server, id, db, found, args);
     waiting
 }
 
@@ -66,7 +71,7 @@ fn run_with_context<T>(
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
         only_listens,
-        repeated: client.flags.contains(ClientFlags::INTERNAL),
+        repeated: client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY),
     };
     let result = run(&mut context);
     if let Err(error) = &result {
@@ -90,7 +95,7 @@ fn call_blocking(server: &mut Server, id: ClientId, found: Found, run: BlockingH
         return drain_effects(server, db, None);
     }
     apply_reply_mode(server, id, mark);
-    finish(server, db, found, args);
+    finish(server, id, db, found, args);
 }
 
 fn call_server(
@@ -119,7 +124,7 @@ fn call_server(
         }
     }
     apply_reply_mode(server, id, mark);
-    finish(server, db, found, args);
+    finish(server, id, db, found, args);
 }
 
 #[cold]
@@ -130,7 +135,7 @@ fn failed(stats: &mut Stats, found: Found, error: &CommandError) {
 
 /// Counts a command that ran, and drains what it did.
 #[inline]
-fn finish(server: &mut Server, db: usize, found: Found, args: &Args) {
+fn finish(server: &mut Server, id: ClientId, db: usize, found: Found, args: &Args) {
     // One reading a command: the end of one is the beginning of the next.
     let now = server.clock.stamp();
     let nanos = server.clock.nanos_between(server.command_started, now);
@@ -138,6 +143,10 @@ fn finish(server: &mut Server, db: usize, found: Found, args: &Args) {
     server.stats.ran(found.index, nanos, server.config.latency_tracking);
     if server.keyspace.effects.are_any() {
         drain_effects(server, db, Some(args));
+        let offset = server.replication.stream.offset();
+        if let Some(client) = server.clients.get_mut(id) {
+            client.write_offset = offset;
+        }
     }
     free_garbage(server);
 }
@@ -165,28 +174,27 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
             unit.push_all(db, args.iter());
         }
     } else if count > 0
-        && let Some(aof) = server.aof.as_mut().filter(|_| !server.loading)
+        && !server.loading
+        && let Some(mut history) = History::of(&mut server.aof, &mut server.replication)
     {
-        if server.config.aof_timestamp_enabled {
-            aof.note_time(server.clock.unix_s());
-        }
+        history.note_time(&server.config, &server.clock);
         // What one command did is repeated as a whole or not at all.
         let transaction = count > 1 && !effects.deleted_apart;
         if transaction {
-            aof.append_marker(b"MULTI");
+            history.append_marker(b"MULTI");
         }
         for (db, arguments) in effects.deleted.iter() {
-            aof.append(db, arguments);
+            history.append(db, arguments);
         }
         match as_it_came {
             Some(args) => match args.raw() {
-                Some(raw) => aof.append_raw(db, raw),
-                None => aof.append(db, args.iter()),
+                Some(raw) => history.append_raw(db, raw),
+                None => history.append(db, args.iter()),
             },
-            None => effects.rewritten.iter().for_each(|(db, arguments)| aof.append(db, arguments)),
+            None => effects.rewritten.iter().for_each(|(db, arguments)| history.append(db, arguments)),
         }
         if transaction {
-            aof.append_marker(b"EXEC");
+            history.append_marker(b"EXEC");
         }
     }
     effects.deleted.clear();
@@ -206,18 +214,68 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
 
 /// Propagates what the commands of a transaction did, as a whole.
 pub fn end_unit(server: &mut Server) {
-    let Some(unit) = server.unit.take() else { return };
-    let Some(aof) = server.aof.as_mut().filter(|_| !server.loading) else { return };
-    if server.config.aof_timestamp_enabled && !unit.is_empty() {
-        aof.note_time(server.clock.unix_s());
-    }
+    let Some(unit) = server.unit.take().filter(|unit| !unit.is_empty() && !server.loading) else { return };
+    let Some(mut history) = History::of(&mut server.aof, &mut server.replication) else { return };
+    history.note_time(&server.config, &server.clock);
     let transaction = unit.len() > 1;
     if transaction {
-        aof.append_marker(b"MULTI");
+        history.append_marker(b"MULTI");
     }
-    unit.iter().for_each(|(db, arguments)| aof.append(db, arguments));
+    unit.iter().for_each(|(db, arguments)| history.append(db, arguments));
     if transaction {
-        aof.append_marker(b"EXEC");
+        history.append_marker(b"EXEC");
+    }
+}
+
+/// Where commands go that changed the data set: the append-only file, the replicas, or both.
+struct History<'s> {
+    aof: Option<&'s mut Aof>,
+    stream: Option<&'s mut ReplicationStream>,
+}
+
+impl<'s> History<'s> {
+    /// None if nobody wants to know.
+    #[inline]
+    fn of(aof: &'s mut Option<Aof>, replication: &'s mut Replication) -> Option<History<'s>> {
+        let stream = replication.stream_of_own_changes(aof.is_some());
+        let aof = aof.as_mut();
+        (aof.is_some() || stream.is_some()).then_some(History { aof, stream })
+    }
+
+    fn note_time(&mut self, config: &Config, clock: &Clock) {
+        if config.aof_timestamp_enabled
+            && let Some(aof) = &mut self.aof
+        {
+            aof.note_time(clock.unix_s());
+        }
+    }
+
+    fn append<'a>(&mut self, db: usize, arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
+        if let Some(aof) = &mut self.aof {
+            aof.append(db, arguments.clone());
+        }
+        if let Some(stream) = &mut self.stream {
+            stream.append(db, arguments);
+        }
+    }
+
+    #[inline]
+    fn append_raw(&mut self, db: usize, request: &[u8]) {
+        if let Some(aof) = &mut self.aof {
+            aof.append_raw(db, request);
+        }
+        if let Some(stream) = &mut self.stream {
+            stream.append_raw(db, request);
+        }
+    }
+
+    fn append_marker(&mut self, name: &'static [u8]) {
+        if let Some(aof) = &mut self.aof {
+            aof.append_marker(name);
+        }
+        if let Some(stream) = &mut self.stream {
+            stream.append_marker([name].into_iter());
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! never returns from here. The file it has written gets its name from the server, once the child has
 //! ended well and is still wanted.
 
+use super::replication::transfer;
 use super::{rewrite, snapshot};
 use crate::config::Config;
 use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
@@ -28,14 +29,21 @@ const COW_SHARE: u32 = 100;
 /// The pipe of a child is closed a moment before it can be waited for.
 const REAP_AGAIN_MS: u64 = 1;
 
-/// Forks a child that writes the data set to what `temporary` makes of its process id.
-pub fn start(server: &mut Server, job: Job, temporary: impl Fn(&Server, u32) -> PathBuf) -> io::Result<u32> {
+/// Where a child writes to.
+pub enum Output<'f> {
+    /// What this makes of its process id.
+    File(&'f dyn Fn(&Server, u32) -> PathBuf),
+    Pipe(pipe::Sender),
+}
+
+/// Forks a child that writes the data set.
+pub fn start(server: &mut Server, job: Job, output: Output) -> io::Result<u32> {
     assert!(server.persistence.child.is_none(), "there is one child at a time");
     let (sender, mut receiver) = pipe::new()?;
     server.registry.register(&mut receiver, CHILD_TOKEN, Interest::READABLE)?;
     let began = Instant::now();
     let pid = match system::fork()? {
-        Fork::Child => run(server, job, &temporary(server, std::process::id()), sender),
+        Fork::Child => run(server, job, output, sender),
         Fork::Parent(pid) => pid,
     };
     server.persistence.last_fork_us = began.elapsed().as_micros() as u64;
@@ -44,7 +52,11 @@ pub fn start(server: &mut Server, job: Job, temporary: impl Fn(&Server, u32) -> 
     server.persistence.child = Some(Child {
         pid,
         job,
-        temporary: temporary(server, pid),
+        temporary: match output {
+            Output::File(temporary) => Some(temporary(server, pid)),
+            Output::Pipe(_) => None,
+        },
+        for_replicas: None,
         pipe: receiver,
         started_ms: server.clock.now_ms,
         dirty: server.stats.dirty,
@@ -61,16 +73,27 @@ pub fn start(server: &mut Server, job: Job, temporary: impl Fn(&Server, u32) -> 
 }
 
 /// All that the child does.
-fn run(server: &Server, job: Job, temporary: &Path, pipe: pipe::Sender) -> ! {
-    system::become_child(pipe.as_raw_fd());
+fn run(server: &Server, job: Job, output: Output, pipe: pipe::Sender) -> ! {
+    let (temporary, mut sender) = match output {
+        Output::File(temporary) => (Some(temporary(server, std::process::id())), None),
+        Output::Pipe(sender) => (None, Some(sender)),
+    };
+    let kept = sender.as_ref().map_or(pipe.as_raw_fd(), AsRawFd::as_raw_fd);
+    system::become_child([pipe.as_raw_fd(), kept]);
     logging::in_child();
-    let mut progress = Progress::new(&server.config, temporary, pipe);
+    let mut progress = Progress::new(&server.config, temporary.as_deref(), pipe);
     // A panic must not unwind into what the server was about to do.
-    let written = catch_unwind(AssertUnwindSafe(|| match job {
-        Job::Snapshot => snapshot::write(server, temporary, &mut || progress.key_done()),
-        Job::Rewrite(form) => rewrite::write_base(server, form, temporary, &mut || progress.key_done()),
+    let written = catch_unwind(AssertUnwindSafe(|| match (job, temporary.as_deref(), &mut sender) {
+        (Job::Transfer(form), _, Some(sender)) => {
+            // The loop takes its time.
+            sender.set_nonblocking(false)?;
+            transfer::write(server, form, sender, &mut || progress.key_done())
+        }
+        (Job::Rewrite(form), Some(path), _) => rewrite::write_base(server, form, path, &mut || progress.key_done()),
+        (_, Some(path), _) => snapshot::write(server, path, &mut || progress.key_done()),
+        (_, None, _) => Err(ErrorKind::InvalidInput.into()),
     }));
-    let what = if job == Job::Snapshot { "RDB" } else { "AOF rewrite" };
+    let what = if matches!(job, Job::Rewrite(_)) { "AOF rewrite" } else { "RDB" };
     let code = match written {
         Ok(Ok(())) => {
             progress.report();
@@ -79,7 +102,7 @@ fn run(server: &Server, job: Job, temporary: &Path, pipe: pipe::Sender) -> ! {
             0
         }
         Ok(Err(error)) => {
-            log::warn!("Write error while saving {} in the background: {error}", temporary.display());
+            log::warn!("Write error while saving the data set in the background: {error}");
             1
         }
         Err(_) => 1,
@@ -90,7 +113,7 @@ fn run(server: &Server, job: Job, temporary: &Path, pipe: pipe::Sender) -> ! {
 /// How far a child is.
 struct Progress<'a> {
     config: &'a Config,
-    temporary: &'a Path,
+    temporary: Option<&'a Path>,
     pipe: pipe::Sender,
     keys: u64,
     reported: Instant,
@@ -101,7 +124,7 @@ struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    fn new(config: &'a Config, temporary: &'a Path, pipe: pipe::Sender) -> Progress<'a> {
+    fn new(config: &'a Config, temporary: Option<&'a Path>, pipe: pipe::Sender) -> Progress<'a> {
         let now = Instant::now();
         Progress { config, temporary, pipe, keys: 0, reported: now, cow: 0, cow_peak: 0, next_cow: now }
     }
@@ -126,7 +149,7 @@ impl<'a> Progress<'a> {
         match self.pipe.write(&report.to_bytes()) {
             // Nobody reads: the server is gone, and with it whoever could use this.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                let _ = std::fs::remove_file(self.temporary);
+                let _ = self.temporary.map(std::fs::remove_file);
                 system::exit_at_once(1);
             }
             // A full pipe has older news.
@@ -189,6 +212,7 @@ fn ended(server: &mut Server, status: ExitStatus) {
     server.keyspace.stamps = true;
     let what = match child.job {
         Job::Snapshot => "Background saving",
+        Job::Transfer(_) => "Background transfer",
         Job::Rewrite(_) => "Background AOF rewrite",
     };
     let outcome = match (status.code(), status.signal()) {
@@ -207,8 +231,10 @@ fn ended(server: &mut Server, status: ExitStatus) {
     match child.job {
         Job::Snapshot => snapshot::finished(server, &child, outcome),
         Job::Rewrite(form) => rewrite::finished(server, &child, form, outcome),
+        Job::Transfer(_) => transfer::finished(server, outcome),
     }
-    let _ = std::fs::remove_file(&child.temporary);
+    let _ = child.temporary.as_deref().map(std::fs::remove_file);
+    transfer::arrange(server);
 }
 
 /// Has the child end, and what it wrote forgotten; it is gone some time later.

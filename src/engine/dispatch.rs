@@ -59,11 +59,16 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 
 /// Whether the client's data commands need not be held against the gates one by one.
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
-    let open = !server.loading && server.pause.is_none() && server.write_error().is_none();
-    open && server
-        .clients
-        .get(id)
-        .is_some_and(|client| client.authenticated && client.multi.is_none() && !client.only_listens())
+    let Some(client) = server.clients.get(id) else { return false };
+    let open = !server.loading
+        && server.pause.is_none()
+        && server.write_error().is_none()
+        && server.replication.primary.is_none()
+        && server.config.min_replicas_to_write == 0;
+    (open || client.flags.contains(ClientFlags::PRIMARY))
+        && client.authenticated
+        && client.multi.is_none()
+        && !client.only_listens()
 }
 
 /// Finds the subcommand where there is one, and checks the number of arguments.
@@ -106,7 +111,7 @@ const LISTENERS: &[&str] =
 fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, CommandError> {
     let command = found.command;
     let client = &server.clients[id];
-    if client.flags.contains(ClientFlags::INTERNAL) {
+    if client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
         return Ok(Outcome::Done);
     }
     if !client.authenticated && !command.has(flag::NO_AUTH) {
@@ -130,14 +135,26 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     {
         return Err(error);
     }
-    if server.loading && !command.has(flag::LOADING) {
-        return Err(CommandError::LOADING);
+    if writes {
+        replication_allows_writes(server)?;
     }
     if client.only_listens() && !LISTENERS.contains(&command.name) {
         return Err(CommandError::err(format_args!(
             "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
             server.commands.full_name(found.index)
         )));
+    }
+    if let Some(primary) = &server.replication.primary
+        && !primary.is_up()
+        && !server.config.replica_serve_stale_data
+        && !command.has(flag::STALE)
+    {
+        return Err(CommandError::new(
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+        ));
+    }
+    if server.loading && !command.has(flag::LOADING) {
+        return Err(CommandError::LOADING);
     }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     if let Some((pause, _)) = server.pause
@@ -146,6 +163,22 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
         return Ok(Outcome::Held);
     }
     Ok(Outcome::Done)
+}
+
+/// Replicas follow, and a primary may insist on being followed.
+fn replication_allows_writes(server: &Server) -> Result<(), CommandError> {
+    let config = &server.config;
+    if server.replication.is_replica() {
+        if config.replica_read_only {
+            return Err(CommandError::new("READONLY You can't write against a read only replica."));
+        }
+    } else if config.min_replicas_to_write > 0
+        && config.min_replicas_max_lag > 0
+        && server.good_replicas() < config.min_replicas_to_write as usize
+    {
+        return Err(CommandError::new("NOREPLICAS Not enough good replicas to write."));
+    }
+    Ok(())
 }
 
 fn debug_allowed(server: &Server, id: ClientId) -> Result<(), CommandError> {

@@ -146,7 +146,7 @@ fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> R
         // More may have been read of it.
         file.seek(SeekFrom::Start(position)).map_err(failed)?;
     }
-    let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true };
+    let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true, in_place: false };
     let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
     let mut progress = Progress { valid_up_to: position, transaction: None };
     let mut buffer: Vec<u8> = Vec::new();

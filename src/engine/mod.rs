@@ -7,6 +7,7 @@
 //! * `load`     loading the append-only file
 //! * `child`    the forked child that writes the data set
 //! * `snapshot` saving and loading an RDB file
+//! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
 //! * `shutdown` ending in order
 //! * `transaction` MULTI and EXEC
@@ -18,6 +19,7 @@ pub mod call;
 pub mod child;
 pub mod dispatch;
 pub mod load;
+pub mod replication;
 pub mod rewrite;
 pub mod shutdown;
 pub mod snapshot;

@@ -61,7 +61,7 @@ fn begin(server: &mut Server) -> io::Result<u32> {
         None => (),
     }
     let form = Form::configured(&server.config);
-    child::start(server, Job::Rewrite(form), |_, pid| paths.temporary_base(pid))
+    child::start(server, Job::Rewrite(form), child::Output::File(&|_, pid| paths.temporary_base(pid)))
 }
 
 /// Writes a base: all that the data set is.
@@ -116,9 +116,10 @@ pub fn finished(server: &mut Server, child: &Child, form: Form, outcome: Ended) 
 }
 
 fn install_base(server: &mut Server, child: &Child, form: Form) -> io::Result<()> {
+    let written = child.temporary.as_deref().ok_or(io::ErrorKind::NotFound)?;
     match &mut server.aof {
-        Some(aof) => aof.install_base(&child.temporary, form),
-        None => Files::load(Paths::new(&server.config))?.install_base(&child.temporary, form, 0, None),
+        Some(aof) => aof.install_base(written, form),
+        None => Files::load(Paths::new(&server.config))?.install_base(written, form, 0, None),
     }
 }
 

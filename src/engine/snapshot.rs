@@ -2,6 +2,7 @@
 
 use super::child;
 use super::load::{LoadError, seconds_since};
+use super::replication::transfer;
 use crate::config::REDIS_VERSION;
 use crate::persist::aof::sync_folder_of;
 use crate::persist::file::write_durably;
@@ -79,13 +80,24 @@ pub fn write_rdb(
     out: &mut dyn Write,
     each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
-    let aux = [
+    let mut aux = vec![
         ("redis-ver", REDIS_VERSION.to_owned()),
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", server.clock.unix_s().to_string()),
         ("used-mem", used_memory().to_string()),
         ("aof-base", (is_aof_base as u8).to_string()),
     ];
+    let replication = &server.replication;
+    if replication.stream.is_kept() {
+        let selected = match &replication.primary {
+            Some(primary) => primary.client().map_or(primary.selected, |id| server.clients[id].db),
+            // Whoever goes on from here is told before the next command.
+            None => 0,
+        };
+        aux.push(("repl-stream-db", selected.to_string()));
+        aux.push(("repl-id", replication.id.clone()));
+        aux.push(("repl-offset", replication.stream.offset().to_string()));
+    }
     save_data_set(&server.keyspace, &server.config, &aux, out, each_key)
 }
 
@@ -95,7 +107,7 @@ pub fn save_in_background(server: &mut Server) -> io::Result<()> {
     snapshots.scheduled = false;
     snapshots.last_try_ms = server.clock.now_ms;
     snapshots.count += 1;
-    match child::start(server, Job::Snapshot, temporary) {
+    match child::start(server, Job::Snapshot, child::Output::File(&temporary)) {
         Ok(pid) => {
             log::info!("Background saving started by pid {pid}");
             Ok(())
@@ -110,11 +122,12 @@ pub fn save_in_background(server: &mut Server) -> io::Result<()> {
 
 /// A child that saved the data set has ended.
 pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
-    let named = match outcome {
-        Ended::Well => name(server, &child.temporary),
-        Ended::Failed => Err(io::Error::other("the child failed")),
-        Ended::Unwanted => Ok(()),
+    let named = match (outcome, &child.temporary) {
+        (Ended::Well, Some(temporary)) => name(server, temporary),
+        (Ended::Well | Ended::Failed, _) => Err(io::Error::other("the child failed")),
+        (Ended::Unwanted, _) => Ok(()),
     };
+    let well = named.is_ok() && outcome == Ended::Well;
     let took_s = server.clock.now_ms.saturating_sub(child.started_ms) / 1000;
     let snapshots = &mut server.persistence.snapshots;
     snapshots.last_took_s = Some(took_s);
@@ -136,6 +149,7 @@ pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
             }
         }
     }
+    transfer::snapshot_finished(server, child, well);
 }
 
 /// Starts a snapshot if one was asked for or a save point has come.

@@ -2,7 +2,7 @@
 
 use super::blocking::{self, GaveUp};
 use super::call::{drain_effects, free_garbage};
-use super::{child, shutdown};
+use super::{child, replication, shutdown};
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::{self, used_memory};
@@ -30,6 +30,9 @@ pub fn fire(server: &mut Server, timer: Timer) {
         }
         Timer::PauseEnd => server.unpause(),
         Timer::ReapChild => child::reap(server),
+        Timer::Heartbeat => replication::heartbeat::beat(server),
+        Timer::StartTransfer => replication::transfer::delay_over(server),
+        Timer::FailoverEnd => replication::failover::time_out(server),
     }
 }
 
@@ -113,7 +116,12 @@ pub fn background_done(server: &mut Server) {
             continue;
         };
         let had_failed = aof.sync_error.is_some();
+        let well = answer.result.is_ok();
         aof.synced(&answer.file, answer.upto, answer.result);
+        if well {
+            server.replication.durable = server.replication.syncing;
+            server.replication.acks_came = true;
+        }
         if let Some(error) = aof.sync_error.as_ref().filter(|_| !had_failed) {
             log::warn!("Fail to fsync the AOF file: {error}");
         }
@@ -173,6 +181,8 @@ fn aof_sync(server: &mut Server) {
         && let Some((file, upto)) = aof.begin_sync()
     {
         server.background.sync(file, upto);
+        // All commands until now are in the file.
+        server.replication.syncing = server.replication.stream.offset();
     }
     if aof.is_behind() {
         let at = server.clock.now_ms + SYNC_INTERVAL_MS;

@@ -44,5 +44,6 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
         call(server, id, *found, &request.args());
     }
     end_unit(server);
+    server.clients[id].write_offset = server.replication.stream.offset();
     Ok(())
 }

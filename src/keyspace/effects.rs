@@ -100,7 +100,7 @@ impl Commands {
     }
 
     /// Each command's database and arguments.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, impl ExactSizeIterator<Item = &[u8]>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (usize, impl ExactSizeIterator<Item = &[u8]> + Clone)> {
         let starts = std::iter::once(0).chain(self.commands.iter().map(|c| c.1));
         self.commands.iter().zip(starts).map(move |(&(db, end), start)| {
             let argument = move |i: usize| {

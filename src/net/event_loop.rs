@@ -10,6 +10,7 @@ use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
 use crate::server::listeners::{FIRST_TOKEN, Listener};
 use crate::server::persistence::CHILD_TOKEN;
+use crate::server::replication::{LINK_TOKEN, TRANSFER_TOKEN};
 use crate::server::{ClientFlags, ClientId, Server, Stream, Timer};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{SockRef, TcpKeepalive};
@@ -83,7 +84,11 @@ impl EventLoop {
     /// How long poll may sleep: until the next timer, or not at all if there is work.
     fn timeout(&self) -> Option<Duration> {
         let server = &self.server;
-        if !(server.pending_reads.is_empty() && server.pending_writes.is_empty() && server.accept_again.is_empty()) {
+        let idle = server.pending_reads.is_empty()
+            && server.pending_writes.is_empty()
+            && server.accept_again.is_empty()
+            && !server.replication.receive_again;
+        if !idle {
             return Some(Duration::ZERO);
         }
         let due = server.timers.next_due_ms()?;
@@ -99,6 +104,8 @@ impl EventLoop {
             match event.token() {
                 WAKER => engine::timers::background_done(&mut self.server),
                 CHILD_TOKEN => engine::child::hear(&mut self.server),
+                LINK_TOKEN => engine::replication::follow::event(&mut self.server),
+                TRANSFER_TOKEN => engine::replication::transfer::readable(&mut self.server),
                 SIGNALS => {
                     if let Some(signal) = self.signals.take() {
                         engine::shutdown::on_signal(&mut self.server, signal);
@@ -125,6 +132,9 @@ impl EventLoop {
 
     /// Clients that were cut short get one more turn each.
     fn pending_reads(&mut self) {
+        if std::mem::take(&mut self.server.replication.receive_again) {
+            engine::replication::follow::event(&mut self.server);
+        }
         for index in std::mem::take(&mut self.server.accept_again) {
             self.accept(index);
         }
@@ -141,6 +151,7 @@ impl EventLoop {
         let server = &mut self.server;
         engine::timers::schedule_expiry(server);
         engine::timers::flush_append_only_file(server);
+        engine::replication::before_sleep(server);
         let mut pending = std::mem::take(&mut server.pending_writes);
         for id in pending.drain(..) {
             output::flush(server, id);
@@ -150,6 +161,7 @@ impl EventLoop {
         server.pending_writes = pending;
         while let Some(id) = server.pending_closes.pop() {
             server.unsubscribe_all(id);
+            engine::replication::client_closed(server, id);
             if let Some(client) = server.clients.remove(id)
                 && let Some(timer) = client.idle_timer
             {

@@ -9,7 +9,8 @@ use crate::encoding::hashtable::Ref;
 use crate::encoding::number::parse_f64;
 use crate::engine::call::call_data;
 use crate::engine::dispatch::{self, Outcome};
-use crate::keyspace::Entry;
+use crate::engine::replication;
+use crate::keyspace::{Entry, ExpiryMode};
 use crate::resp::CommandError;
 use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
 use crate::server::command::Handler;
@@ -163,7 +164,8 @@ impl Input {
                 client.input = region[left].to_vec();
             }
             let held = client.input.len() + client.parser.allocated();
-            if held as u64 > server.config.client_query_buffer_limit.min(u32::MAX as u64 / 2) {
+            let from_primary = client.flags.contains(ClientFlags::PRIMARY);
+            if !from_primary && held as u64 > server.config.client_query_buffer_limit.min(u32::MAX as u64 / 2) {
                 log::warn!(
                     "Closing client that reached max query buffer length: id={} addr={}",
                     client.number,
@@ -181,12 +183,21 @@ impl Input {
         loop {
             self.batch.clear();
             let client = &mut server.clients[id];
-            let limits =
-                Limits { bulk_max: server.config.proto_max_bulk_len as usize, authenticated: client.authenticated };
+            let limits = Limits {
+                bulk_max: server.config.proto_max_bulk_len as usize,
+                authenticated: client.authenticated,
+                // Our own replicas get the bytes as they came.
+                in_place: client.flags.contains(ClientFlags::PRIMARY),
+            };
             // Before authentication one request at a time, for it may lift the limits.
             let max = if client.authenticated { BATCH_MAX } else { 1 };
+            let from_primary = client.flags.contains(ClientFlags::PRIMARY);
             let parsed = client.parser.parse(buffer, start, max, limits, &mut self.batch);
-            if !self.run_batch(server, id, buffer) {
+            let goes_on = match from_primary {
+                false => self.run_batch(server, id, buffer),
+                true => self.run_from_primary(server, id, buffer, start),
+            };
+            if !goes_on {
                 let Some(client) = server.clients.get_mut(id) else { return 0..0 };
                 return match parsed {
                     _ if client.is_closing() => 0..0,
@@ -224,6 +235,25 @@ impl Input {
         let goes_on = self.run_in_order(server, id, buffer);
         // The hint means a place in a buffer that something else is about to be read into.
         server.keyspace.clear_hint();
+        goes_on
+    }
+
+    /// As [`Self::run_batch`], for a piece of the replication stream that begins at `start`.
+    fn run_from_primary(&mut self, server: &mut Server, id: ClientId, buffer: &[u8], start: usize) -> bool {
+        if self.batch.is_empty() {
+            return true;
+        }
+        // What the primary still has is there, whatever the time.
+        server.keyspace.expiry_mode = ExpiryMode::Ignore;
+        let goes_on = self.run_batch(server, id, buffer);
+        server.keyspace.expiry_mode = server.expiry_mode();
+        let bytes = &buffer[start..self.batch.end_of_last()];
+        let is_open = server.clients.get(id).is_some_and(|client| client.multi.is_some());
+        let open_from = is_open.then(|| {
+            let begins = |&i: &usize| self.batch.args(i, buffer).is(0, "multi");
+            (0..self.batch.len()).rev().find(begins).map_or(0, |i| self.batch.range(i).start - start)
+        });
+        replication::apply::ran(server, id, bytes, open_from);
         goes_on
     }
 

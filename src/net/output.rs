@@ -1,5 +1,6 @@
 //! Sending replies: one write for all that a client has, large values from where they are.
 
+use super::replica_output;
 use crate::server::{ClientFlags, ClientId, Server};
 use std::io::{ErrorKind, IoSlice, Write};
 
@@ -56,8 +57,11 @@ pub fn flush(server: &mut Server, id: ClientId) {
     }
     client.soft_limit_since_ms = None;
     let done = client.flags.contains(ClientFlags::CLOSE_AFTER_REPLY);
+    let is_replica = client.flags.contains(ClientFlags::REPLICA);
     server.reclaim_output(id);
     if done {
         server.close_client(id);
+    } else if is_replica {
+        replica_output::send(server, id, budget);
     }
 }

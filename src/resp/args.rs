@@ -72,7 +72,7 @@ impl<'a> Args<'a> {
         (token.offset == Token::IN_BULKS).then(|| &self.bulks[token.len as usize])
     }
 
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + use<'a> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let args = *self;
         (0..args.len()).map(move |i| args.get(i))
     }

@@ -39,6 +39,8 @@ impl ProtocolError {
 pub struct Limits {
     pub bulk_max: usize,
     pub authenticated: bool,
+    /// Long arguments stay in the buffer, too.
+    pub in_place: bool,
 }
 
 /// Requests that were parsed from one buffer, ready to be run. Reused, so nothing is allocated.
@@ -279,7 +281,7 @@ impl RequestParser {
             // The line end is not looked at, as in Redis.
             if buffer.len() - self.at < len + 2 {
                 self.bulk_len = Some(len);
-                if len >= OWN_BUFFER_MIN {
+                if len >= OWN_BUFFER_MIN && !limits.in_place {
                     let here = &buffer[self.at..];
                     let mut own = BytesMut::zeroed(len + 2);
                     own[..here.len()].copy_from_slice(here);
@@ -398,7 +400,7 @@ mod tests {
     use crate::resp::encode_request;
     use proptest::prelude::*;
 
-    const LIMITS: Limits = Limits { bulk_max: 512 << 20, authenticated: true };
+    const LIMITS: Limits = Limits { bulk_max: 512 << 20, authenticated: true, in_place: false };
 
     type Requests = Vec<Vec<Vec<u8>>>;
 

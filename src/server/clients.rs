@@ -3,6 +3,7 @@
 use super::blocked::Blocked;
 use super::command_table::CommandIndex;
 use super::pubsub::Subscriptions;
+use super::replication::replica::Replica;
 use super::transactions::{Transaction, Watched};
 use crate::encoding::timer_wheel::TimerId;
 use crate::resp::request::RequestParser;
@@ -119,6 +120,10 @@ bitflags! {
         const SUBSCRIBED = 1 << 12;
         /// What the command wrote is no reply: CLIENT REPLY says nothing about it.
         const PUSHED = 1 << 13;
+        /// It is sent the data set or the replication stream.
+        const REPLICA = 1 << 14;
+        /// The replication stream comes through it.
+        const PRIMARY = 1 << 15;
     }
 }
 
@@ -169,6 +174,10 @@ pub struct Client {
     /// One of the keys it watches has changed.
     pub watch_failed: bool,
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// What it said of itself as a replica, and what it has been sent.
+    pub replica: Option<Box<Replica>>,
+    /// Up to where the replication stream has what it wrote.
+    pub write_offset: u64,
     /// Replies not sent yet. It owns memory only while there are any.
     pub output: Output,
     /// Since when the output has been over the soft limit.
@@ -277,6 +286,8 @@ impl Clients {
             watched: Vec::new(),
             watch_failed: false,
             subscriptions: None,
+            replica: None,
+            write_offset: 0,
             output: Output::default(),
             soft_limit_since_ms: None,
             idle_timer: None,

@@ -6,6 +6,7 @@
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
 //! * `pubsub`        subscriptions, and delivering messages
+//! * `replication` whom we follow, who follows us, and the stream of changes
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
@@ -30,6 +31,7 @@ pub mod logging;
 mod pause;
 pub mod persistence;
 pub mod pubsub;
+pub mod replication;
 pub mod stats;
 pub mod system;
 pub mod transactions;
@@ -50,6 +52,7 @@ use listeners::Listener;
 use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
+use replication::Replication;
 use stats::Stats;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -74,6 +77,12 @@ pub enum Timer {
     PauseEnd,
     /// The child has ended, but could not be waited for yet.
     ReapChild,
+    /// Replicas and the primary are looked after.
+    Heartbeat,
+    /// Replicas that wait for a data set have waited for others for long enough.
+    StartTransfer,
+    /// A failover has taken too long.
+    FailoverEnd,
 }
 
 /// CLIENT PAUSE.
@@ -113,8 +122,7 @@ pub struct Server {
 
     /// 40 hexadecimal digits that no other run has.
     pub run_id: String,
-    /// 40 hexadecimal digits that name the history of the data set.
-    pub replication_id: String,
+    pub replication: Replication,
     /// Bytes allocated when the server had started, before it had any data.
     pub startup_memory: usize,
     pub started_unix_s: i64,
@@ -185,7 +193,7 @@ impl Server {
             persistence: Persistence::default(),
             command_started: clock.stamp(),
             run_id: random_id(),
-            replication_id: random_id(),
+            replication: Replication::new(clock.now_ms),
             startup_memory: 0,
             started_unix_s: clock.unix_s(),
             loaded: Loaded::default(),
@@ -259,6 +267,8 @@ impl Server {
     pub fn expiry_mode(&self) -> ExpiryMode {
         match (self.loading, self.pause) {
             (true, _) => ExpiryMode::Ignore,
+            // The primary says when.
+            _ if self.replication.is_replica() => ExpiryMode::Hide,
             // What expires is a write, which has to wait for the end of the pause.
             (_, Some(_)) => ExpiryMode::Hide,
             _ => ExpiryMode::Delete,
@@ -382,13 +392,14 @@ impl Server {
             self.pending_closes.push(id);
             // What comes to its keys now is for others.
             self.unblock_client(id);
+            self.stop_waiting_for_acks(id);
             self.discard_transaction(id);
         }
     }
 }
 
 /// 40 random hexadecimal digits.
-fn random_id() -> String {
+pub fn random_id() -> String {
     let mut id = [0; 20];
     getrandom::fill(&mut id).expect("the operating system gives random bytes");
     id.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -2,6 +2,7 @@
 //! ones went. `engine` starts and ends them.
 
 use super::clock::Clock;
+use super::replication::replica::TransferForm;
 use crate::persist::aof::Form;
 use mio::Token;
 use mio::unix::pipe;
@@ -24,8 +25,10 @@ pub struct Persistence {
 pub struct Child {
     pub pid: u32,
     pub job: Job,
-    /// What it writes to. The file gets its name when the child has ended well.
-    pub temporary: PathBuf,
+    /// What it writes to, if that is a file, which gets its name when the child has ended well.
+    pub temporary: Option<PathBuf>,
+    /// Replicas wait for what it writes: in which form that is, and the offset of the stream it is at.
+    pub for_replicas: Option<(TransferForm, u64)>,
     /// [`Report`]s come here; its end means that the child has ended.
     pub pipe: pipe::Receiver,
     pub started_ms: u64,
@@ -44,6 +47,8 @@ pub enum Job {
     Snapshot,
     /// Of the append-only file.
     Rewrite(Form),
+    /// For replicas, through a pipe.
+    Transfer(TransferForm),
 }
 
 /// What a child tells of itself.
@@ -164,6 +169,10 @@ impl Persistence {
     }
 
     pub fn rewrite_runs(&self) -> bool {
-        self.child.as_ref().is_some_and(|child| child.job != Job::Snapshot)
+        self.child.as_ref().is_some_and(|child| matches!(child.job, Job::Rewrite(_)))
+    }
+
+    pub fn transfer_runs(&self) -> bool {
+        self.child.as_ref().is_some_and(|child| matches!(child.job, Job::Transfer(_)))
     }
 }

@@ -1,6 +1,7 @@
 //! Counters for INFO. All only ever grow, but for CONFIG RESETSTAT.
 
 use super::command_table::CommandIndex;
+use super::replication::Counters;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 
@@ -45,6 +46,7 @@ pub struct Stats {
     pub connections_rejected: u64,
     pub net_input: u64,
     pub net_output: u64,
+    pub replication: Counters,
     pub reads: u64,
     pub writes: u64,
     pub loop_cycles: u64,
@@ -113,6 +115,8 @@ impl Stats {
             commands: self.commands_processed,
             net_input: self.net_input,
             net_output: self.net_output,
+            replication_input: self.replication.input_bytes,
+            replication_output: self.replication.output_bytes,
             loop_cycles: self.loop_cycles,
             loop_nanos: self.loop_nanos,
         }
@@ -146,6 +150,8 @@ pub struct Totals {
     pub commands: u64,
     pub net_input: u64,
     pub net_output: u64,
+    pub replication_input: u64,
+    pub replication_output: u64,
     pub loop_cycles: u64,
     pub loop_nanos: u64,
 }
@@ -158,6 +164,8 @@ impl Rates {
             commands: since(totals.commands, self.last.commands),
             net_input: since(totals.net_input, self.last.net_input),
             net_output: since(totals.net_output, self.last.net_output),
+            replication_input: since(totals.replication_input, self.last.replication_input),
+            replication_output: since(totals.replication_output, self.last.replication_output),
             loop_cycles: since(totals.loop_cycles, self.last.loop_cycles),
             loop_nanos: since(totals.loop_nanos, self.last.loop_nanos),
         };

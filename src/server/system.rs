@@ -152,8 +152,9 @@ pub fn end_if_told_again(signal: libc::c_int, told: Arc<AtomicBool>) -> io::Resu
 /// sends to both; and what the server has open (clients that it closes are to see that) is closed,
 /// but for standard output and error and `kept`. Nothing that stands for one of them may be used or
 /// dropped afterwards.
-pub fn become_child(kept: RawFd) {
-    let first = libc::STDERR_FILENO + 1;
+pub fn become_child(mut kept: [RawFd; 2]) {
+    let mut first = libc::STDERR_FILENO + 1;
+    kept.sort_unstable();
     // SAFETY: plain system calls. The child only ever ends by [`exit_at_once`], so nothing that owns a
     // closed descriptor is dropped.
     unsafe {
@@ -161,10 +162,13 @@ pub fn become_child(kept: RawFd) {
         libc::signal(libc::SIGUSR1, libc::SIG_DFL);
         libc::signal(libc::SIGINT, libc::SIG_IGN);
         let close = |from: RawFd, to: libc::c_uint| libc::syscall(libc::SYS_close_range, from as libc::c_uint, to, 0);
-        if kept > first {
-            close(first, kept as libc::c_uint - 1);
+        for kept in kept {
+            if kept > first {
+                close(first, kept as libc::c_uint - 1);
+            }
+            first = kept + 1;
         }
-        close(kept + 1, libc::c_uint::MAX);
+        close(first, libc::c_uint::MAX);
     }
 }
 

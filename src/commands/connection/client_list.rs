@@ -69,8 +69,13 @@ impl ClientType {
             .ok_or_else(|| CommandError::err(format_args!("Unknown client type '{}'", &String::from_utf8_lossy(name))))
     }
 
-    /// There is no replication.
     pub fn of(client: &Client) -> ClientType {
+        if client.flags.contains(ClientFlags::PRIMARY) {
+            return ClientType::Primary;
+        }
+        if client.flags.contains(ClientFlags::REPLICA) {
+            return ClientType::Replica;
+        }
         if client.flags.contains(ClientFlags::SUBSCRIBED) { ClientType::Pubsub } else { ClientType::Normal }
     }
 }
@@ -125,6 +130,8 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
 fn flag_letters(client: &Client) -> String {
     let has = |flags: ClientFlags| client.flags.intersects(flags);
     let letters = [
+        (has(ClientFlags::REPLICA), 'S'),
+        (has(ClientFlags::PRIMARY), 'M'),
         (has(ClientFlags::SUBSCRIBED), 'P'),
         (client.multi.is_some(), 'x'),
         (has(ClientFlags::PAUSED | ClientFlags::BLOCKED), 'b'),

@@ -4,8 +4,10 @@
 use super::memory::{Account, difference, ratio};
 use crate::commands::prelude::*;
 use crate::config::{REDIS_VERSION, lookup};
+use crate::engine::replication::{replica_address, replicas_that};
 use crate::server::persistence::{Persistence, Report};
 use crate::server::pubsub::SubscriptionKind;
+use crate::server::replication::primary::{Length, Link};
 use crate::server::system::{self, Whose};
 use crate::server::{Client, allocator};
 use std::fmt::{Display, Write};
@@ -213,7 +215,9 @@ fn memory(server: &Server, fields: &mut Fields) {
         fields.add(format_args!("{name}_bytes"), difference(left, right));
     }
     fields.add("mem_not_counted_for_evict", account.aof_buffer);
-    fields.add_all(&["mem_replication_backlog", "mem_total_replication_buffers", "mem_clients_slaves"], 0);
+    fields.add("mem_replication_backlog", account.stream);
+    fields.add("mem_total_replication_buffers", account.stream);
+    fields.add("mem_clients_slaves", account.replicas);
     fields.add("mem_clients_normal", account.clients);
     fields.add("mem_cluster_links", 0);
     fields.add("mem_aof_buffer", account.aof_buffer);
@@ -285,12 +289,17 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("instantaneous_ops_per_sec", rates.per_second(|totals| totals.commands));
     fields.add("total_net_input_bytes", stats.net_input);
     fields.add("total_net_output_bytes", stats.net_output);
-    fields.add_all(&["total_net_repl_input_bytes", "total_net_repl_output_bytes"], 0);
+    let replication = &stats.replication;
+    fields.add("total_net_repl_input_bytes", replication.input_bytes);
+    fields.add("total_net_repl_output_bytes", replication.output_bytes);
     fields.add("instantaneous_input_kbps", kbps(rates.per_second(|totals| totals.net_input)));
     fields.add("instantaneous_output_kbps", kbps(rates.per_second(|totals| totals.net_output)));
-    fields.add_all(&["instantaneous_input_repl_kbps", "instantaneous_output_repl_kbps"], "0.00");
+    fields.add("instantaneous_input_repl_kbps", kbps(rates.per_second(|totals| totals.replication_input)));
+    fields.add("instantaneous_output_repl_kbps", kbps(rates.per_second(|totals| totals.replication_output)));
     fields.add("rejected_connections", stats.connections_rejected);
-    fields.add_all(&["sync_full", "sync_partial_ok", "sync_partial_err"], 0);
+    fields.add("sync_full", replication.full);
+    fields.add("sync_partial_ok", replication.partial);
+    fields.add("sync_partial_err", replication.partial_refused);
     fields.add("expired_keys", server.keyspace.stats.expired);
     // Keys go in the order of their times, so none is stale for long and no cycle is cut short.
     fields.add("expired_stale_perc", "0.00");
@@ -328,16 +337,64 @@ fn stats(server: &Server, fields: &mut Fields) {
 }
 
 fn replication(server: &Server, fields: &mut Fields) {
-    fields.add("role", "master");
-    fields.add("connected_slaves", 0);
-    fields.add("master_failover_state", "no-failover");
-    fields.add("master_replid", &server.replication_id);
-    fields.add("master_replid2", "0".repeat(40));
-    fields.add("master_repl_offset", 0);
-    fields.add("second_repl_offset", -1);
-    fields.add("repl_backlog_active", 0);
-    fields.add("repl_backlog_size", server.config.repl_backlog_size);
-    fields.add_all(&["repl_backlog_first_byte_offset", "repl_backlog_histlen"], 0);
+    let (config, replication, now_ms) = (&server.config, &server.replication, server.clock.now_ms);
+    let seconds_since = |ms: u64| now_ms.saturating_sub(ms) / 1000;
+    let offset = replication.stream.offset();
+    fields.add("role", if replication.is_replica() { "slave" } else { "master" });
+    if let Some(primary) = &replication.primary {
+        let heard_ms = primary.client().map_or(primary.heard_ms, |id| server.clients[id].active_ms);
+        fields.add("master_host", &primary.host);
+        fields.add("master_port", primary.port);
+        fields.add("master_link_status", if primary.is_up() { "up" } else { "down" });
+        let last_io = if primary.is_up() { seconds_since(heard_ms) as i64 } else { -1 };
+        fields.add("master_last_io_seconds_ago", last_io);
+        fields.add("master_sync_in_progress", matches!(primary.link, Link::Transfer(_) | Link::Loading(_)) as u8);
+        fields.add("slave_read_repl_offset", offset + replication.unfinished.len() as u64);
+        fields.add("slave_repl_offset", offset);
+        if let Link::Transfer(reception) = &primary.link {
+            let total = match reception.length {
+                Some(Length::Bytes(bytes)) => bytes,
+                _ => 0,
+            };
+            let percent = if total > 0 { reception.received as f64 / total as f64 * 100.0 } else { 0.0 };
+            fields.add("master_sync_total_bytes", total);
+            fields.add("master_sync_read_bytes", reception.received);
+            fields.add("master_sync_left_bytes", total.saturating_sub(reception.received));
+            fields.add("master_sync_perc", format_args!("{percent:.2}"));
+            fields.add("master_sync_last_io_seconds_ago", seconds_since(primary.heard_ms));
+        }
+        if !primary.is_up() {
+            fields.add("master_link_down_since_seconds", seconds_since(primary.down_since_ms));
+        }
+        fields.add("slave_priority", config.replica_priority);
+        fields.add("slave_read_only", config.replica_read_only as u8);
+        fields.add("replica_announced", config.replica_announced as u8);
+    }
+    let attached = replicas_that(server, |replica| replica.state_name().is_some());
+    fields.add("connected_slaves", attached.len());
+    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
+        fields.add("min_slaves_good_slaves", server.good_replicas());
+    }
+    for (at, &id) in attached.iter().enumerate() {
+        let Some(replica) = server.clients[id].replica.as_deref() else { continue };
+        let ((ip, port), state) = (replica_address(server, id), replica.state_name().unwrap_or_default());
+        let lag = if replica.is_online() { replica.lag_s(now_ms) } else { 0 };
+        fields.add(
+            format_args!("slave{at}"),
+            format_args!("ip={ip},port={port},state={state},offset={},lag={lag}", replica.acked),
+        );
+    }
+    fields.add("master_failover_state", replication.failover.state.name());
+    fields.add("master_replid", &replication.id);
+    let former = replication.former.as_ref();
+    fields.add("master_replid2", former.map_or("0".repeat(40), |former| former.id.clone()));
+    fields.add("master_repl_offset", offset);
+    fields.add("second_repl_offset", former.map_or(-1, |former| former.end as i64 + 1));
+    let kept = replication.stream.kept();
+    fields.add("repl_backlog_active", kept.is_some() as u8);
+    fields.add("repl_backlog_size", config.repl_backlog_size);
+    fields.add("repl_backlog_first_byte_offset", kept.map_or(0, |log| log.start() + 1));
+    fields.add("repl_backlog_histlen", kept.map_or(0, |log| log.len()));
 }
 
 fn cpu(_: &Server, fields: &mut Fields) {

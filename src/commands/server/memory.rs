@@ -103,6 +103,10 @@ pub struct Account {
     pub startup: usize,
     /// Buffers and state of clients.
     pub clients: usize,
+    /// The same of replicas.
+    pub replicas: usize,
+    /// The part of the replication stream that is kept.
+    pub stream: usize,
     pub aof_buffer: usize,
     /// All that is not data: what was used at start, clients, buffers and tables.
     pub overhead: usize,
@@ -117,7 +121,13 @@ pub struct Account {
 impl Account {
     pub fn of(server: &Server) -> Account {
         let used = allocator::used_memory();
-        let clients = server.clients.iter().map(Client::memory_usage).sum();
+        let memory_of = |replicas: bool| {
+            let clients = server.clients.iter();
+            let wanted = clients.filter(|client| client.flags.contains(ClientFlags::REPLICA) == replicas);
+            wanted.map(Client::memory_usage).sum::<usize>()
+        };
+        let (clients, replicas) = (memory_of(false), memory_of(true));
+        let stream = server.replication.stream.kept().map_or(0, |log| log.allocated());
         let aof_buffer = server.aof.as_ref().map_or(0, |aof| aof.buffered());
         let tables: usize = server.keyspace.dbs().iter().map(|db| db.table().array_bytes() + db.volatile_bytes()).sum();
         let jemalloc = allocator::jemalloc_stats();
@@ -126,8 +136,10 @@ impl Account {
             peak: server.stats.memory_peak.max(used),
             startup: server.startup_memory,
             clients,
+            replicas,
+            stream,
             aof_buffer,
-            overhead: server.startup_memory + clients + aof_buffer + tables,
+            overhead: server.startup_memory + clients + replicas + stream + aof_buffer + tables,
             keys: server.keyspace.dbs().iter().map(Db::len).sum(),
             allocated: jemalloc.allocated,
             active: jemalloc.active,
@@ -181,8 +193,8 @@ fn stats(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     add("peak.allocated", bytes(account.peak));
     add("total.allocated", bytes(account.used));
     add("startup.allocated", bytes(account.startup));
-    add("replication.backlog", Integer(0));
-    add("clients.slaves", Integer(0));
+    add("replication.backlog", bytes(account.stream));
+    add("clients.slaves", bytes(account.replicas));
     add("clients.normal", bytes(account.clients));
     add("cluster.links", Integer(0));
     add("aof.buffer", bytes(account.aof_buffer));

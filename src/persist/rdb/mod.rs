@@ -28,6 +28,8 @@ pub use write::Writer;
 
 /// The version that is written.
 pub const VERSION: u16 = 11;
+/// What Redis 7.0 reads.
+pub const VERSION_7_0: u16 = 10;
 
 /// How a value is written: the byte before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

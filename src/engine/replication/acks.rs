@@ -1,0 +1,96 @@
+//! Who has what: clients that wait until replicas, or disks, have what they wrote.
+
+use super::online_replicas;
+use crate::engine::call::apply_reply_mode;
+use crate::server::replication::{AckWait, Durable};
+use crate::server::{ClientFlags, ClientId, Server, Timer};
+
+/// What is wanted of a write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    pub replicas: usize,
+    /// WAITAOF: on the disk.
+    pub durable: Option<Durable>,
+}
+
+/// The reply is given at once if all is as wanted, or the client may not wait; else later.
+pub fn wait(server: &mut Server, id: ClientId, wanted: Wanted, timeout_ms: u64) {
+    let offset = server.clients[id].write_offset;
+    let may_wait = server.unit.is_none() && !server.clients[id].flags.contains(ClientFlags::INTERNAL);
+    if is_met(server, offset, wanted) || !may_wait {
+        return reply(server, id, offset, wanted);
+    }
+    let timer = (timeout_ms > 0).then(|| {
+        let at = server.clock.now_ms.saturating_add(timeout_ms);
+        server.timers.insert(at, Timer::BlockedClient(id))
+    });
+    server.clients[id].flags |= ClientFlags::BLOCKED;
+    let Wanted { replicas, durable } = wanted;
+    server.replication.waits.push(AckWait { client: id, offset, replicas, durable, timer });
+    server.replication.ask_for_acks = true;
+}
+
+/// Replies to those who have waited long enough for what is there now.
+pub fn serve(server: &mut Server) {
+    let mut at = 0;
+    while let Some(wait) = server.replication.waits.get(at) {
+        let (id, offset) = (wait.client, wait.offset);
+        let wanted = Wanted { replicas: wait.replicas, durable: wait.durable };
+        if is_met(server, offset, wanted) {
+            end(server, id);
+        } else {
+            at += 1;
+        }
+    }
+}
+
+/// Ends a client's wait with what there is; false if it does not wait.
+pub fn end(server: &mut Server, id: ClientId) -> bool {
+    let Some(AckWait { offset, replicas, durable, .. }) = server.stop_waiting_for_acks(id) else { return false };
+    let mark = server.clients[id].output.mark();
+    reply(server, id, offset, Wanted { replicas, durable });
+    apply_reply_mode(server, id, mark);
+    server.pending_read(id);
+    true
+}
+
+fn is_met(server: &Server, offset: u64, wanted: Wanted) -> bool {
+    let local = wanted.durable.is_none_or(|durable| !durable.local || durable_here(server) >= offset);
+    local && replicas_with(server, offset, wanted.durable.is_some()) >= wanted.replicas
+}
+
+fn reply(server: &mut Server, id: ClientId, offset: u64, wanted: Wanted) {
+    let replicas = replicas_with(server, offset, wanted.durable.is_some()) as i64;
+    let here = durable_here(server) >= offset && server.aof.is_some();
+    let mut reply = server.reply(id);
+    if wanted.durable.is_some() {
+        reply.array(2);
+        reply.integer(here as i64);
+    }
+    reply.integer(replicas);
+}
+
+fn replicas_with(server: &Server, offset: u64, durable: bool) -> usize {
+    let has = |id: &ClientId| {
+        server.clients[*id]
+            .replica
+            .as_deref()
+            .is_some_and(|replica| (if durable { replica.acked_durable } else { replica.acked }) >= offset)
+    };
+    online_replicas(server).iter().filter(|id| has(id)).count()
+}
+
+/// Up to which offset of the stream our own append-only file has everything on the disk.
+pub fn durable_here(server: &Server) -> u64 {
+    match &server.aof {
+        Some(aof) if !aof.is_behind() && aof.buffered() == 0 => server.replication.stream.offset(),
+        _ => server.replication.durable,
+    }
+}
+
+/// Asks all replicas how far they are.
+pub fn ask(server: &mut Server) {
+    if let Some(stream) = server.replication.stream_of_own_changes(false) {
+        stream.append_marker([&b"REPLCONF"[..], b"GETACK", b"*"].into_iter());
+    }
+}

@@ -1,0 +1,374 @@
+//! Following a primary: the connection, and what is said on it before a data set or the stream comes.
+//!
+//! Nothing here waits. Each event of the connection, and each heartbeat, takes the link as far as it
+//! can go; whatever fails, the next heartbeat begins anew.
+
+use super::{apply, disconnect_replicas, failover, heartbeat, receive};
+use crate::engine::blocking;
+use crate::resp::encode_request;
+use crate::server::replication::primary::{Awaited, Connection, Handshake, Link, Primary, Reception};
+use crate::server::replication::{FormerId, LINK_TOKEN};
+use crate::server::{ClientId, Server};
+use mio::Interest;
+use mio::net::TcpStream;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+
+/// A line of a primary is not longer.
+const LINE_MAX: usize = 64 << 10;
+
+/// REPLICAOF host port.
+pub fn start(server: &mut Server, host: String, port: u16) {
+    let was_primary = server.replication.primary.is_none();
+    drop_link(server);
+    blocking::unblock_all(server);
+    // Replicas of ours are to learn whose stream it is from now on.
+    disconnect_replicas(server);
+    // A history that we made ourselves may be the beginning of what the new primary has.
+    let has_history = match &server.replication.primary {
+        Some(primary) => primary.has_history,
+        None => server.replication.stream.is_kept(),
+    };
+    let mut primary = Primary::new(host, port, has_history, server.clock.now_ms);
+    if was_primary {
+        primary.selected = 0;
+        log::info!(
+            "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be able to synchronize with the new master with just a partial transfer."
+        );
+    } else if let Some(before) = &server.replication.primary {
+        primary.selected = before.selected;
+    }
+    server.replication.primary = Some(primary);
+    role_changed(server);
+    connect(server);
+}
+
+/// REPLICAOF NO ONE.
+pub fn stop(server: &mut Server) {
+    drop_link(server);
+    if server.replication.primary.take().is_none() {
+        return;
+    }
+    // The stream that was followed ends here; what comes now has another name.
+    server.replication.fork_history();
+    log::info!(
+        "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
+        server.replication.former.as_ref().map_or("", |former| &former.id),
+        server.replication.stream.offset() + 1,
+        server.replication.id
+    );
+    server.replication.stream.keep();
+    server.replication.stream.forget_selected();
+    server.replication.no_replicas_since_ms = server.clock.now_ms;
+    disconnect_replicas(server);
+    role_changed(server);
+}
+
+fn role_changed(server: &mut Server) {
+    server.config.replicaof = server.replication.primary.as_ref().map(|primary| (primary.host.clone(), primary.port));
+    server.keyspace.expiry_mode = server.expiry_mode();
+    heartbeat::start(server);
+}
+
+/// Ends the connection to the primary, whatever it is doing.
+pub fn drop_link(server: &mut Server) {
+    let Some(primary) = &mut server.replication.primary else { return };
+    match std::mem::replace(&mut primary.link, Link::Down) {
+        Link::Up(id) => {
+            primary.selected = server.clients[id].db;
+            primary.down_since_ms = server.clock.now_ms;
+            server.discard_transaction(id);
+            server.close_client(id);
+        }
+        Link::Transfer(reception) => receive::give_up(*reception),
+        Link::Handshake(_) | Link::Loading(_) | Link::Down => (),
+    }
+}
+
+/// The client through which the stream came is gone.
+pub fn lost(server: &mut Server, id: ClientId) {
+    let selected = server.clients[id].db;
+    let now_ms = server.clock.now_ms;
+    let Some(primary) = server.replication.primary.as_mut().filter(|primary| primary.client() == Some(id)) else {
+        return;
+    };
+    log::warn!("Connection with master lost.");
+    primary.link = Link::Down;
+    primary.selected = selected;
+    primary.down_since_ms = now_ms;
+    apply::forget_unfinished(server);
+    // COMPAT: at once, not with the next heartbeat.
+    connect(server);
+}
+
+/// Begins a new connection.
+pub fn connect(server: &mut Server) {
+    let now_ms = server.clock.now_ms;
+    let Some(primary) = &mut server.replication.primary else { return };
+    primary.heard_ms = now_ms;
+    log::info!("Connecting to MASTER {}:{}", primary.host, primary.port);
+    let bind = server.config.bind_source_addr.clone();
+    let opened = open(&primary.host, primary.port, &String::from_utf8_lossy(&bind)).and_then(|mut stream| {
+        server.registry.register(&mut stream, LINK_TOKEN, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(stream)
+    });
+    match opened {
+        Ok(stream) => {
+            let connection = Connection { stream, input: Vec::new(), output: Vec::new() };
+            primary.link = Link::Handshake(Handshake { connection, awaited: VecDeque::from([Awaited::Connected]) });
+            log::info!("MASTER <-> REPLICA sync started");
+        }
+        Err(error) => log::warn!("Unable to connect to MASTER: {error}"),
+    }
+}
+
+/// A connection that is being made.
+fn open(host: &str, port: u16, bind: &str) -> io::Result<TcpStream> {
+    let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let Ok(ip) = bind.parse::<IpAddr>() {
+        socket.bind(&SocketAddr::new(ip, 0).into())?;
+    }
+    socket.set_nonblocking(true)?;
+    match socket.connect(&address.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => return Err(error),
+        _ => (),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Something happened on the connection.
+pub fn event(server: &mut Server) {
+    let Some(primary) = &mut server.replication.primary else { return };
+    match std::mem::replace(&mut primary.link, Link::Down) {
+        Link::Handshake(handshake) => {
+            primary.heard_ms = server.clock.now_ms;
+            converse(server, handshake);
+        }
+        Link::Transfer(mut reception) => {
+            primary.heard_ms = server.clock.now_ms;
+            reception.drained = false;
+            receive::go_on(server, reception);
+        }
+        link => primary.link = link,
+    }
+}
+
+/// Takes the conversation as far as it goes.
+fn converse(server: &mut Server, mut handshake: Handshake) {
+    let result = go_on(server, &mut handshake);
+    let Some(primary) = &mut server.replication.primary else { return };
+    match result {
+        Ok(None) => primary.link = Link::Handshake(handshake),
+        Ok(Some(Answer::GoOn(id))) => resume(server, handshake.connection, id),
+        Ok(Some(Answer::Full(history))) => receive::begin(
+            server,
+            Reception {
+                connection: handshake.connection,
+                history,
+                length: None,
+                received: 0,
+                drained: false,
+                target: None,
+            },
+        ),
+        Err(reason) => {
+            log::warn!("{reason}");
+            failover::refused(server);
+        }
+    }
+}
+
+/// What the primary answered to PSYNC.
+enum Answer {
+    /// The stream goes on from where we are, in a history that may have another name.
+    GoOn(Option<String>),
+    /// A data set comes, of this history at this offset.
+    Full(Option<(String, u64)>),
+}
+
+fn go_on(server: &mut Server, handshake: &mut Handshake) -> Result<Option<Answer>, String> {
+    if handshake.awaited.front() == Some(&Awaited::Connected) {
+        match handshake.connection.stream.take_error() {
+            Ok(None) if handshake.connection.stream.peer_addr().is_ok() => (),
+            Ok(None) => return Ok(None),
+            Ok(Some(error)) | Err(error) => return Err(format!("Error condition on socket for SYNC: {error}")),
+        }
+        log::info!("Non blocking connect for SYNC fired the event.");
+        let _ = handshake.connection.stream.set_nodelay(!server.config.repl_disable_tcp_nodelay);
+        handshake.awaited.pop_front();
+        handshake.say(Awaited::Pong, &[b"PING"]);
+    }
+    loop {
+        handshake.connection.send().map_err(|error| format!("Error writing to master: {error}"))?;
+        let line = handshake.connection.line().map_err(|error| format!("Error reading from master: {error}"))?;
+        let Some(line) = line else { return Ok(None) };
+        // A primary that needs time for its answer sends empty lines.
+        if line.is_empty() {
+            continue;
+        }
+        let awaited = handshake.awaited.pop_front().ok_or("The master said more than it was asked")?;
+        if let Some(answer) = heard(server, handshake, awaited, &line)? {
+            return Ok(Some(answer));
+        }
+    }
+}
+
+/// One reply.
+fn heard(
+    server: &mut Server,
+    handshake: &mut Handshake,
+    awaited: Awaited,
+    line: &str,
+) -> Result<Option<Answer>, String> {
+    match awaited {
+        Awaited::Connected => (),
+        Awaited::Pong => {
+            let not_yet_allowed = ["-NOAUTH", "-NOPERM", "-ERR operation not permitted"];
+            if !line.starts_with('+') && !not_yet_allowed.iter().any(|error| line.starts_with(error)) {
+                return Err(format!("Error reply to PING from master: '{line}'"));
+            }
+            log::info!("Master replied to PING, replication can continue...");
+            introduce(server, handshake);
+        }
+        Awaited::Auth if line.starts_with('-') => return Err(format!("Unable to AUTH to MASTER: {line}")),
+        Awaited::Told(what) if line.starts_with('-') => {
+            log::info!("(Non critical) Master does not understand REPLCONF {what}: {line}");
+        }
+        Awaited::Auth | Awaited::Told(_) => (),
+        Awaited::Psync => return psync_answered(handshake, line),
+    }
+    if awaited != Awaited::Psync && handshake.awaited.is_empty() {
+        ask(server, handshake);
+    }
+    Ok(None)
+}
+
+/// Who we are, and what we understand.
+fn introduce(server: &Server, handshake: &mut Handshake) {
+    let config = &server.config;
+    if !config.masterauth.is_empty() {
+        match config.masteruser.is_empty() {
+            true => handshake.say(Awaited::Auth, &[b"AUTH", &config.masterauth]),
+            false => handshake.say(Awaited::Auth, &[b"AUTH", &config.masteruser, &config.masterauth]),
+        }
+    }
+    let port = if config.replica_announce_port > 0 { config.replica_announce_port } else { config.port };
+    let port = port.to_string();
+    handshake.say(Awaited::Told("listening-port"), &[b"REPLCONF", b"listening-port", port.as_bytes()]);
+    if !config.replica_announce_ip.is_empty() {
+        handshake.say(Awaited::Told("ip-address"), &[b"REPLCONF", b"ip-address", &config.replica_announce_ip]);
+    }
+    handshake.say(Awaited::Told("capa"), &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+    handshake.say(Awaited::Told("version"), &[b"REPLCONF", b"version", crate::config::REDIS_VERSION.as_bytes()]);
+}
+
+/// Asks for the stream, from where we are if there is a history.
+fn ask(server: &Server, handshake: &mut Handshake) {
+    let Some(primary) = &server.replication.primary else { return };
+    let (id, next) = match primary.has_history {
+        true => (&server.replication.id[..], (server.replication.stream.offset() + 1).to_string()),
+        false => ("?", "-1".to_owned()),
+    };
+    match primary.has_history {
+        true => log::info!("Trying a partial resynchronization (request {id}:{next})."),
+        false => log::info!("Partial resynchronization not possible (no cached master)"),
+    }
+    match primary.hand_over {
+        true => handshake.say(Awaited::Psync, &[b"PSYNC", id.as_bytes(), next.as_bytes(), b"FAILOVER"]),
+        false => handshake.say(Awaited::Psync, &[b"PSYNC", id.as_bytes(), next.as_bytes()]),
+    }
+}
+
+fn psync_answered(handshake: &mut Handshake, line: &str) -> Result<Option<Answer>, String> {
+    let mut words = line.split(' ');
+    match words.next() {
+        Some("+FULLRESYNC") => {
+            let id = words.next().filter(|id| id.len() == 40);
+            let offset = words.next().and_then(|offset| offset.parse().ok());
+            let history = id.map(str::to_owned).zip(offset);
+            let (id, offset) =
+                history.as_ref().ok_or_else(|| format!("Master replied with wrong +FULLRESYNC syntax: {line}"))?;
+            log::info!("Full resync from master: {id}:{offset}");
+            Ok(Some(Answer::Full(history)))
+        }
+        Some("+CONTINUE") => {
+            log::info!("Successful partial resynchronization with master.");
+            Ok(Some(Answer::GoOn(words.next().filter(|id| id.len() == 40).map(str::to_owned))))
+        }
+        Some("-NOMASTERLINK" | "-LOADING") => {
+            Err(format!("Master is currently unable to PSYNC but should be in the future: {line}"))
+        }
+        _ => {
+            // It may be older than PSYNC.
+            log::info!("Master does not support PSYNC or is in error state (reply: {line})");
+            log::info!("Retrying with SYNC...");
+            encode_request(&mut handshake.connection.output, [&b"SYNC"[..]].into_iter());
+            handshake.connection.send().map_err(|error| format!("I/O error writing to MASTER: {error}"))?;
+            Ok(Some(Answer::Full(None)))
+        }
+    }
+}
+
+/// The stream goes on from where we are.
+fn resume(server: &mut Server, connection: Connection, id: Option<String>) {
+    if let Some(id) = id.filter(|id| *id != server.replication.id) {
+        let former = std::mem::replace(&mut server.replication.id, id);
+        server.replication.former = Some(FormerId { id: former, end: server.replication.stream.offset() });
+        log::info!("Master replication ID changed to {}", server.replication.id);
+        // They ask again, and learn the name.
+        disconnect_replicas(server);
+    }
+    server.replication.stream.keep();
+    let selected = server.replication.primary.as_ref().map_or(0, |primary| primary.selected);
+    log::info!("MASTER <-> REPLICA sync: Master accepted a Partial Resynchronization.");
+    apply::begin(server, connection, selected, true);
+    failover::done(server);
+}
+
+impl Handshake {
+    fn say(&mut self, awaited: Awaited, request: &[&[u8]]) {
+        encode_request(&mut self.connection.output, request.iter().copied());
+        self.awaited.push_back(awaited);
+    }
+}
+
+impl Connection {
+    /// Sends as much as the socket takes.
+    pub fn send(&mut self) -> io::Result<()> {
+        while !self.output.is_empty() {
+            match (&self.stream).write(&self.output) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(sent) => drop(self.output.drain(..sent)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The next line, without its end; None if it has not come yet. Nothing is read beyond it that
+    /// belongs to a data set: what was, stays in `input`.
+    pub fn line(&mut self) -> io::Result<Option<String>> {
+        loop {
+            if let Some(end) = memchr::memchr(b'\n', &self.input) {
+                let line: Vec<u8> = self.input.drain(..=end).collect();
+                return Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()));
+            }
+            if self.input.len() > LINE_MAX {
+                return Err(io::Error::other("a line that does not end"));
+            }
+            let mut space = [0; 4096];
+            match (&self.stream).read(&mut space) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(count) => self.input.extend_from_slice(&space[..count]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::Interrupted => (),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What happens each second: who is silent for too long is given up, and nobody is left in doubt
+//! whether we are there.
+
+use super::{apply, failover, follow, replica_name, replicas_that, transfer};
+use crate::server::replication::failover::FailoverState;
+use crate::server::replication::primary::Link;
+use crate::server::replication::replica::{Replica, ReplicaState};
+use crate::server::{Server, Timer};
+
+const INTERVAL_MS: u64 = 1000;
+
+/// From now on each second, while there is somebody at either end.
+pub fn start(server: &mut Server) {
+    if server.replication.heartbeat.is_none() {
+        let at = server.clock.now_ms + INTERVAL_MS;
+        server.replication.heartbeat = Some(server.timers.insert(at, Timer::Heartbeat));
+    }
+}
+
+pub fn beat(server: &mut Server) {
+    server.replication.heartbeat = None;
+    server.replication.beats += 1;
+    if server.replication.is_replica() {
+        look_after_primary(server);
+    }
+    look_after_replicas(server);
+    drop_unused_stream(server);
+    let replication = &server.replication;
+    if replication.is_replica() || replication.stream.is_kept() || !replication.replicas.is_empty() {
+        start(server);
+    }
+}
+
+fn look_after_primary(server: &mut Server) {
+    let (now_ms, timeout_ms) = (server.clock.now_ms, server.config.repl_timeout as u64 * 1000);
+    let Some(primary) = &server.replication.primary else { return };
+    let is_silent = |since_ms: u64| now_ms.saturating_sub(since_ms) > timeout_ms;
+    match &primary.link {
+        Link::Down => follow::connect(server),
+        Link::Handshake(_) if is_silent(primary.heard_ms) => {
+            log::warn!("Timeout connecting to the MASTER...");
+            follow::drop_link(server);
+            failover::refused(server);
+        }
+        Link::Transfer(_) if is_silent(primary.heard_ms) => {
+            log::warn!(
+                "Timeout receiving bulk data from MASTER... If the problem persists try to set the 'repl-timeout' parameter in redis.conf to a larger value."
+            );
+            follow::drop_link(server);
+        }
+        &Link::Up(id) if is_silent(server.clients[id].active_ms) => {
+            log::warn!("MASTER timeout: no data nor PING received...");
+            server.close_client(id);
+        }
+        Link::Up(_) => apply::send_ack(server),
+        Link::Handshake(_) | Link::Transfer(_) | Link::Loading(_) => (),
+    }
+}
+
+fn look_after_replicas(server: &mut Server) {
+    if server.replication.replicas.is_empty() {
+        return;
+    }
+    let period = server.config.repl_ping_replica_period as u64;
+    // While a replica takes over, the stream must not move.
+    let stands_still = server.replication.failover.state != FailoverState::None && server.pause.is_some();
+    if server.replication.beats.is_multiple_of(period)
+        && !stands_still
+        && let Some(stream) = server.replication.stream_of_own_changes(false)
+    {
+        stream.append_marker([&b"PING"[..]].into_iter());
+    }
+    // Those that wait for a data set are told that we are there.
+    let waits = |replica: &Replica| matches!(replica.state, ReplicaState::WaitsForChild | ReplicaState::WaitsForFile);
+    for id in replicas_that(server, waits) {
+        server.reply(id).raw(b"\n");
+    }
+    let (now_ms, timeout_ms) = (server.clock.now_ms, server.config.repl_timeout as u64 * 1000);
+    let is_silent = |replica: &Replica| {
+        let hears = matches!(
+            replica.state,
+            ReplicaState::Online | ReplicaState::ReceivesPipe(_) | ReplicaState::ReceivesFile(_)
+        );
+        hears && !replica.without_offsets && now_ms.saturating_sub(replica.acked_ms) > timeout_ms
+    };
+    for id in replicas_that(server, is_silent) {
+        let phase = match server.clients[id].replica.as_deref().is_some_and(Replica::is_online) {
+            true => "streaming sync",
+            false => "full sync",
+        };
+        log::warn!("Disconnecting timedout replica ({phase}): {}", replica_name(server, id));
+        server.close_client(id);
+    }
+    transfer::arrange(server);
+}
+
+/// The stream is kept for replicas that may come back, but not for ever.
+fn drop_unused_stream(server: &mut Server) {
+    let replication = &mut server.replication;
+    let ttl_ms = server.config.repl_backlog_ttl * 1000;
+    let unused_ms = server.clock.now_ms.saturating_sub(replication.no_replicas_since_ms);
+    if replication.is_replica()
+        || !replication.replicas.is_empty()
+        || !replication.stream.is_kept()
+        || ttl_ms == 0
+        || unused_ms <= ttl_ms
+    {
+        return;
+    }
+    // What comes now will not be counted: nobody may take it for what has been.
+    replication.start_new_history();
+    replication.stream.drop_kept();
+    log::info!("Replication backlog freed after {} seconds without connected replicas.", ttl_ms / 1000);
+}

@@ -1,0 +1,172 @@
+//! Replicas ask for the stream, or for the data set and then the stream.
+
+use super::{follow, heartbeat, replica_name, transfer};
+use crate::resp::{Args, CommandError, CommandResult};
+use crate::server::replication::replica::{Replica, ReplicaState};
+use crate::server::{ClientFlags, ClientId, Server};
+
+/// PSYNC and SYNC.
+pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    if server.clients[id].flags.contains(ClientFlags::REPLICA) {
+        // COMPAT: asked once, it is being served.
+        return Ok(());
+    }
+    if args.len() > 3 {
+        take_over(server, args)?;
+    }
+    if server.replication.primary.as_ref().is_some_and(|primary| !primary.is_up()) {
+        return Err(CommandError::new("NOMASTERLINK Can't SYNC while not connected with my master"));
+    }
+    if !server.clients[id].output.is_empty() {
+        return Err(CommandError::new("ERR SYNC and PSYNC are invalid with pending output"));
+    }
+    log::info!("Replica {} asks for synchronization", replica_name(server, id));
+    heartbeat::start(server);
+    let by_offset = args.is(0, "psync");
+    if by_offset {
+        let (history, next) = (String::from_utf8_lossy(args.get(1)), args.int(2));
+        if let Some(next) = next.ok().filter(|_| can_go_on(server, id, &history, args)) {
+            go_on(server, id, next as u64 - 1);
+            return Ok(());
+        }
+        if &*history != "?" {
+            server.stats.replication.partial_refused += 1;
+        }
+    }
+    server.stats.replication.full += 1;
+    if !server.replication.stream.is_kept() {
+        // What has happened until now was not counted.
+        server.replication.start_new_history();
+        server.replication.stream.keep();
+        log::info!(
+            "Replication backlog created, my new replication IDs are '{}' and '{}'",
+            server.replication.id,
+            "0".repeat(40)
+        );
+    }
+    let now_ms = server.clock.now_ms;
+    let replica = attach(server, id);
+    replica.state = ReplicaState::WaitsForChild;
+    replica.without_offsets = !by_offset;
+    replica.acked_ms = now_ms;
+    transfer::arrange(server);
+    Ok(())
+}
+
+/// PSYNC id offset FAILOVER: our primary wants us to take over.
+fn take_over(server: &mut Server, args: &Args) -> Result<(), CommandError> {
+    if !args.is(3, "failover") {
+        return Err(CommandError::SYNTAX);
+    }
+    log::warn!("Failover request received for replid {}.", String::from_utf8_lossy(args.get(1)));
+    if server.replication.primary.is_none() {
+        return Err(CommandError::new("ERR PSYNC FAILOVER can't be sent to a master."));
+    }
+    if !args.get(1).eq_ignore_ascii_case(server.replication.id.as_bytes()) {
+        return Err(CommandError::new("ERR PSYNC FAILOVER replid must match my replid."));
+    }
+    follow::stop(server);
+    log::info!("Failover request was accepted, promoting to master.");
+    Ok(())
+}
+
+/// Marks a client as a replica that is to be sent something.
+fn attach(server: &mut Server, id: ClientId) -> &mut Replica {
+    server.replication.replicas.push(id);
+    let client = &mut server.clients[id];
+    client.flags |= ClientFlags::REPLICA;
+    client.replica.get_or_insert_default()
+}
+
+/// Whether all that comes after what the replica has seen is still here.
+fn can_go_on(server: &Server, id: ClientId, history: &str, args: &Args) -> bool {
+    let replication = &server.replication;
+    let name = replica_name(server, id);
+    let Some(seen) = args.int(2).ok().and_then(|next| u64::try_from(next - 1).ok()) else {
+        if history == "?" {
+            log::info!("Full resync requested by replica {name}");
+        }
+        return false;
+    };
+    if history == "?" {
+        log::info!("Full resync requested by replica {name}");
+        return false;
+    }
+    if !replication.shares_history(history, seen) {
+        let known = history.eq_ignore_ascii_case(&replication.id)
+            || replication.former.as_ref().is_some_and(|former| history.eq_ignore_ascii_case(&former.id));
+        if known {
+            log::info!(
+                "Partial resynchronization not accepted: Requested offset for second ID was {}, but I can reply up to {}",
+                seen + 1,
+                replication.former.as_ref().map_or(0, |former| former.end + 1)
+            );
+        } else {
+            log::info!(
+                "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{history}', my replication IDs are '{}' and '{}')",
+                replication.id,
+                replication.former.as_ref().map_or("0".repeat(40), |former| former.id.clone())
+            );
+        }
+        return false;
+    }
+    if !replication.stream.has_from(seen) {
+        log::info!(
+            "Unable to partial resync with replica {name} for lack of backlog (Replica request was: {}).",
+            seen + 1
+        );
+        return false;
+    }
+    true
+}
+
+/// Sends the stream from an offset on.
+fn go_on(server: &mut Server, id: ClientId, offset: u64) {
+    server.stats.replication.partial += 1;
+    log::info!(
+        "Partial resynchronization request from {} accepted. Sending {} bytes of backlog starting from offset {}.",
+        replica_name(server, id),
+        server.replication.stream.offset() - offset,
+        offset + 1
+    );
+    let now_ms = server.clock.now_ms;
+    let replica = attach(server, id);
+    replica.state = ReplicaState::Online;
+    replica.position = offset;
+    replica.acked_ms = now_ms;
+    let line = match replica.understands_new_ids {
+        true => format!("+CONTINUE {}\r\n", server.replication.id),
+        false => "+CONTINUE\r\n".to_owned(),
+    };
+    server.reply(id).raw(line.as_bytes());
+}
+
+/// REPLCONF ACK: how far a replica is.
+pub fn acknowledged(server: &mut Server, id: ClientId, offset: u64, durable: Option<u64>) {
+    let now_ms = server.clock.now_ms;
+    let Some(replica) = server.clients[id].replica.as_deref_mut() else { return };
+    replica.acked = replica.acked.max(offset);
+    replica.acked_durable = replica.acked_durable.max(durable.unwrap_or(0));
+    replica.acked_ms = now_ms;
+    if matches!(replica.state, ReplicaState::Loads) {
+        put_online(server, id);
+    }
+    server.replication.acks_came = true;
+}
+
+/// The replica has the data set: it gets the stream.
+pub fn put_online(server: &mut Server, id: ClientId) {
+    let now_ms = server.clock.now_ms;
+    let Some(replica) = server.clients[id].replica.as_deref_mut() else { return };
+    if replica.snapshot_only {
+        log::info!(
+            "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
+            replica_name(server, id)
+        );
+        return;
+    }
+    replica.state = ReplicaState::Online;
+    replica.acked_ms = now_ms;
+    log::info!("Synchronization with replica {} succeeded", replica_name(server, id));
+    server.will_write(id);
+}

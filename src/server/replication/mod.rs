@@ -1,0 +1,198 @@
+//! What the server knows of replication; what it does about it is in `engine/replication`.
+//!
+//! The history of a data set has a name of 40 digits, and every change is a piece of one stream of
+//! bytes: that name and an offset of the stream say what a copy of the data set has seen. A primary
+//! makes the stream of its own changes. A replica follows the stream of its primary, and passes the
+//! same bytes on to replicas of its own, so that all of them can follow any other from where they are.
+//!
+//! * `stream`  the stream, and the part of it that is kept
+//! * `replica` those who follow us
+//! * `primary` whom we follow
+//! * `failover` handing our role to a replica
+
+pub mod failover;
+pub mod primary;
+pub mod replica;
+pub mod stream;
+
+use super::{ClientFlags, ClientId, Server, random_id};
+use crate::encoding::byte_log::ByteLog;
+use crate::encoding::timer_wheel::TimerId;
+use failover::Failover;
+use mio::Token;
+use mio::unix::pipe;
+use primary::Primary;
+use stream::ReplicationStream;
+
+/// The poll's token of the connection to the primary, until the stream comes through it.
+pub const LINK_TOKEN: Token = Token(usize::MAX - 3);
+/// The poll's token of the pipe through which a child sends a data set for replicas.
+pub const TRANSFER_TOKEN: Token = Token(usize::MAX - 4);
+
+pub struct Replication {
+    /// Names the history of the data set.
+    pub id: String,
+    /// What it was called before, if it is the same up to an offset.
+    pub former: Option<FormerId>,
+    pub stream: ReplicationStream,
+    /// Clients that asked for the data set or the stream.
+    pub replicas: Vec<ClientId>,
+    /// Since when there have been none, on the monotonic clock.
+    pub no_replicas_since_ms: u64,
+    pub transfer: Option<Transfer>,
+    /// When a transfer is to begin for replicas that wait for one.
+    pub transfer_timer: Option<TimerId>,
+    pub primary: Option<Primary>,
+    /// The primary sends more than it may in a turn.
+    pub receive_again: bool,
+    /// The primary wants to know how far we are.
+    pub ack_wanted: bool,
+    /// What came of a transaction of the primary whose end has not come.
+    pub unfinished: Vec<u8>,
+    /// Up to where our own append-only file is known to have everything on the disk.
+    pub durable: u64,
+    /// What `durable` will be when the fsync that runs has ended.
+    pub syncing: u64,
+    /// Clients that wait for acknowledgements.
+    pub waits: Vec<AckWait>,
+    /// Replicas are to be asked before the loop sleeps how far they are.
+    pub ask_for_acks: bool,
+    /// Acknowledgements have come that somebody may wait for.
+    pub acks_came: bool,
+    pub failover: Failover,
+    /// Fires each second while there is a primary, a replica or a stream.
+    pub heartbeat: Option<TimerId>,
+    pub beats: u64,
+}
+
+/// The name of a history that ours goes on from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FormerId {
+    pub id: String,
+    /// Up to this offset both are the same.
+    pub end: u64,
+}
+
+/// For INFO.
+#[derive(Default)]
+pub struct Counters {
+    pub full: u64,
+    pub partial: u64,
+    pub partial_refused: u64,
+    pub input_bytes: u64,
+    pub output_bytes: u64,
+}
+
+/// A data set on its way from a child to replicas.
+pub struct Transfer {
+    pub pipe: pipe::Receiver,
+    /// What came, and not all replicas have been sent.
+    pub log: ByteLog,
+    /// The pipe may have more: no end or gap was seen since it said so.
+    pub readable: bool,
+    /// All has come.
+    pub ended: bool,
+}
+
+/// A client that waits until others have what it wrote: WAIT, WAITAOF.
+pub struct AckWait {
+    pub client: ClientId,
+    pub offset: u64,
+    /// Replicas that must have it.
+    pub replicas: usize,
+    /// WAITAOF: they, and the append-only file here if so, must have it on the disk.
+    pub durable: Option<Durable>,
+    pub timer: Option<TimerId>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Durable {
+    pub local: bool,
+}
+
+impl Replication {
+    pub fn new(now_ms: u64) -> Replication {
+        Replication {
+            id: random_id(),
+            former: None,
+            stream: ReplicationStream::default(),
+            replicas: Vec::new(),
+            no_replicas_since_ms: now_ms,
+            transfer: None,
+            transfer_timer: None,
+            primary: None,
+            receive_again: false,
+            ack_wanted: false,
+            unfinished: Vec::new(),
+            durable: 0,
+            syncing: 0,
+            waits: Vec::new(),
+            ask_for_acks: false,
+            acks_came: false,
+            failover: Failover::default(),
+            heartbeat: None,
+            beats: 0,
+        }
+    }
+
+    pub fn is_replica(&self) -> bool {
+        self.primary.is_some()
+    }
+
+    /// Where our own changes go: to replicas, unless we are one. `count`: the offset is to move although
+    /// there are none, for it tells as well how far the append-only file is.
+    #[inline]
+    pub fn stream_of_own_changes(&mut self, count: bool) -> Option<&mut ReplicationStream> {
+        if self.primary.is_some() {
+            return None;
+        }
+        if !self.stream.is_kept() {
+            if count {
+                self.stream.count_change();
+            }
+            return None;
+        }
+        Some(&mut self.stream)
+    }
+
+    /// From here on the history is one of its own.
+    pub fn start_new_history(&mut self) {
+        self.id = random_id();
+        self.former = None;
+    }
+
+    /// From here on the history is one of its own, and the same as before up to here.
+    pub fn fork_history(&mut self) {
+        let id = std::mem::replace(&mut self.id, random_id());
+        self.former = Some(FormerId { id, end: self.stream.offset() });
+    }
+
+    /// Whether a replica that has seen `offset` bytes of the history `id` has seen nothing that we have
+    /// not.
+    pub fn shares_history(&self, id: &str, offset: u64) -> bool {
+        let same = |ours: &str, end: u64| id.eq_ignore_ascii_case(ours) && offset <= end;
+        same(&self.id, self.stream.offset()) || self.former.as_ref().is_some_and(|former| same(&former.id, former.end))
+    }
+}
+
+impl Server {
+    /// Ends a client's wait for acknowledgements; gives what it waited for.
+    pub fn stop_waiting_for_acks(&mut self, id: ClientId) -> Option<AckWait> {
+        let at = self.replication.waits.iter().position(|wait| wait.client == id)?;
+        let wait = self.replication.waits.remove(at);
+        if let Some(timer) = wait.timer {
+            self.timers.cancel(timer);
+        }
+        if let Some(client) = self.clients.get_mut(id) {
+            client.flags -= ClientFlags::BLOCKED;
+        }
+        Some(wait)
+    }
+
+    /// Replicas that have said lately how far they are (`min-replicas-max-lag`).
+    pub fn good_replicas(&self) -> usize {
+        let max_lag_s = self.config.min_replicas_max_lag as u64;
+        let replicas = self.replication.replicas.iter().filter_map(|&id| self.clients.get(id)?.replica.as_deref());
+        replicas.filter(|replica| replica.is_online() && replica.lag_s(self.clock.now_ms) <= max_lag_s).count()
+    }
+}

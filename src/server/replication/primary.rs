@@ -1,0 +1,137 @@
+//! Whom we follow, and how far the connection to it is.
+
+use crate::server::ClientId;
+use mio::net::TcpStream;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::path::PathBuf;
+
+pub struct Primary {
+    pub host: String,
+    pub port: u16,
+    pub link: Link,
+    /// Since when the stream has not come, on the monotonic clock.
+    pub down_since_ms: u64,
+    /// When something last came from it.
+    pub heard_ms: u64,
+    /// There is data of its history, or of a history that it may have in common with us: it is asked
+    /// to go on from where we are.
+    pub has_history: bool,
+    /// The database that the stream was at when the connection was lost.
+    pub selected: usize,
+    /// It wants to know how far we are.
+    pub acknowledges: bool,
+    /// It is to take over from us: FAILOVER.
+    pub hand_over: bool,
+}
+
+/// The connection to the primary.
+pub enum Link {
+    /// To be tried by the next heartbeat.
+    Down,
+    Handshake(Handshake),
+    /// The data set comes.
+    Transfer(Box<Reception>),
+    /// The data set has come and is being loaded.
+    Loading(Box<Loading>),
+    /// The stream comes through this client.
+    Up(ClientId),
+}
+
+/// Requests sent one after the other, whose replies are awaited.
+pub struct Handshake {
+    pub connection: Connection,
+    /// What is awaited, in order.
+    pub awaited: VecDeque<Awaited>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Awaited {
+    Connected,
+    Pong,
+    Auth,
+    /// REPLCONF of this; an older primary may not know it.
+    Told(&'static str),
+    Psync,
+}
+
+/// A connection that is not yet a client: what came and was not looked at, and what is to be sent.
+pub struct Connection {
+    pub stream: TcpStream,
+    pub input: Vec<u8>,
+    pub output: Vec<u8>,
+}
+
+/// A data set that comes.
+pub struct Reception {
+    pub connection: Connection,
+    /// The name of its history, and the offset of the stream that it is at; None if the primary does
+    /// not say such things.
+    pub history: Option<(String, u64)>,
+    pub length: Option<Length>,
+    pub received: u64,
+    /// Nothing more is known to be there to be read.
+    pub drained: bool,
+    pub target: Option<Target>,
+}
+
+/// Where a data set ends.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Length {
+    Bytes(u64),
+    /// After these bytes, which come once only. The end of what came so far is kept to compare.
+    Mark {
+        mark: Vec<u8>,
+        tail: Vec<u8>,
+    },
+}
+
+/// Where a data set goes that comes.
+pub enum Target {
+    File { file: File, path: PathBuf },
+}
+
+/// A data set that came, and the connection that waits for it to be loaded.
+pub struct Loading {
+    pub connection: Connection,
+    pub history: Option<(String, u64)>,
+}
+
+impl Primary {
+    pub fn new(host: String, port: u16, has_history: bool, now_ms: u64) -> Primary {
+        Primary {
+            host,
+            port,
+            link: Link::Down,
+            down_since_ms: now_ms,
+            heard_ms: now_ms,
+            has_history,
+            selected: 0,
+            acknowledges: false,
+            hand_over: false,
+        }
+    }
+
+    pub fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up(_))
+    }
+
+    /// The client through which the stream comes.
+    pub fn client(&self) -> Option<ClientId> {
+        match self.link {
+            Link::Up(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// As ROLE names it.
+    pub fn state_name(&self) -> &'static str {
+        match &self.link {
+            Link::Down => "connect",
+            Link::Handshake(handshake) if handshake.awaited.contains(&Awaited::Connected) => "connecting",
+            Link::Handshake(_) => "handshake",
+            Link::Transfer(_) | Link::Loading(_) => "sync",
+            Link::Up(_) => "connected",
+        }
+    }
+}
