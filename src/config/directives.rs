@@ -24,7 +24,7 @@ const NO_MODULES: &str = "modules are not supported";
 directives! {
     // Network
     "bind" => bind: Vec<String> = vec!["*".into(), "-::*".into()], Addresses, [MULTI_ARG], Works;
-    "bind-source-addr" => bind_source_addr: Vec<u8> = Vec::new(), Text, [], Later;
+    "bind-source-addr" => bind_source_addr: Vec<u8> = Vec::new(), Text, [], Works;
     /// 0 listens on no TCP port.
     "port" => port: u16 = 6379, Int(0, 65535), [], Works;
     "protected-mode" => protected_mode: bool = true, YesNo, [], Works;
@@ -203,7 +203,7 @@ directives! {
         FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Works;
     "rdbcompression" => rdbcompression: bool = true, YesNo, [], Works;
     "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Works;
-    "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [], Later;
+    "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [], Works;
     "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Works;
     "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Works;
     "appendonly" => appendonly: bool = false, YesNo, [DENY_LOADING], Works;
@@ -233,38 +233,38 @@ directives! {
 
     // Replication
     /// The primary's host and port.
-    "replicaof" | "slaveof" => replicaof: Option<(String, u16)> = None, PrimaryAddress, [IMMUTABLE, MULTI_ARG], Later;
-    "masteruser" => masteruser: Vec<u8> = Vec::new(), Text, [SENSITIVE], Later;
-    "masterauth" => masterauth: Vec<u8> = Vec::new(), Text, [SENSITIVE], Later;
-    "replica-serve-stale-data" | "slave-serve-stale-data" => replica_serve_stale_data: bool = true, YesNo, [], Later;
-    "replica-read-only" | "slave-read-only" => replica_read_only: bool = true, YesNo, [], Later;
+    "replicaof" | "slaveof" => replicaof: Option<(String, u16)> = None, PrimaryAddress, [IMMUTABLE, MULTI_ARG], Works;
+    "masteruser" => masteruser: Vec<u8> = Vec::new(), Text, [SENSITIVE], Works;
+    "masterauth" => masterauth: Vec<u8> = Vec::new(), Text, [SENSITIVE], Works;
+    "replica-serve-stale-data" | "slave-serve-stale-data" => replica_serve_stale_data: bool = true, YesNo, [], Works;
+    "replica-read-only" | "slave-read-only" => replica_read_only: bool = true, YesNo, [], Works;
     "replica-ignore-maxmemory" | "slave-ignore-maxmemory" => replica_ignore_maxmemory: bool = true, YesNo, [], Later;
-    "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [], Later;
-    "replica-lazy-flush" | "slave-lazy-flush" => replica_lazy_flush: bool = false, YesNo, [], Later;
-    "replica-priority" | "slave-priority" => replica_priority: u32 = 100, Int(0, INT_MAX), [], Later;
-    "replica-announced" => replica_announced: bool = true, YesNo, [], Later;
-    "replica-announce-ip" | "slave-announce-ip" => replica_announce_ip: Vec<u8> = Vec::new(), Text, [], Later;
-    "replica-announce-port" | "slave-announce-port" => replica_announce_port: u16 = 0, Int(0, 65535), [], Later;
-    "min-replicas-to-write" | "min-slaves-to-write" => min_replicas_to_write: u32 = 0, Int(0, INT_MAX), [], Later;
+    "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [], Works;
+    "replica-lazy-flush" | "slave-lazy-flush" => replica_lazy_flush: bool = false, YesNo, [], Works;
+    "replica-priority" | "slave-priority" => replica_priority: u32 = 100, Int(0, INT_MAX), [], Works;
+    "replica-announced" => replica_announced: bool = true, YesNo, [], Works;
+    "replica-announce-ip" | "slave-announce-ip" => replica_announce_ip: Vec<u8> = Vec::new(), Text, [], Works;
+    "replica-announce-port" | "slave-announce-port" => replica_announce_port: u16 = 0, Int(0, 65535), [], Works;
+    "min-replicas-to-write" | "min-slaves-to-write" => min_replicas_to_write: u32 = 0, Int(0, INT_MAX), [], Works;
     /// Seconds.
-    "min-replicas-max-lag" | "min-slaves-max-lag" => min_replicas_max_lag: u32 = 10, Int(0, INT_MAX), [], Later;
+    "min-replicas-max-lag" | "min-slaves-max-lag" => min_replicas_max_lag: u32 = 10, Int(0, INT_MAX), [], Works;
     /// Seconds.
     "repl-ping-replica-period" | "repl-ping-slave-period" =>
-        repl_ping_replica_period: u32 = 10, Int(1, INT_MAX), [], Later;
+        repl_ping_replica_period: u32 = 10, Int(1, INT_MAX), [], Works;
     /// Seconds.
-    "repl-timeout" => repl_timeout: u32 = 60, Int(1, INT_MAX), [], Later;
+    "repl-timeout" => repl_timeout: u32 = 60, Int(1, INT_MAX), [], Works;
     /// Bytes.
     "repl-backlog-size" =>
-        repl_backlog_size: u64 = 1 << 20, Clamped(Memory(1, LONG_MAX), 16 << 10, LONG_MAX), [], Later;
+        repl_backlog_size: u64 = 1 << 20, Clamped(Memory(1, LONG_MAX), 16 << 10, LONG_MAX), [], Works;
     /// Seconds; 0 keeps it for ever.
-    "repl-backlog-ttl" => repl_backlog_ttl: u64 = 3600, Int(0, LONG_MAX), [], Later;
-    "repl-disable-tcp-nodelay" => repl_disable_tcp_nodelay: bool = false, YesNo, [], Later;
-    "repl-diskless-sync" => repl_diskless_sync: bool = true, YesNo, [], Later;
+    "repl-backlog-ttl" => repl_backlog_ttl: u64 = 3600, Int(0, LONG_MAX), [], Works;
+    "repl-disable-tcp-nodelay" => repl_disable_tcp_nodelay: bool = false, YesNo, [], Works;
+    "repl-diskless-sync" => repl_diskless_sync: bool = true, YesNo, [], Works;
     /// Seconds.
-    "repl-diskless-sync-delay" => repl_diskless_sync_delay: u32 = 5, Int(0, INT_MAX), [], Later;
-    "repl-diskless-sync-max-replicas" => repl_diskless_sync_max_replicas: u32 = 0, Int(0, INT_MAX), [], Later;
+    "repl-diskless-sync-delay" => repl_diskless_sync_delay: u32 = 5, Int(0, INT_MAX), [], Works;
+    "repl-diskless-sync-max-replicas" => repl_diskless_sync_max_replicas: u32 = 0, Int(0, INT_MAX), [], Works;
     "repl-diskless-load" =>
-        repl_diskless_load: ReplDisklessLoad = ReplDisklessLoad::Disabled, OneOf, [DENY_LOADING], Later;
+        repl_diskless_load: ReplDisklessLoad = ReplDisklessLoad::Disabled, OneOf, [DENY_LOADING], Works;
     "propagation-error-behavior" =>
         propagation_error_behavior: PropagationErrorBehavior = PropagationErrorBehavior::Ignore, OneOf, [], Later;
 

@@ -243,6 +243,7 @@ impl Input {
         if self.batch.is_empty() {
             return true;
         }
+        replication::apply::insist_on_durability(server);
         // What the primary still has is there, whatever the time.
         server.keyspace.expiry_mode = ExpiryMode::Ignore;
         let goes_on = self.run_batch(server, id, buffer);

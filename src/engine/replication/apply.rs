@@ -38,6 +38,16 @@ pub fn begin(server: &mut Server, connection: Connection, selected: usize, ackno
     send_ack(server);
 }
 
+/// A replica that cannot keep what it is sent must not pretend to (`replica-ignore-disk-write-errors`).
+pub fn insist_on_durability(server: &Server) {
+    if !server.config.replica_ignore_disk_write_errors
+        && let Some(error) = server.write_error()
+    {
+        log::error!("Replica was unable to write command to disk. Exiting: {}", error.text());
+        std::process::exit(1);
+    }
+}
+
 /// Requests that came were run: `bytes` are theirs. Those from `open_from` on belong to a transaction
 /// of which the end has not come.
 pub fn ran(server: &mut Server, id: ClientId, bytes: &[u8], open_from: Option<usize>) {
