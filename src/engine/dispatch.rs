@@ -2,10 +2,11 @@
 //! order.
 
 use super::call::call;
+use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
-use crate::resp::{Args, CommandError};
-use crate::server::command::flag;
+use crate::resp::{Args, CommandError, CommandResult};
+use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Pause, Server};
 
@@ -41,7 +42,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
             return Outcome::Done;
         }
     };
-    match gates(server, id, found) {
+    match gates(server, id, found, args) {
         Ok(Outcome::Done) if server.clients[id].multi.is_some() && !found.command.never_queued => {
             transaction::queue(server, id, found, args);
         }
@@ -62,6 +63,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
     let open = !server.loading
         && server.pause.is_none()
+        && !server.scripts.is_busy()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
         && server.config.min_replicas_to_write == 0;
@@ -108,7 +110,7 @@ const LISTENERS: &[&str] =
     &["ping", "subscribe", "ssubscribe", "sunsubscribe", "unsubscribe", "psubscribe", "punsubscribe", "quit", "reset"];
 
 #[inline]
-fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, CommandError> {
+fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<Outcome, CommandError> {
     let command = found.command;
     let client = &server.clients[id];
     if client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
@@ -126,7 +128,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
-        _ => command.flags,
+        _ => flags_of(server, command, args),
     };
     let writes = flags & flag::WRITE != 0;
     // PING as well, so that health checks notice.
@@ -144,25 +146,49 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
             server.commands.full_name(found.index)
         )));
     }
-    if let Some(primary) = &server.replication.primary
-        && !primary.is_up()
-        && !server.config.replica_serve_stale_data
-        && !command.has(flag::STALE)
+    if flags & flag::STALE == 0
+        && let Some(error) = stale(server)
     {
-        return Err(CommandError::new(
-            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        ));
+        return Err(error);
     }
     if server.loading && !command.has(flag::LOADING) {
         return Err(CommandError::LOADING);
     }
+    if !command.has(flag::ALLOW_BUSY)
+        && let Some(error) = server.scripts.busy_error()
+    {
+        return Err(error);
+    }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     if let Some((pause, _)) = server.pause
-        && (pause == Pause::All || writes)
+        && (pause == Pause::All || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
     {
         return Ok(Outcome::Held);
     }
     Ok(Outcome::Done)
+}
+
+/// The flags of a command; those of a script are what it declares.
+pub fn flags_of(server: &Server, command: &Command, args: &Args) -> u32 {
+    match command.declared.and_then(|declared| declared(server, args)) {
+        Some(declared) => flags_of_script(command.flags, declared),
+        None => command.flags,
+    }
+}
+
+/// Why a replica that lost its primary does not say what it has, if it does not.
+pub fn stale(server: &Server) -> Option<CommandError> {
+    let primary = server.replication.primary.as_ref()?;
+    let is_stale = !primary.is_up() && !server.config.replica_serve_stale_data;
+    is_stale.then_some(CommandError::new(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    ))
+}
+
+/// Whether a script may write.
+pub fn writes_allowed(server: &Server) -> CommandResult {
+    replication_allows_writes(server)?;
+    server.write_error().map_or(Ok(()), Err)
 }
 
 /// Replicas follow, and a primary may insist on being followed.

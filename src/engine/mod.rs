@@ -9,6 +9,7 @@
 //! * `snapshot` saving and loading an RDB file
 //! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
+//! * `script`   scripts and functions
 //! * `shutdown` ending in order
 //! * `transaction` MULTI and EXEC
 //! * `timers`   what happens when a timer is due
@@ -21,6 +22,7 @@ pub mod dispatch;
 pub mod load;
 pub mod replication;
 pub mod rewrite;
+pub mod script;
 pub mod shutdown;
 pub mod snapshot;
 pub mod timers;

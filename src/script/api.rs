@@ -1,12 +1,15 @@
 //! The functions behind the table `redis`. The prelude gives them their names.
 
-use super::convert::{Fields, ReplyReader, message, table_of};
+use super::cache::sha1_hex;
+use super::convert::{Fields, ReplyReader, message};
+use super::failure::Raised;
+use super::interpreter::{PRELUDE_NAME, interrupt_rarely};
 use super::{HOST, ReplicateTo, ScriptFlags, bits, cjson, cmsgpack, packing, random};
 use crate::config::REDIS_VERSION;
 use crate::encoding::number::format_f64;
 use crate::resp::Args;
 use crate::resp::args::Token;
-use mlua::{IntoLua, Lua, LuaString, MultiValue, Result, Table, Value};
+use mlua::{Error, IntoLua, Lua, LuaString, MultiValue, Result, Table, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -79,28 +82,26 @@ impl Request {
 /// The table that the prelude gets.
 pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> Result<Table> {
     let host = lua.create_table()?;
-    let request = RefCell::new(Request::default());
-    let fields = fields.clone();
-    host.raw_set(
-        "call",
-        lua.create_function(move |lua, arguments: MultiValue| {
-            call(lua, &fields, &mut request.borrow_mut(), &arguments)
-        })?,
-    )?;
-    host.raw_set("acl_check_cmd", function(lua, acl_check_cmd)?)?;
-    host.raw_set("log", function(lua, log)?)?;
-    host.raw_set("setresp", function(lua, setresp)?)?;
-    host.raw_set("set_repl", function(lua, set_repl)?)?;
-    host.raw_set("sha1hex", function(lua, sha1hex)?)?;
-    host.raw_set(
-        "is_flag",
-        lua.create_function(|_, name: LuaString| Ok(ScriptFlags::named(&name.as_bytes()).is_some()))?,
-    )?;
-    host.raw_set(
-        "error_text",
-        lua.create_function(|_, text: LuaString| Ok(LuaString::wrap(error_text(&text.as_bytes()))))?,
-    )?;
-    host.raw_set("text", lua.create_function(text)?)?;
+    let request = Rc::new(RefCell::new(Request::default()));
+    for (name, protected) in [("call", false), ("pcall", true)] {
+        let (fields, request) = (fields.clone(), request.clone());
+        let function = lua.create_function(move |lua, arguments: MultiValue| {
+            call(lua, &fields, &mut request.borrow_mut(), &arguments, protected)
+        });
+        host.raw_set(name, function?)?;
+    }
+    host.raw_set("acl_check_cmd", lua.create_function(acl_check_cmd)?)?;
+    host.raw_set("log", lua.create_function(log)?)?;
+    host.raw_set("setresp", lua.create_function(setresp)?)?;
+    host.raw_set("set_repl", lua.create_function(set_repl)?)?;
+    host.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
+    let is_flag = |_: &Lua, name: LuaString| Ok(ScriptFlags::named(&name.as_bytes()).is_some());
+    host.raw_set("is_flag", lua.create_function(is_flag)?)?;
+    let error_text = |_: &Lua, text: LuaString| Ok(LuaString::wrap(error_text(&text.as_bytes())));
+    host.raw_set("error_text", lua.create_function(error_text)?)?;
+    let names = fields.clone();
+    host.raw_set("error_value", lua.create_function(move |lua, error| error_value(lua, &names, error))?)?;
+    host.raw_set("interrupt_rarely", lua.create_function(|lua, ()| interrupt_rarely(lua))?)?;
     host.raw_set("position", lua.create_function(position)?)?;
     host.raw_set("version", REDIS_VERSION)?;
     let number = REDIS_VERSION.split('.').fold(0, |number, part| number << 8 | part.parse::<i64>().unwrap_or(0));
@@ -113,55 +114,51 @@ pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> Result<Table> {
     Ok(host)
 }
 
-/// A result, or nil and what is wrong.
-type Given = std::result::Result<Value, &'static str>;
-
-fn function(lua: &Lua, f: fn(&Lua, MultiValue) -> Result<Given>) -> Result<mlua::Function> {
-    lua.create_function(move |lua, arguments| {
-        Ok(match f(lua, arguments)? {
-            Ok(value) => (value, None),
-            Err(problem) => (Value::Nil, Some(problem)),
-        })
-    })
-}
-
-/// Gives the reply, or nil and the error as a table.
-fn call(lua: &Lua, fields: &Fields, request: &mut Request, arguments: &MultiValue) -> Result<(Value, Option<Table>)> {
+/// `redis.call` raises the error of a command, `redis.pcall` gives it.
+fn call(
+    lua: &Lua,
+    fields: &Fields,
+    request: &mut Request,
+    arguments: &MultiValue,
+    is_protected: bool,
+) -> Result<Value> {
+    let fail = |text: Vec<u8>, counted| match is_protected {
+        true => fields.error(lua, &text, counted).map(Value::Table),
+        false => Err(Error::external(Raised::Table { text, counted })),
+    };
     if let Err(problem) = request.fill(arguments) {
-        return Ok((Value::Nil, Some(table_of(lua, &fields.err, format!("ERR {problem}"))?)));
+        return fail(format!("ERR {problem}").into_bytes(), false);
     }
     let mut reply = std::mem::take(&mut request.reply);
     HOST.with(|host| host.call(&request.args(), &mut reply));
-    let value = ReplyReader { lua, fields, bytes: &reply }.value()?;
-    let failed = reply.first() == Some(&b'-');
+    let result = match reply.strip_prefix(b"-") {
+        Some(error) => fail(error.strip_suffix(b"\r\n").unwrap_or(error).to_vec(), true),
+        None => ReplyReader { lua, fields, bytes: &reply }.value(),
+    };
     request.reply = reply;
     request.shrink();
-    Ok(match value {
-        Value::Table(error) if failed => (Value::Nil, Some(error)),
-        value => (value, None),
-    })
+    result
 }
 
-fn acl_check_cmd(_: &Lua, arguments: MultiValue) -> Result<Given> {
+fn acl_check_cmd(_: &Lua, arguments: MultiValue) -> Result<bool> {
     let mut request = Request::default();
-    Ok(request.fill(&arguments).and_then(|()| {
-        let allowed = HOST.with(|host| host.may_run(&request.args()));
-        allowed.map(Value::Boolean).ok_or("Invalid command passed to redis.acl_check_cmd()")
-    }))
+    request.fill(&arguments).map_err(Raised::table)?;
+    let allowed = HOST.with(|host| host.may_run(&request.args()));
+    allowed.ok_or_else(|| Raised::table("Invalid command passed to redis.acl_check_cmd()"))
 }
 
-fn log(lua: &Lua, arguments: MultiValue) -> Result<Given> {
+fn log(lua: &Lua, arguments: MultiValue) -> Result<()> {
     const LEVELS: [log::Level; 4] = [log::Level::Trace, log::Level::Debug, log::Level::Info, log::Level::Warn];
     if arguments.len() < 2 {
-        return Ok(Err("redis.log() requires two arguments or more."));
+        return Err(Raised::table("redis.log() requires two arguments or more."));
     }
     let level = match &arguments[0] {
         Value::Integer(level) => *level,
         Value::Number(level) => *level as i64,
-        _ => return Ok(Err("First argument must be a number (log level).")),
+        _ => return Err(Raised::table("First argument must be a number (log level).")),
     };
     let Some(level) = usize::try_from(level).ok().and_then(|level| LEVELS.get(level)) else {
-        return Ok(Err("Invalid debug level."));
+        return Err(Raised::table("Invalid debug level."));
     };
     let mut words = Vec::new();
     for argument in arguments.iter().skip(1) {
@@ -170,45 +167,40 @@ fn log(lua: &Lua, arguments: MultiValue) -> Result<Given> {
         }
     }
     log::log!(*level, "{}", words.join(" "));
-    Ok(Ok(Value::Nil))
+    Ok(())
 }
 
-fn setresp(lua: &Lua, arguments: MultiValue) -> Result<Given> {
-    let Ok([version]) = <[Value; 1]>::try_from(arguments.into_vec()) else {
-        return Ok(Err("redis.setresp() requires one argument."));
-    };
-    Ok(match lua.coerce_integer(version)? {
-        Some(version @ 2..=3) => {
-            HOST.with(|host| host.set_resp3(version == 3));
-            Ok(Value::Nil)
-        }
-        _ => Err("RESP version must be 2 or 3."),
-    })
+/// The only argument of a function.
+fn single(arguments: MultiValue, otherwise: &str) -> Result<Value> {
+    let [argument] = <[Value; 1]>::try_from(arguments.into_vec()).map_err(|_| Raised::table(otherwise))?;
+    Ok(argument)
 }
 
-fn set_repl(lua: &Lua, arguments: MultiValue) -> Result<Given> {
-    let Ok([to]) = <[Value; 1]>::try_from(arguments.into_vec()) else {
-        return Ok(Err("redis.set_repl() requires two arguments."));
-    };
+fn setresp(lua: &Lua, arguments: MultiValue) -> Result<()> {
+    let version = single(arguments, "redis.setresp() requires one argument.")?;
+    match lua.coerce_integer(version)? {
+        Some(version @ 2..=3) => HOST.with(|host| host.set_resp3(version == 3)),
+        _ => return Err(Raised::table("RESP version must be 2 or 3.")),
+    }
+    Ok(())
+}
+
+fn set_repl(lua: &Lua, arguments: MultiValue) -> Result<()> {
+    const INVALID: &str = "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
+    let to = single(arguments, "redis.set_repl() requires two arguments.")?;
     let to = lua.coerce_integer(to)?.unwrap_or(0);
-    Ok(match u8::try_from(to).ok().and_then(ReplicateTo::from_bits) {
-        Some(to) => {
-            HOST.with(|host| host.replicate_to(to));
-            Ok(Value::Nil)
-        }
-        None => Err("Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE."),
-    })
+    let to = u8::try_from(to).ok().and_then(ReplicateTo::from_bits).ok_or_else(|| Raised::table(INVALID))?;
+    HOST.with(|host| host.replicate_to(to));
+    Ok(())
 }
 
-fn sha1hex(lua: &Lua, arguments: MultiValue) -> Result<Given> {
-    let Ok([text]) = <[Value; 1]>::try_from(arguments.into_vec()) else { return Ok(Err("wrong number of arguments")) };
+fn sha1hex(lua: &Lua, arguments: MultiValue) -> Result<LuaString> {
     // COMPAT: what is no string counts as an empty one.
-    let text = match text {
-        Value::String(_) | Value::Integer(_) | Value::Number(_) => lua.coerce_string(text)?,
+    let text = match single(arguments, "wrong number of arguments")? {
+        text @ (Value::String(_) | Value::Integer(_) | Value::Number(_)) => lua.coerce_string(text)?,
         _ => None,
     };
-    let digest = text.map_or_else(|| super::cache::sha1_hex(b""), |text| super::cache::sha1_hex(&text.as_bytes()));
-    Ok(Ok(LuaString::wrap(digest).into_lua(lua)?))
+    lua.create_string(text.map_or_else(|| sha1_hex(b""), |text| sha1_hex(&text.as_bytes())))
 }
 
 /// The text of `redis.error_reply`.
@@ -224,13 +216,14 @@ fn error_text(text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What an error says that is neither a string nor a table: one of ours, raised to end the script.
-fn text(lua: &Lua, error: Value) -> Result<Value> {
-    if let Value::Error(error) = &error {
-        super::interpreter::interrupt_rarely(lua)?;
-        return LuaString::wrap(message(error)).into_lua(lua);
+/// What an error of Rust's is to a script.
+fn error_value(lua: &Lua, fields: &Fields, error: Value) -> Result<Value> {
+    let Value::Error(error) = &error else { return Ok(error) };
+    match Raised::of(error) {
+        Some(Raised::Table { text, counted }) => fields.error(lua, text, *counted).map(Value::Table),
+        Some(Raised::Text(text)) => text.as_str().into_lua(lua),
+        None => message(error).into_lua(lua),
     }
-    LuaString::wrap(error.to_string()?).into_lua(lua)
 }
 
 /// The source and line of the innermost function of the script.
@@ -239,7 +232,7 @@ fn position(lua: &Lua, (): ()) -> Result<(Option<String>, Option<usize>)> {
     loop {
         let found = lua.inspect_stack(level, |debug| {
             let source = debug.source();
-            let of_script = source.what != "C" && source.source.as_deref() != Some(super::interpreter::PRELUDE_NAME);
+            let of_script = source.what != "C" && source.source.as_deref() != Some(PRELUDE_NAME);
             (of_script && debug.current_line().is_some())
                 .then(|| (source.source.map(|source| source.into_owned()), debug.current_line()))
         });

@@ -1,7 +1,7 @@
 //! The library `bit`: operations on 32 bits. What is given is taken modulo 2^32, and results are signed.
 
-use super::failure::{Arguments, Failure, fallible, one};
-use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
+use super::failure::{Arguments, Result, fallible};
+use mlua::{Lua, Table};
 
 /// A number as 32 bits: the nearest integer, halves to even, modulo 2^32.
 fn to_bits(number: f64) -> u32 {
@@ -12,10 +12,10 @@ fn to_bits(number: f64) -> u32 {
 
 pub fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    let add = |name: &'static str, f: fn(&Operands) -> Result<u32, Failure>| -> mlua::Result<()> {
+    let add = |name: &'static str, f: fn(&Operands) -> Result<u32>| -> mlua::Result<()> {
         let function = fallible(lua, move |lua, arguments| {
             let result = f(&Operands { lua, arguments: &arguments, name })?;
-            Ok(number(result))
+            Ok(result as i32)
         })?;
         library.raw_set(name, function)
     };
@@ -34,10 +34,6 @@ pub fn library(lua: &Lua) -> mlua::Result<Table> {
     Ok(library)
 }
 
-fn number(bits: u32) -> MultiValue {
-    one(Value::Integer(bits as i32 as i64))
-}
-
 /// The arguments of one operation.
 struct Operands<'a> {
     lua: &'a Lua,
@@ -46,24 +42,24 @@ struct Operands<'a> {
 }
 
 impl Operands<'_> {
-    fn get(&self, index: usize) -> Result<u32, Failure> {
+    fn get(&self, index: usize) -> Result<u32> {
         self.arguments.number(self.lua, index, self.name).map(to_bits)
     }
 
-    fn fold(&self, f: impl Fn(u32, u32) -> u32) -> Result<u32, Failure> {
+    fn fold(&self, f: impl Fn(u32, u32) -> u32) -> Result<u32> {
         let first = self.get(0)?;
         (1..self.arguments.len()).try_fold(first, |so_far, index| Ok(f(so_far, self.get(index)?)))
     }
 }
 
 /// The last digits of a number in hexadecimal: eight, or so many; in capitals if that is negative.
-fn tohex(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
+fn tohex(lua: &Lua, arguments: Arguments) -> Result<String> {
     let of = Operands { lua, arguments: &arguments, name: "tohex" };
     let number = of.get(0)?;
     let digits = if arguments.len() > 1 { of.get(1)? as i32 } else { 8 };
     let text = if digits < 0 { format!("{number:08X}") } else { format!("{number:08x}") };
     let shown = digits.unsigned_abs().min(8) as usize;
-    Ok(one(LuaString::wrap(&text[8 - shown..]).into_lua(lua)?))
+    Ok(text[8 - shown..].to_owned())
 }
 
 #[cfg(test)]

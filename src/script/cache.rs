@@ -70,18 +70,15 @@ impl Cache {
         self.interpreter.as_ref().map_or(0, |interpreter| interpreter.memory())
     }
 
-    pub fn contains(&self, sha: &[u8]) -> bool {
-        self.lookup(sha).is_some()
-    }
-
-    fn lookup(&self, sha: &[u8]) -> Option<&Script> {
+    /// The script with this digest, in any case.
+    pub fn find(&self, sha: &[u8]) -> Option<&Script> {
         let sha: Sha = sha.try_into().ok()?;
         self.scripts.get(&sha).or_else(|| self.scripts.get(&sha.map(|digit| digit.to_ascii_lowercase())))
     }
 
-    /// The script with this digest, which is used now.
+    /// As [`Self::find`]; it counts as used.
     pub fn get(&mut self, sha: &[u8]) -> Option<Script> {
-        let script = *self.lookup(sha)?;
+        let script = *self.find(sha)?;
         if let Some(place) = script.evictable {
             self.uses += 1;
             self.evictable[place].1 = self.uses;
@@ -168,7 +165,7 @@ mod tests {
                 let text = format!("return {number}");
                 let sha = sha1_hex(text.as_bytes());
                 let known = used.contains(&sha) || kept.contains(&sha);
-                prop_assert_eq!(cache.contains(&sha), known);
+                prop_assert_eq!(cache.find(&sha).is_some(), known);
                 match kind {
                     0 => prop_assert_eq!(cache.get(&sha).is_some(), known),
                     1 => prop_assert!(cache.load(text.as_bytes(), false).is_ok()),

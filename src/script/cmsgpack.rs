@@ -3,8 +3,8 @@
 //! COMPAT: it is that of Redis, which is older than the format's `bin` and `ext` types and knows
 //! neither; what it cannot pack, and tables beyond a depth of 16, become nil.
 
-use super::failure::{Arguments, Failure, bad_argument, failure, fallible, one};
-use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
+use super::failure::{Arguments, Result, bad_argument, failure, fallible};
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 /// Tables are packed to this depth.
 const DEPTH_MAX: usize = 16;
@@ -24,7 +24,7 @@ pub fn library(lua: &Lua) -> mlua::Result<Table> {
     Ok(library)
 }
 
-fn pack(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
+fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
     if arguments.len() == 0 {
         return Err(bad_argument(0, "pack", "MessagePack pack needs input."));
     }
@@ -32,7 +32,7 @@ fn pack(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
     for value in arguments.0.iter() {
         pack_value(&mut out, value, 0)?;
     }
-    Ok(one(LuaString::wrap(out).into_lua(lua)?))
+    Ok(lua.create_string(out)?)
 }
 
 fn pack_value(out: &mut Vec<u8>, value: &Value, depth: usize) -> mlua::Result<()> {
@@ -120,12 +120,12 @@ fn pack_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<()
     })
 }
 
-fn unpack_one(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
+fn unpack_one(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
     let offset = if arguments.len() > 1 { arguments.number(lua, 1, "unpack_one")? as i64 } else { 0 };
     unpack(lua, &arguments, "unpack_one", 1, offset)
 }
 
-fn unpack_limit(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
+fn unpack_limit(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
     arguments.string(lua, 0, "unpack_limit")?;
     let limit = arguments.number(lua, 1, "unpack_limit")? as i64;
     let offset = if arguments.len() > 2 { arguments.number(lua, 2, "unpack_limit")? as i64 } else { 0 };
@@ -134,7 +134,7 @@ fn unpack_limit(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> 
 
 /// Unpacks up to `limit` values, all if 0. With a limit, the offset to go on from comes first, -1 at
 /// the end.
-fn unpack(lua: &Lua, arguments: &Arguments, function: &str, limit: i64, offset: i64) -> Result<MultiValue, Failure> {
+fn unpack(lua: &Lua, arguments: &Arguments, function: &str, limit: i64, offset: i64) -> Result<MultiValue> {
     let string = arguments.string(lua, 0, function)?;
     let bytes = string.as_bytes();
     if offset < 0 || limit < 0 {
@@ -165,24 +165,24 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Failure> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(|| failure("Missing bytes in input."))?;
         self.rest = rest;
         Ok(taken)
     }
 
     /// An unsigned integer of so many bytes.
-    fn unsigned(&mut self, len: usize) -> Result<u64, Failure> {
+    fn unsigned(&mut self, len: usize) -> Result<u64> {
         Ok(self.take(len)?.iter().fold(0, |number, &byte| number << 8 | byte as u64))
     }
 
     /// A signed one.
-    fn signed(&mut self, len: usize) -> Result<i64, Failure> {
+    fn signed(&mut self, len: usize) -> Result<i64> {
         let unused = 64 - 8 * len as u32;
         Ok((self.unsigned(len)? << unused) as i64 >> unused)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, Failure> {
+    fn value(&mut self, depth: usize) -> Result<Value> {
         if depth > UNPACK_DEPTH_MAX {
             return Err(failure("Bad data format in input."));
         }
@@ -218,12 +218,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn string(&mut self, len: usize) -> Result<Value, Failure> {
+    fn string(&mut self, len: usize) -> Result<Value> {
         let bytes = self.take(len)?;
         Ok(Value::String(self.lua.create_string(bytes)?))
     }
 
-    fn array(&mut self, len: usize, depth: usize) -> Result<Value, Failure> {
+    fn array(&mut self, len: usize, depth: usize) -> Result<Value> {
         let table = self.lua.create_table()?;
         for index in 1..=len {
             table.raw_seti(index, self.value(depth + 1)?)?;
@@ -231,7 +231,7 @@ impl<'a> Reader<'a> {
         Ok(Value::Table(table))
     }
 
-    fn map(&mut self, len: usize, depth: usize) -> Result<Value, Failure> {
+    fn map(&mut self, len: usize, depth: usize) -> Result<Value> {
         let table = self.lua.create_table()?;
         for _ in 0..len {
             let (key, value) = (self.value(depth + 1)?, self.value(depth + 1)?);

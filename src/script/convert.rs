@@ -47,10 +47,19 @@ impl Fields {
             counted: lua.create_string("ignore_error_stats_update")?,
         })
     }
+
+    /// An error as a table.
+    pub fn error(&self, lua: &Lua, text: &[u8], counted: bool) -> Result<Table> {
+        let table = table_of(lua, &self.err, LuaString::wrap(text))?;
+        if counted {
+            table.raw_set(&self.counted, true)?;
+        }
+        Ok(table)
+    }
 }
 
 /// A table with one field.
-pub fn table_of(lua: &Lua, field: &LuaString, value: impl IntoLua) -> Result<Table> {
+fn table_of(lua: &Lua, field: &LuaString, value: impl IntoLua) -> Result<Table> {
     let table = lua.create_table_with_capacity(0, 1)?;
     table.raw_set(field, value)?;
     Ok(table)
@@ -93,11 +102,7 @@ impl<'a> ReplyReader<'a> {
         let count = || parse_i64(rest).and_then(|count| usize::try_from(count).ok());
         match kind {
             b'+' => self.table(&self.fields.ok, self.string(rest)?),
-            b'-' => {
-                let error = table_of(self.lua, &self.fields.err, self.string(rest)?)?;
-                error.raw_set(&self.fields.counted, true)?;
-                Ok(Value::Table(error))
-            }
+            b'-' => self.fields.error(self.lua, rest, true).map(Value::Table),
             b':' => Ok(Value::Number(parse_i64(rest).unwrap_or(0) as f64)),
             b'$' => match count() {
                 Some(len) => {
@@ -288,12 +293,13 @@ fn line(reply: &mut Reply, kind: u8, text: &[u8]) {
     reply.raw(b"\r\n");
 }
 
-/// What the binding says of an error, without the words that it puts before it.
+/// What an error says, without the words that the binding puts before it.
 pub fn message(error: &Error) -> String {
     match error {
         Error::RuntimeError(text) | Error::MemoryError(text) => text.clone(),
         Error::SyntaxError { message, .. } => message.clone(),
         Error::CallbackError { cause, .. } => message(cause),
+        Error::ExternalError(error) => error.to_string(),
         error => error.to_string(),
     }
 }

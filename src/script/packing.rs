@@ -10,8 +10,8 @@
 //! | `cn` | a string of `n` bytes; `c0` all of it, or as many as the number before it said |
 //! | `x` | a byte of padding |
 
-use super::failure::{Arguments, Failure, bad_argument, failure, fallible, one};
-use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
+use super::failure::{Arguments, Failure, Result, bad_argument, failure, fallible};
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 /// The widest integer.
 const INTEGER_MAX: usize = 32;
@@ -69,7 +69,7 @@ impl<'a> Format<'a> {
     }
 
     /// The number that follows, if there is one.
-    fn number(&mut self) -> Result<Option<usize>, Failure> {
+    fn number(&mut self) -> Result<Option<usize>> {
         let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, rest) = self.rest.split_at(digits);
         self.rest = rest;
@@ -81,7 +81,7 @@ impl<'a> Format<'a> {
         Ok((digits > 0).then_some(value))
     }
 
-    fn integer_size(&mut self) -> Result<usize, Failure> {
+    fn integer_size(&mut self) -> Result<usize> {
         let size = self.number()?.unwrap_or(4);
         if size > INTEGER_MAX {
             return Err(failure(format_args!("integral size {size} is larger than limit of {INTEGER_MAX}")));
@@ -90,7 +90,7 @@ impl<'a> Format<'a> {
     }
 
     /// The next item; what comes between items changes how they are laid out.
-    fn next(&mut self) -> Result<Option<Item>, Failure> {
+    fn next(&mut self) -> Result<Option<Item>> {
         while let Some((&option, rest)) = self.rest.split_first() {
             self.rest = rest;
             let integer = |size, signed| Item::Integer { size, signed };
@@ -145,7 +145,7 @@ fn unknown(option: u8, function: &str) -> Failure {
     bad_argument(1, function, format_args!("invalid format option '{}'", option.escape_ascii()))
 }
 
-fn pack(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
+fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
     let text = arguments.string(lua, 0, "pack")?;
     let text = text.as_bytes();
     let mut format = Format::new(&text);
@@ -188,11 +188,11 @@ fn pack(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
             }
         }
     }
-    Ok(one(LuaString::wrap(out).into_lua(lua)?))
+    Ok(lua.create_string(out)?)
 }
 
 /// COMPAT: an argument that is not there is called nil.
-fn number(lua: &Lua, arguments: &Arguments, index: usize) -> Result<f64, Failure> {
+fn number(lua: &Lua, arguments: &Arguments, index: usize) -> Result<f64> {
     if index >= arguments.len() {
         return Err(bad_argument(index + 1, "pack", "number expected, got nil"));
     }
@@ -206,7 +206,7 @@ fn push_float<const N: usize>(out: &mut Vec<u8>, big_endian: bool, mut bytes: [u
     out.extend_from_slice(&bytes);
 }
 
-fn unpack(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
+fn unpack(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
     let text = arguments.string(lua, 0, "unpack")?;
     let text = text.as_bytes();
     let data = arguments.string(lua, 1, "unpack")?;
@@ -225,7 +225,7 @@ fn unpack(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
             let end = position.checked_add(len).filter(|&end| end <= data.len()).ok_or_else(too_short)?;
             let taken = &data[position..end];
             position = end;
-            Ok::<&[u8], Failure>(taken)
+            Ok::<_, Failure>(taken)
         };
         match item {
             Item::Padding => drop(take(1)?),
@@ -281,7 +281,7 @@ fn integer(bytes: &[u8], big_endian: bool, signed: bool) -> f64 {
     ((bits << unused) as i64 >> unused) as f64
 }
 
-fn size(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
+fn size(lua: &Lua, arguments: Arguments) -> Result<i64> {
     let text = arguments.string(lua, 0, "size")?;
     let text = text.as_bytes();
     let mut format = Format::new(&text);
@@ -294,5 +294,5 @@ fn size(lua: &Lua, arguments: Arguments) -> Result<MultiValue, Failure> {
             item => position += item.size(),
         }
     }
-    Ok(one(Value::Integer(position as i64)))
+    Ok(position as i64)
 }

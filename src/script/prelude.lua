@@ -1,12 +1,13 @@
 -- What scripts see. Runs once in each new interpreter; `host` holds the functions that are written in
 -- Rust, `is_library` tells whether the interpreter runs functions of libraries or scripts of EVAL.
 --
--- A function of the host never raises an error: it gives what is wrong as a result, for only Lua can
--- raise a table or say where in the script it was called.
+-- An error that Rust raises is a value that scripts know nothing of. `host.error_value` turns it into
+-- what it stands for, wherever a script gets to see one.
 local host, is_library = ...
 
 local error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
     error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+local resume = coroutine.resume
 
 -- Tables that scripts may only read are empty ones that stand for the real ones. Functions that would
 -- see the difference are replaced below. (Lua 5.1 has no read-only tables; `table.insert` can still
@@ -34,15 +35,24 @@ end
 
 -- ---- errors
 
--- An error as scripts see it: the text, and where it was raised.
+-- Raised by what is written here in the name of the table `redis`.
 local function fail(text)
     error({err = "ERR " .. text})
 end
 
+local function visible(err)
+    if type(err) == "userdata" then
+        return host.error_value(err)
+    end
+    return err
+end
+
 -- Runs where an uncaught error was raised, while the stack is still there.
 local function on_error(err)
+    host.interrupt_rarely()
+    err = visible(err)
     if type(err) ~= "table" or real[err] then
-        err = {err = "ERR " .. (type(err) == "userdata" and host.text(err) or tostring(err))}
+        err = {err = "ERR " .. tostring(err)}
     end
     local source, line = host.position()
     if source then
@@ -52,58 +62,24 @@ local function on_error(err)
     return err
 end
 
--- COMPAT: a caught error is its text, even if it was raised as a table.
+-- COMPAT: `pcall` gives the text of an error, even if it was raised as a table.
 local function caught(ok, err, ...)
     if ok then
         return true, err, ...
-    elseif type(err) == "table" then
-        local text = err.err
-        if type(text) == "string" then
-            return false, text
-        end
-    elseif type(err) == "userdata" then
-        return false, host.text(err)
     end
-    return false, err
+    err = visible(err)
+    local text = type(err) == "table" and err.err
+    return false, type(text) == "string" and text or err
 end
 
--- ---- functions of the host
-
-local function give(problem, ...)
-    if problem then
-        error(problem, 3)
+local function resumed(ok, err, ...)
+    if ok then
+        return true, err, ...
     end
-    return ...
-end
-
--- For functions whose first result is what went wrong.
-local function raising(f)
-    return function(...)
-        return give(f(...))
-    end
-end
-
-local function raising_all(functions)
-    local all = {}
-    for name, value in pairs(functions) do
-        all[name] = type(value) == "function" and raising(value) or value
-    end
-    return all
-end
-
-local function failing(f)
-    return function(...)
-        local result, problem = f(...)
-        if problem then
-            error({err = "ERR " .. problem})
-        end
-        return result
-    end
+    return false, visible(err)
 end
 
 -- ---- the table `redis`
-
-local call = host.call
 
 local redis = {
     LOG_DEBUG = 0,
@@ -117,28 +93,14 @@ local redis = {
     REPL_ALL = 3,
     REDIS_VERSION = host.version,
     REDIS_VERSION_NUM = host.version_number,
-    log = failing(host.log),
-    setresp = failing(host.setresp),
-    set_repl = failing(host.set_repl),
-    sha1hex = failing(host.sha1hex),
-    acl_check_cmd = failing(host.acl_check_cmd),
+    call = host.call,
+    pcall = host.pcall,
+    log = host.log,
+    setresp = host.setresp,
+    set_repl = host.set_repl,
+    sha1hex = host.sha1hex,
+    acl_check_cmd = host.acl_check_cmd,
 }
-
-function redis.call(...)
-    local reply, problem = call(...)
-    if problem then
-        error(problem)
-    end
-    return reply
-end
-
-function redis.pcall(...)
-    local reply, problem = call(...)
-    if problem then
-        return problem
-    end
-    return reply
-end
 
 local WRONG_ARGUMENTS = "ERR wrong number or type of arguments"
 
@@ -186,14 +148,17 @@ local globals = copy(_G, "_VERSION assert collectgarbage coroutine error gcinfo 
     .. "table tonumber tostring type unpack xpcall")
 globals.redis = redis
 globals.os = {clock = os.clock}
-globals.math.random = raising(host.random)
-globals.math.randomseed = raising(host.randomseed)
-globals.bit = raising_all(host.bit)
-globals.struct = raising_all(host.struct)
-globals.cmsgpack = raising_all(host.cmsgpack)
+globals.coroutine.resume = function(...)
+    return resumed(resume(...))
+end
+globals.math.random = host.random
+globals.math.randomseed = host.randomseed
+globals.bit = host.bit
+globals.struct = host.struct
+globals.cmsgpack = host.cmsgpack
 
 local function new_cjson()
-    local cjson = raising_all(host.cjson())
+    local cjson = host.cjson()
     cjson.new = new_cjson
     return cjson
 end
@@ -201,6 +166,12 @@ globals.cjson = new_cjson()
 
 function globals.pcall(...)
     return caught(pcall(...))
+end
+
+function globals.xpcall(f, handler)
+    return xpcall(f, function(err)
+        return handler(visible(err))
+    end)
 end
 
 function globals.getmetatable(of)
@@ -221,18 +192,26 @@ function globals.rawset(of, key, value)
     return rawset(of, key, value)
 end
 
+-- An argument that must be a table, complained of as if these functions were not replaced.
+local function behind_or_fail(of, name)
+    if type(of) ~= "table" then
+        error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(of) .. ")", 3)
+    end
+    return real[of] or of
+end
+
 function globals.rawget(of, key)
-    return rawget(real[of] or of, key)
+    return (rawget(behind_or_fail(of, "rawget"), key))
 end
 
 function globals.next(of, key)
-    return next(real[of] or of, key)
+    return next(behind_or_fail(of, "next"), key)
 end
 
 function globals.pairs(of)
-    local behind = real[of]
-    if not behind then
-        return pairs(of)
+    local behind = behind_or_fail(of, "pairs")
+    if behind == of then
+        return next, of
     end
     return function(_, key)
         return next(behind, key)

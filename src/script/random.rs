@@ -3,8 +3,8 @@
 //! COMPAT: a script that seeds it gets the numbers that Redis gives: those of `lrand48`, a linear
 //! congruential generator of 48 bits.
 
-use super::failure::{Arguments, Failure, bad_argument, failure, fallible, one};
-use mlua::{Lua, Table, Value};
+use super::failure::{Arguments, Result, bad_argument, failure, fallible};
+use mlua::{Lua, Table};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -42,16 +42,16 @@ pub fn register(lua: &Lua, host: &Table, seed: u64) -> mlua::Result<()> {
         "randomseed",
         fallible(lua, move |lua, arguments| {
             seeded.seed(arguments.number(lua, 0, "randomseed")? as i64 as i32);
-            Ok(Default::default())
+            Ok(())
         })?,
     )
 }
 
-fn random(lua: &Lua, generator: &Generator, arguments: &Arguments) -> Result<mlua::MultiValue, Failure> {
+fn random(lua: &Lua, generator: &Generator, arguments: &Arguments) -> Result<f64> {
     let integer = |index| arguments.number(lua, index, "random").map(|number| number as i64 as i32);
     let next = generator.next();
     let (low, high) = match arguments.len() {
-        0 => return Ok(one(Value::Number(next))),
+        0 => return Ok(next),
         1 => (1, integer(0)?),
         2 => (integer(0)?, integer(1)?),
         _ => return Err(failure("wrong number of arguments")),
@@ -60,7 +60,7 @@ fn random(lua: &Lua, generator: &Generator, arguments: &Arguments) -> Result<mlu
         return Err(bad_argument(arguments.len(), "random", "interval is empty"));
     }
     let width = (high as i64 - low as i64 + 1) as f64;
-    Ok(one(Value::Number((next * width).floor() + low as f64)))
+    Ok((next * width).floor() + low as f64)
 }
 
 #[cfg(test)]

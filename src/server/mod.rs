@@ -7,6 +7,7 @@
 //! * `command_table` commands by name
 //! * `pubsub`        subscriptions, and delivering messages
 //! * `replication` whom we follow, who follows us, and the stream of changes
+//! * `scripts`       scripts and functions
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
@@ -32,6 +33,7 @@ mod pause;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
+pub mod scripts;
 pub mod stats;
 pub mod system;
 pub mod transactions;
@@ -42,6 +44,7 @@ use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
 use crate::persist::rdb::Loaded;
 use crate::resp::{CommandError, Output, Reply};
+use crate::script::ReplicateTo;
 use background::Background;
 use blocked::BlockedClients;
 pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
@@ -53,6 +56,7 @@ use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
+use scripts::Scripts;
 use stats::Stats;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -109,6 +113,9 @@ pub struct Server {
     pub pubsub: PubSub,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
+    /// Where what comes after a place in the unit goes, if not everywhere.
+    pub unit_targets: Vec<(usize, ReplicateTo)>,
+    pub scripts: Scripts,
     pub commands: CommandTable,
     pub timers: TimerWheel<Timer>,
     pub clock: Clock,
@@ -185,6 +192,8 @@ impl Server {
             watchers: Watchers::default(),
             pubsub: PubSub::default(),
             unit: None,
+            unit_targets: Vec::new(),
+            scripts: Scripts::default(),
             commands,
             timers: TimerWheel::new(clock.now_ms),
             stats,
@@ -256,6 +265,15 @@ impl Server {
         }
         let error = self.aof.as_ref()?.error()?;
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
+    }
+
+    /// What the unit gets from here on goes there only.
+    pub fn replicate_unit_to(&mut self, to: ReplicateTo) {
+        if let Some(unit) = &self.unit
+            && (!to.is_all() || !self.unit_targets.is_empty())
+        {
+            self.unit_targets.push((unit.len(), to));
+        }
     }
 
     /// The clock that entries are stamped with: seconds, in 24 bits.

@@ -8,14 +8,13 @@
 //! ```
 
 use super::payload::CRC;
-use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
+use super::{FUNCTION, KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crc::{Digest, Table};
 use std::fmt;
 use std::io::{self, BufWriter, Read, Write};
 
-const FUNCTION: u8 = 245;
 const MODULE_AUX: u8 = 247;
 const IDLE: u8 = 248;
 const FREQ: u8 = 249;

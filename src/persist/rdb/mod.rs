@@ -21,9 +21,9 @@ mod write;
 
 pub use file::{LoadFailure, LoadFor, Loaded, load_data_set, save_data_set};
 pub use load::{KeyFacts, load_value};
-pub use payload::{InvalidPayload, dump, restore};
+pub use payload::{InvalidPayload, dump, dump_libraries, restore, restore_libraries};
 pub use read::{RdbError, Reader};
-pub use save::{save_value, value_type};
+pub use save::{save_library, save_value, value_type};
 pub use write::Writer;
 
 /// The version that is written.
@@ -106,4 +106,6 @@ const LZF: u8 = 3;
 
 // The node of a quicklist: one element, or a listpack.
 const NODE_PLAIN: u64 = 1;
+/// What is before the code of a library of functions.
+const FUNCTION: u8 = 245;
 const NODE_PACKED: u64 = 2;

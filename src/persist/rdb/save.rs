@@ -2,7 +2,7 @@
 
 use super::packed::ListpackBuilder;
 use super::write::Writer;
-use super::{NODE_PACKED, NODE_PLAIN, ValueType, stream};
+use super::{FUNCTION, NODE_PACKED, NODE_PLAIN, ValueType, stream};
 use crate::encoding::quicklist::Quicklist;
 use crate::keyspace::Entry;
 use crate::types::hash::Hash;
@@ -32,6 +32,12 @@ pub fn value_type(entry: &Entry) -> ValueType {
             Type::Set | Type::ZSet | Type::Hash => unreachable!("each of their encodings is above"),
         },
     }
+}
+
+/// Writes the code of a library of functions.
+pub fn save_library(code: &[u8], writer: &mut Writer) -> io::Result<()> {
+    writer.bytes(&[FUNCTION])?;
+    writer.string(code)
 }
 
 /// Writes the value of an entry, without its type.

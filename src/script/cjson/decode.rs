@@ -1,10 +1,10 @@
 //! JSON to values.
 
-use super::super::failure::{Failure, failure};
+use super::super::failure::{Failure, Result, failure};
 use super::{DEPTH_MAX, Settings};
 use mlua::{Lua, Table, Value};
 
-pub fn decode(lua: &Lua, settings: &Settings, json: &[u8]) -> Result<Value, Failure> {
+pub fn decode(lua: &Lua, settings: &Settings, json: &[u8]) -> Result<Value> {
     let mut decoder = Decoder { lua, settings, json, at: 0, text: Vec::new() };
     let first = decoder.token();
     let value = decoder.value(first, 0)?;
@@ -191,7 +191,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn value(&mut self, token: Token, depth: usize) -> Result<Value, Failure> {
+    fn value(&mut self, token: Token, depth: usize) -> Result<Value> {
         match token.kind {
             Kind::String => Ok(Value::String(self.lua.create_string(&self.text)?)),
             Kind::Number(number) => Ok(Value::Number(number)),
@@ -212,7 +212,7 @@ impl Decoder<'_> {
         }
     }
 
-    fn array(&mut self, depth: usize) -> Result<Table, Failure> {
+    fn array(&mut self, depth: usize) -> Result<Table> {
         let table = self.lua.create_table()?;
         let mut token = self.token();
         if token.kind == Kind::ArrayEnd {
@@ -231,7 +231,7 @@ impl Decoder<'_> {
         Ok(table)
     }
 
-    fn object(&mut self, depth: usize) -> Result<Table, Failure> {
+    fn object(&mut self, depth: usize) -> Result<Table> {
         let table = self.lua.create_table()?;
         let mut token = self.token();
         if token.kind == Kind::ObjectEnd {

@@ -1,11 +1,11 @@
 //! Values to JSON.
 
-use super::super::failure::{Failure, failure, type_name};
+use super::super::failure::{Failure, Result, failure, type_name};
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
 use crate::encoding::number::format_f64_digits;
 use mlua::{Table, Value};
 
-pub fn encode(settings: &Settings, value: &Value) -> Result<Vec<u8>, Failure> {
+pub fn encode(settings: &Settings, value: &Value) -> Result<Vec<u8>> {
     let mut encoder = Encoder { settings, out: Vec::new() };
     encoder.value(value, 0)?;
     Ok(encoder.out)
@@ -21,7 +21,7 @@ fn cannot(value: &Value, why: &str) -> Failure {
 }
 
 impl Encoder<'_> {
-    fn value(&mut self, value: &Value, depth: usize) -> Result<(), Failure> {
+    fn value(&mut self, value: &Value, depth: usize) -> Result<()> {
         match value {
             Value::Nil => self.out.extend_from_slice(b"null"),
             value if value.is_null() => self.out.extend_from_slice(b"null"),
@@ -41,7 +41,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn number(&mut self, value: &Value, number: f64) -> Result<(), Failure> {
+    fn number(&mut self, value: &Value, number: f64) -> Result<()> {
         if !number.is_finite() {
             match self.settings.encode_invalid.get() {
                 InvalidNumbers::Refuse => return Err(cannot(value, "must not be NaN or Inf")),
@@ -78,7 +78,7 @@ impl Encoder<'_> {
         self.out.push(b'"');
     }
 
-    fn table(&mut self, table: &Table, depth: usize) -> Result<(), Failure> {
+    fn table(&mut self, table: &Table, depth: usize) -> Result<()> {
         match self.array_len(table)? {
             Some(len) => self.array(table, len, depth),
             None => self.object(table, depth),
@@ -86,7 +86,7 @@ impl Encoder<'_> {
     }
 
     /// The length of a table whose keys are those of an array; COMPAT: an empty one is an object.
-    fn array_len(&self, table: &Table) -> Result<Option<usize>, Failure> {
+    fn array_len(&self, table: &Table) -> Result<Option<usize>> {
         let (mut greatest, mut count) = (0, 0);
         let mut is_array = true;
         for pair in table.pairs::<Value, Value>() {
@@ -113,7 +113,7 @@ impl Encoder<'_> {
         Ok(Some(greatest as usize))
     }
 
-    fn array(&mut self, table: &Table, len: usize, depth: usize) -> Result<(), Failure> {
+    fn array(&mut self, table: &Table, len: usize, depth: usize) -> Result<()> {
         self.out.push(b'[');
         for index in 1..=len {
             if index > 1 {
@@ -125,7 +125,7 @@ impl Encoder<'_> {
         Ok(())
     }
 
-    fn object(&mut self, table: &Table, depth: usize) -> Result<(), Failure> {
+    fn object(&mut self, table: &Table, depth: usize) -> Result<()> {
         self.out.push(b'{');
         let mut is_first = true;
         for pair in table.pairs::<Value, Value>() {

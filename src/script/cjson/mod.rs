@@ -6,7 +6,7 @@
 mod decode;
 mod encode;
 
-use super::failure::{Arguments, Failure, bad_argument, fallible, one, type_name};
+use super::failure::{Arguments, Failure, Result, bad_argument, fallible, type_name};
 use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -57,10 +57,9 @@ impl Default for Settings {
 pub fn library(lua: &Lua) -> mlua::Result<Table> {
     let settings = Rc::new(Settings::default());
     let library = lua.create_table()?;
-    let add = |name: &'static str, f: fn(&Call) -> Result<Value, Failure>| {
+    let add = |name: &'static str, f: fn(&Call) -> Result<Value>| {
         let settings = settings.clone();
-        let function =
-            fallible(lua, move |lua, arguments| f(&Call { lua, settings: &settings, arguments, name }).map(one))?;
+        let function = fallible(lua, move |lua, arguments| f(&Call { lua, settings: &settings, arguments, name }))?;
         library.raw_set(name, function)
     };
     add("encode", |call| {
@@ -106,11 +105,11 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn expect_one(&self) -> Result<(), Failure> {
+    fn expect_one(&self) -> Result<()> {
         if self.arguments.len() == 1 { Ok(()) } else { Err(bad_argument(1, self.name, "expected 1 argument")) }
     }
 
-    fn at_most(&self, count: usize) -> Result<(), Failure> {
+    fn at_most(&self, count: usize) -> Result<()> {
         if self.arguments.len() <= count {
             return Ok(());
         }
@@ -128,7 +127,7 @@ impl Call<'_> {
     }
 
     /// Sets a truth value if there is an argument for it, and gives what it is.
-    fn boolean(&self, index: usize, setting: &Cell<bool>) -> Result<Value, Failure> {
+    fn boolean(&self, index: usize, setting: &Cell<bool>) -> Result<Value> {
         match self.arguments.get(index) {
             Value::Nil => (),
             Value::Boolean(value) => setting.set(*value),
@@ -139,7 +138,7 @@ impl Call<'_> {
     }
 
     /// The same of an integer.
-    fn integer_at(&self, index: usize, setting: &Cell<i64>, min: i64, max: i64) -> Result<Value, Failure> {
+    fn integer_at(&self, index: usize, setting: &Cell<i64>, min: i64, max: i64) -> Result<Value> {
         if *self.arguments.get(index) != Value::Nil {
             let value = self.arguments.number(self.lua, index, self.name)? as i64;
             if !(min..=max).contains(&value) {
@@ -151,13 +150,13 @@ impl Call<'_> {
         Ok(Value::Integer(setting.get()))
     }
 
-    fn integer(&self, setting: &Cell<i64>, min: i64, max: i64) -> Result<Value, Failure> {
+    fn integer(&self, setting: &Cell<i64>, min: i64, max: i64) -> Result<Value> {
         self.at_most(1)?;
         self.integer_at(0, setting, min, max)
     }
 }
 
-fn sparse(call: &Call) -> Result<MultiValue, Failure> {
+fn sparse(call: &Call) -> Result<MultiValue> {
     call.at_most(3)?;
     let values = vec![
         call.boolean(0, &call.settings.sparse_convert)?,
@@ -167,7 +166,7 @@ fn sparse(call: &Call) -> Result<MultiValue, Failure> {
     Ok(MultiValue::from_vec(values))
 }
 
-fn encode_invalid_numbers(call: &Call) -> Result<Value, Failure> {
+fn encode_invalid_numbers(call: &Call) -> Result<Value> {
     call.at_most(1)?;
     let setting = &call.settings.encode_invalid;
     match call.arguments.get(0) {
