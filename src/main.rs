@@ -2,9 +2,7 @@
 
 use rondo::commands::FAMILIES;
 use rondo::config::{self, CommandLine, Config};
-use rondo::engine::load::load_append_only_file;
-use rondo::engine::replication::follow;
-use rondo::engine::snapshot;
+use rondo::engine::load;
 use rondo::net::event_loop::EventLoop;
 use rondo::server::command_table::CommandTable;
 use rondo::server::{collation, logging, system};
@@ -114,21 +112,11 @@ fn serve(mut config: Config) -> Result<(), String> {
     } else {
         log::info!("Running mode=standalone, port={}.", config.port);
     }
-    let append_only = config.appendonly;
     let commands = CommandTable::new(FAMILIES, &config.renamed_commands);
     let mut event_loop = EventLoop::new(config, commands).map_err(|error| error.to_string())?;
     log::info!("Server initialized");
-    let server = &mut event_loop.server;
-    if append_only {
-        load_append_only_file(server).map_err(|error| error.0)?;
-    } else {
-        snapshot::load(server, false)
-            .map_err(|error| format!("{} Terminating server after rdb file reading failure.", error.0))?;
-    }
-    if let Some((host, port)) = server.config.replicaof.clone() {
-        follow::start(server, host, port);
-    }
-    event_loop.run().map_err(|error| error.to_string())?;
+    load::start(&mut event_loop.server).map_err(|error| error.0)?;
+    event_loop.run()?;
     // The port is free and the socket's file gone before the process is; freeing the data set key by
     // key would keep whoever waits for the end waiting.
     event_loop.server.listeners.clear();

@@ -203,3 +203,26 @@ fn streams_after_a_restart() {
     assert_eq!(client.ask("DEBUG RELOAD"), "+OK\r\n");
     assert_eq!(all(&mut client), before);
 }
+
+/// Whoever waits for a key is not served by one that has expired, nor does looking for it delete it:
+/// that is for a command that asks for it.
+#[test]
+fn a_key_that_expired_before_it_could_serve_anyone() {
+    let server = Server::start(&["--appendonly", "yes"]);
+    let mut client = server.connect();
+    let mut waiting = server.connect();
+    client.check("DEBUG SET-ACTIVE-EXPIRE 0\n SELECT 1\n RPUSH k hello\n PEXPIRE k 50 => :1");
+    let due_ms: u64 = client.ask("PEXPIRETIME k")[1..].trim_end().parse().unwrap();
+    waiting.check("SELECT 9 => +OK");
+    waiting.send(b"BRPOP k 0\r\n");
+    wait_until("it waits", || client.ask("INFO clients").contains("blocked_clients:1\r\n"));
+    wait_until("the key expires", || {
+        let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        time.as_millis() as u64 > due_ms + 1
+    });
+    client.check("SWAPDB 1 9 => +OK");
+    assert!(client.ask("INFO clients").contains("blocked_clients:1\r\n"));
+    assert_eq!(requests(&server).last().unwrap(), "SWAPDB 1 9");
+    client.check("SELECT 9\n EXISTS k => :0");
+    assert_eq!(requests(&server).split_off(3), ["SWAPDB 1 9", "SELECT 9", "DEL k"]);
+}

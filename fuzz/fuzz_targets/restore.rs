@@ -1,10 +1,15 @@
-//! Takes the input for a value in a payload of any type. If it is one, it is saved as it was loaded.
+//! Takes the input for a value in a payload of any type. If it is one, it is saved as it was loaded,
+//! and commands of its type can change it.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use rondo::commands::FAMILIES;
 use rondo::config::Config;
-use rondo::keyspace::Entry;
+use rondo::keyspace::{Entry, Keyspace};
 use rondo::persist::rdb::{KeyFacts, Reader, ValueType, Writer, load_value, save_value, value_type};
+use rondo::resp::{Output, OwnedRequest, Reply};
+use rondo::server::command_table::CommandTable;
+use rondo::server::{DataContext, Handler};
 use std::sync::LazyLock;
 
 /// Limits that are small enough for a fuzzer to get beyond.
@@ -38,4 +43,35 @@ fuzz_target!(|input: &[u8]| {
     }
     let copy = entry.duplicate(b"copy", None);
     assert_eq!(copy.digest(), entry.digest());
+    change(entry);
 });
+
+/// What is done to the value, whatever its type: most of it suits another.
+const CHANGES: &str = "APPEND key tail|SETRANGE key 3 x|GETRANGE key 0 -1
+    RPUSH key 7 b c|LPUSH key d|LSET key 0 e|LINSERT key AFTER e f|LREM key 0 b|LPOP key 3|RPOP key|LTRIM key 1 -2
+    SADD key 1 2 member|SREM key 1|SPOP key 2|SMEMBERS key
+    HSET key field value 7 8|HINCRBY key 7 1|HDEL key field|HGETALL key
+    ZADD key 1 a 2 b inf c|ZINCRBY key 1.5 a|ZREM key b|ZPOPMAX key|ZREMRANGEBYRANK key 1 2|ZRANGE key 0 -1
+    XADD key MAXLEN ~ 5 * f v|XDEL key 1-1|XTRIM key MAXLEN 2|XRANGE key - +|XGROUP CREATE key group 0";
+
+static COMMANDS: LazyLock<CommandTable> = LazyLock::new(|| CommandTable::new(FAMILIES, &[]));
+
+fn change(entry: Entry) {
+    let mut keyspace = Keyspace::new(1, 0);
+    keyspace.put(entry);
+    for line in CHANGES.split(['|', '\n']) {
+        let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
+        let mut found = COMMANDS.find(words[0]).expect("a command");
+        if !found.command.subcommands.is_empty() {
+            found = COMMANDS.find_subcommand(found, words[1]).expect("a subcommand");
+        }
+        let Handler::Data(run) = found.command.handler else { panic!("{line} is no data command") };
+        let request = OwnedRequest::new(words.into_iter());
+        let mut output = Output::default();
+        let reply = Reply::new(&mut output, false);
+        let (only_listens, repeated) = (false, false);
+        // An error, such as that of another type, is an answer like any other.
+        let mut context = DataContext { keyspace: &mut keyspace, reply, config: &CONFIG, only_listens, repeated };
+        let _ = run(&mut context, &request.args());
+    }
+}

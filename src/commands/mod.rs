@@ -13,6 +13,8 @@ pub mod geo;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;
+pub mod migrate;
+mod multi_pop;
 pub mod object;
 pub mod pubsub;
 pub mod replication;
@@ -40,6 +42,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     geo::COMMANDS,
     hash::COMMANDS,
     list::COMMANDS,
+    migrate::COMMANDS,
     hyperloglog::COMMANDS,
     object::COMMANDS,
     pubsub::COMMANDS,

@@ -227,9 +227,9 @@ directives! {
     /// Microseconds a key; below 0 one sleep of a microsecond for that many keys.
     "rdb-key-save-delay" => rdb_key_save_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Works;
     /// Microseconds a key, as `rdb-key-save-delay`.
-    "key-load-delay" => key_load_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Later;
+    "key-load-delay" => key_load_delay: i32 = 0, Int(i32::MIN as i128, INT_MAX), [HIDDEN], Works;
     "loading-process-events-interval-bytes" =>
-        loading_process_events_interval_bytes: u64 = 2 << 20, Int(1024, INT_MAX), [HIDDEN], Later;
+        loading_process_events_interval_bytes: u64 = 2 << 20, Int(1024, INT_MAX), [HIDDEN], Works;
 
     // Replication
     /// The primary's host and port.

@@ -217,7 +217,12 @@ impl Cell {
     /// The cell so many columns east and rows north of it, around the globe if need be.
     fn neighbor(self, columns: i64, rows: i64) -> Cell {
         let (column, row) = self.column_and_row();
-        let moved = |index: u32, by: i64| (index as i64 + by).rem_euclid(1 << self.step) as u32;
+        // COMPAT: longitude 180 is in a column of its own beyond the last; who does not leave it finds
+        // what is there only.
+        let moved = |index: u32, by: i64| match by {
+            0 => index,
+            by => (index as i64 + by).rem_euclid(1 << self.step) as u32,
+        };
         Cell::at(moved(column, columns), moved(row, rows), self.step)
     }
 

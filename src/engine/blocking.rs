@@ -56,7 +56,7 @@ fn serve_key(server: &mut Server, db: usize, key: &[u8]) {
     let mut turns = 0..server.blocked.next_ticket();
     while let Some((ticket, id)) = server.blocked.next_waiter(db, key, turns.clone()) {
         turns.start = ticket + 1;
-        let found = server.keyspace.in_db(db, |keyspace| keyspace.peek(key).map(|entry| entry.type_()));
+        let found = server.keyspace.in_db(db, |keyspace| keyspace.get(key).map(|entry| entry.type_()));
         if found.is_none() && !server.blocked.any_until_gone() {
             break;
         }
@@ -70,7 +70,9 @@ fn serve_key(server: &mut Server, db: usize, key: &[u8]) {
 fn try_again(server: &mut Server, id: ClientId) {
     let Some(blocked) = server.unblock_client(id) else { return };
     server.blocked.retry = Some(Retry { deadline_ms: blocked.deadline_ms });
+    let before = server.executing.replace(id);
     let outcome = dispatch::dispatch(server, id, &blocked.request.args());
+    server.executing = before;
     server.blocked.retry = None;
     server.check_output_limit(id);
     let Some(client) = server.clients.get_mut(id) else { return };
@@ -79,6 +81,7 @@ fn try_again(server: &mut Server, id: ClientId) {
         Outcome::Held => {
             client.flags |= ClientFlags::PAUSED;
             client.held.insert(0, blocked.request);
+            client.held_retry = Some(Retry { deadline_ms: blocked.deadline_ms });
         }
         Outcome::Done => server.pending_read(id),
     }

@@ -127,6 +127,7 @@ fn call_server(
     }
     apply_reply_mode(server, id, mark);
     finish(server, id, db, found, args);
+    server.push_after_reply();
 }
 
 #[cold]
@@ -151,6 +152,7 @@ fn finish(server: &mut Server, id: ClientId, db: usize, found: Found, args: &Arg
         if let Some(client) = server.clients.get_mut(id) {
             client.write_offset = offset;
         }
+        server.push_after_reply();
     }
     free_garbage(server);
 }

@@ -7,6 +7,7 @@
 use super::replication::transfer;
 use super::{rewrite, snapshot};
 use crate::config::Config;
+use crate::persist::delay;
 use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
 use crate::server::system::{self, Fork};
 use crate::server::{Server, Timer, logging};
@@ -155,19 +156,6 @@ impl<'a> Progress<'a> {
             // A full pipe has older news.
             _ => (),
         }
-    }
-}
-
-/// `rdb-key-save-delay`.
-pub fn delay(configured: i32) {
-    let us = match configured {
-        0 => return,
-        us @ 1.. => us as u64,
-        // One sleep in so many keys.
-        n => (fastrand::u32(..n.unsigned_abs()) == 0) as u64,
-    };
-    if us > 0 {
-        std::thread::sleep(Duration::from_micros(us));
     }
 }
 

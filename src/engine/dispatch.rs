@@ -62,6 +62,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
     let open = !server.loading
+        && !server.async_loading
         && server.pause.is_none()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
@@ -151,7 +152,8 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     {
         return Err(error);
     }
-    if server.loading && !command.has(flag::LOADING) {
+    if (server.loading && !command.has(flag::LOADING)) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING))
+    {
         return Err(CommandError::LOADING);
     }
     if !command.has(flag::ALLOW_BUSY)

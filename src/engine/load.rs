@@ -1,280 +1,257 @@
-//! Loading the append-only file at start: its commands are run by a client without a connection.
+//! Loading the data set, a step each turn of the loop: at start from the append-only file or the
+//! snapshot. Meanwhile clients are served, though what needs the data set is answered LOADING.
+//!
+//! DEBUG RELOAD and LOADAOF take the same steps one after the other.
 
-use super::call::call;
-use super::dispatch::resolve;
-use super::rewrite::{remove_history, write_commands};
-use super::snapshot::write_rdb;
-use crate::persist::aof::{Aof, Files, Form, Paths};
-use crate::persist::rdb::{LoadFor, load_data_set};
-use crate::resp::request::{Batch, Limits, Parsed, RequestParser};
-use crate::resp::{Args, OwnedRequest};
-use crate::server::stats::Stats;
-use crate::server::{ClientId, Server, Stream};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use super::call::free_garbage;
+use super::load_aof;
+use super::replication::{follow, receive};
+use super::snapshot;
+use crate::persist::aof::Files;
+use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbLoad};
+use crate::server::Server;
+use crate::server::listeners::Listener;
+use crate::server::loading::{Load, LoadProgress, LoadSource, SnapshotLoad};
+use std::fs::File;
+use std::io;
 
-/// Bytes read at a time.
-const CHUNK: usize = 1 << 20;
-const BATCH_MAX: usize = 256;
+/// How far a long load is goes to the log this often.
+const LOG_INTERVAL_MS: u64 = 5000;
 
 /// Why the data set could not be loaded, in words for the log.
 #[derive(Debug)]
 pub struct LoadError(pub String);
 
-/// Loads what the append-only file holds, and opens it to go on with. Without one, starts one.
-pub fn load_append_only_file(server: &mut Server) -> Result<(), LoadError> {
-    let mut files = files(server)?;
-    let dir = server.config.dir.clone();
-    let cannot_open = |files: &Files, error: io::Error| {
-        LoadError(format!("Can't open the append-only file in {}: {error}", files.paths.folder.display()))
-    };
-    files.upgrade(&dir).map_err(|error| cannot_open(&files, error))?;
-    if files.manifest.is_empty() {
-        let form = Form::configured(&server.config);
-        let created = files.create(form, |out| match form {
-            Form::Rdb => write_rdb(server, true, out, &mut || ()),
-            Form::Commands => write_commands(server, out, &mut || ()),
-        });
-        created.map_err(|error| cannot_open(&files, error))?;
+/// Begins to load what the configuration names: the append-only file, or the snapshot.
+pub fn start(server: &mut Server) -> Result<(), LoadError> {
+    let load = if server.config.appendonly {
+        load_aof::open_or_create(server)?
     } else {
-        load_parts(server, &files)?;
+        // A replica leaves it to its primary which keys' time has come.
+        let is_replica = server.config.replicaof.is_some();
+        open_snapshot(server, if is_replica { LoadFor::Replay } else { LoadFor::Start }, true)?
+    };
+    match load {
+        Some(source) => server.load = Some(Box::new(begin(server, source))),
+        None => ready(server),
     }
-    open(server, files)
-}
-
-fn files(server: &Server) -> Result<Files, LoadError> {
-    let paths = Paths::new(&server.config);
-    let manifest = paths.manifest();
-    Files::load(paths).map_err(|error| LoadError(format!("{}: {error}", manifest.display())))
-}
-
-fn open(server: &mut Server, files: Files) -> Result<(), LoadError> {
-    let folder = files.paths.folder.clone();
-    let aof = Aof::open(files)
-        .map_err(|error| LoadError(format!("Can't open the append-only file in {}: {error}", folder.display())))?;
-    server.aof = Some(aof);
-    remove_history(server);
     Ok(())
 }
 
-/// DEBUG LOADAOF: forgets the data set and loads it from the files, whether or not they are written
-/// to. If that fails, what could be loaded is there, and they are written to as before.
-pub fn reload(server: &mut Server) -> Result<(), LoadError> {
-    let written = server.aof.as_mut().filter(|aof| !aof.provisional);
-    let is_written = written.is_some();
-    if let Some(aof) = written {
-        aof.finish().map_err(|error| LoadError(format!("Error writing the append only file: {error}")))?;
+/// What was there at start is loaded.
+fn ready(server: &mut Server) {
+    log_ready(server);
+    if let Some((host, port)) = server.config.replicaof.clone() {
+        follow::start(server, host, port);
     }
-    let files = files(server)?;
-    if files.manifest.is_empty() {
-        return Err(LoadError(format!("There is no append-only file in {}", files.paths.folder.display())));
-    }
-    server.keyspace.flush(None, false);
-    load_parts(server, &files)?;
-    server.stats.dirty = 0;
-    if is_written { open(server, files) } else { Ok(()) }
 }
 
-fn load_parts(server: &mut Server, files: &Files) -> Result<(), LoadError> {
-    let started = server.clock.stamp();
-    // What clients did once is not to be counted as done again.
-    let stats = std::mem::replace(&mut server.stats, Stats::new(server.commands.rows().len()));
-    let keyspace_stats = std::mem::take(&mut server.keyspace.stats);
-    server.loading = true;
-    server.keyspace.expiry_mode = server.expiry_mode();
-    let id = server.clients.add(Stream::None, String::new(), String::new(), true, server.clock.now_ms);
-    let mut parts = files.manifest.live().peekable();
-    let mut result = Ok(());
-    while let Some(part) = parts.next() {
-        let part_started = server.clock.stamp();
-        let is_last = parts.peek().is_none();
-        server.clients[id].db = 0;
-        result = load_file(server, id, &files.paths.part(part), is_last);
-        if result.is_err() {
-            break;
+/// Takes a step, if there is something to be loaded. An error means that the server cannot go on.
+pub fn step(server: &mut Server) -> Result<(), LoadError> {
+    let Some(mut load) = server.load.take() else { return Ok(()) };
+    let bytes = server.config.loading_process_events_interval_bytes;
+    let from_primary = matches!(load.source, LoadSource::FromPrimary(_));
+    match advance(server, &mut load.source, bytes) {
+        Ok(true) => (),
+        Ok(false) => {
+            log_progress(server);
+            server.load = Some(load);
+            return Ok(());
         }
-        let what = if Some(part) == files.manifest.base.as_ref() { "base" } else { "incr" };
+        Err(error) if from_primary => {
+            no_longer_loading(server);
+            receive::loaded(server, Err(error));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    }
+    if let Some(files) = end(server, *load) {
+        load_aof::open(server, files)?;
+    }
+    if from_primary {
+        receive::loaded(server, Ok(()));
+    } else {
+        ready(server);
+    }
+    Ok(())
+}
+
+/// As a replica: begins to load what the primary sent.
+pub fn start_from_primary(server: &mut Server) -> Result<(), LoadError> {
+    let Some(LoadSource::Snapshot(load)) = open_snapshot(server, LoadFor::Replay, false)? else {
+        return Err(LoadError("the file is gone".into()));
+    };
+    server.load = Some(Box::new(begin(server, LoadSource::FromPrimary(load))));
+    Ok(())
+}
+
+/// Nobody wants what is being loaded any more.
+pub fn give_up(server: &mut Server) {
+    if server.load.take().is_some() {
+        no_longer_loading(server);
+        server.keyspace.flush(None, false);
+    }
+}
+
+/// DEBUG RELOAD: adds the snapshot to the data set, if there is one. `merge`: its keys replace those that
+/// are there.
+pub fn load_snapshot(server: &mut Server, merge: bool) -> Result<(), LoadError> {
+    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
+    match open_snapshot(server, purpose, false)? {
+        Some(source) => load_at_once(server, source).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// Takes all steps. Gives the files of the append-only file, if it was that.
+pub(super) fn load_at_once(server: &mut Server, source: LoadSource) -> Result<Option<Files>, LoadError> {
+    let mut load = begin(server, source);
+    loop {
+        match advance(server, &mut load.source, u64::MAX) {
+            Ok(true) => return Ok(end(server, load)),
+            Ok(false) => (),
+            Err(error) => {
+                no_longer_loading(server);
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// None if there is no snapshot.
+fn open_snapshot(server: &mut Server, purpose: LoadFor, at_start: bool) -> Result<Option<LoadSource>, LoadError> {
+    let path = snapshot::path(server);
+    match File::open(&path) {
+        Ok(file) => {
+            let data_set = RdbLoad::new(file, purpose, &server.config);
+            Ok(Some(LoadSource::Snapshot(SnapshotLoad { path, data_set, at_start })))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LoadError(format!("Can't open {}: {error}", path.display()))),
+    }
+}
+
+fn begin(server: &mut Server, source: LoadSource) -> Load {
+    let total_bytes = match &source {
+        LoadSource::Snapshot(load) | LoadSource::FromPrimary(load) => {
+            std::fs::metadata(&load.path).map_or(0, |data| data.len())
+        }
+        LoadSource::AppendOnlyFile(load) => load.files.manifest.live().map(|part| load.files.size_of(part)).sum(),
+    };
+    server.loading = true;
+    server.load_progress = LoadProgress::begin(total_bytes, &server.clock);
+    server.keyspace.expiry_mode = server.expiry_mode();
+    Load { source, started: server.clock.stamp() }
+}
+
+/// Reads on by about so many bytes; true if that was all.
+fn advance(server: &mut Server, source: &mut LoadSource, bytes: u64) -> Result<bool, LoadError> {
+    match source {
+        LoadSource::Snapshot(load) | LoadSource::FromPrimary(load) => advance_snapshot(server, load, bytes),
+        LoadSource::AppendOnlyFile(load) => load_aof::advance(server, load, bytes),
+    }
+}
+
+fn advance_snapshot(server: &mut Server, load: &mut SnapshotLoad, bytes: u64) -> Result<bool, LoadError> {
+    let SnapshotLoad { path, data_set, at_start } = load;
+    let step = step_data_set(server, data_set, 0, bytes, *at_start).map_err(|failure| {
+        log::warn!("Internal error in RDB reading: {failure}");
+        LoadError(format!(
+            "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty. Terminating server after rdb file reading failure.",
+            path.display()
+        ))
+    })?;
+    Ok(step == LoadStep::Done)
+}
+
+/// As [`RdbLoad::step`], and takes note of how far the load is. `before`: bytes of other sources.
+/// `at_start`: others may go on from what is loaded.
+pub(super) fn step_data_set(
+    server: &mut Server,
+    data_set: &mut RdbLoad,
+    before: u64,
+    bytes: u64,
+    at_start: bool,
+) -> Result<LoadStep, LoadFailure> {
+    let result = data_set.step(&mut server.keyspace, &server.config, bytes);
+    // Loading is no change.
+    server.keyspace.effects.dirty = 0;
+    if at_start {
+        follow::restore_history(server, data_set);
+        // Replicas that go on from this data set have keys whose time has come since.
+        for (db, arguments) in server.keyspace.effects.deleted.iter() {
+            server.replication.stream.append(db, arguments);
+        }
+    }
+    server.keyspace.effects.deleted.clear();
+    free_garbage(server);
+    server.load_progress.loaded_bytes = before + data_set.position();
+    if server.load_progress.used_memory == 0 {
+        let used = data_set.fact(b"used-mem").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        server.load_progress.used_memory = used.unwrap_or(0);
+    }
+    if let Ok(LoadStep::Done) = result {
+        let loaded = data_set.loaded();
         log::info!(
-            "DB loaded from {what} file {}: {:.3} seconds",
-            part.name.to_string_lossy(),
-            seconds_since(server, part_started)
+            "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
+            loaded.keys,
+            loaded.expired,
+            loaded.empty
+        );
+        server.loaded = loaded;
+    }
+    result
+}
+
+/// All is loaded. Gives the files of the append-only file, if it was that.
+fn end(server: &mut Server, load: Load) -> Option<Files> {
+    let took_s = seconds_since(server, load.started);
+    no_longer_loading(server);
+    match load.source {
+        LoadSource::Snapshot(_) => {
+            log::info!("DB loaded from disk: {took_s:.3} seconds");
+            None
+        }
+        LoadSource::FromPrimary(_) => {
+            log::info!("DB loaded from disk: {took_s:.3} seconds");
+            None
+        }
+        LoadSource::AppendOnlyFile(load) => {
+            log::info!("DB loaded from append only file: {took_s:.3} seconds");
+            Some(load.files)
+        }
+    }
+}
+
+/// All is loaded, or it will not be.
+pub fn no_longer_loading(server: &mut Server) {
+    server.loading = false;
+    server.async_loading = false;
+    server.keyspace.expiry_mode = server.expiry_mode();
+}
+
+fn log_progress(server: &mut Server) {
+    let progress = &mut server.load_progress;
+    if server.clock.now_ms - progress.logged_ms >= LOG_INTERVAL_MS {
+        progress.logged_ms = server.clock.now_ms;
+        log::info!(
+            "Loading the data set: {:.0}% of {} MB, about {} seconds to go",
+            progress.percent(),
+            progress.total_bytes >> 20,
+            progress.eta_s(server.clock.unix_s())
         );
     }
-    server.clients.remove(id);
-    server.loading = false;
-    server.keyspace.expiry_mode = server.expiry_mode();
-    server.stats = stats;
-    server.keyspace.stats = keyspace_stats;
-    result?;
-    log::info!("DB loaded from append only file: {:.3} seconds", seconds_since(server, started));
-    Ok(())
+}
+
+fn log_ready(server: &Server) {
+    for listener in &server.listeners {
+        match listener {
+            Listener::Tcp(_) => log::info!("Ready to accept connections tcp"),
+            Listener::Unix(..) => log::info!("Ready to accept connections unix"),
+        }
+    }
 }
 
 pub(super) fn seconds_since(server: &Server, stamp: u64) -> f64 {
     server.clock.nanos_between(stamp, server.clock.stamp()) as f64 / 1e9
-}
-
-/// What is known while a file is read.
-struct Progress {
-    /// The file is good up to here: commands, and whole transactions.
-    valid_up_to: u64,
-    /// The commands since MULTI.
-    transaction: Option<Vec<OwnedRequest>>,
-}
-
-fn load_file(server: &mut Server, id: ClientId, path: &Path, is_last: bool) -> Result<(), LoadError> {
-    let failed = |error: io::Error| LoadError(format!("Can't read the append only file {} : {error}", path.display()));
-    let bad_format = |what: &str, progress: &Progress| {
-        LoadError(format!(
-            "Bad file format reading the append only file {}: {what} after offset {}. Make a backup of the file, then remove what does not belong there",
-            path.display(),
-            progress.valid_up_to
-        ))
-    };
-    let mut file = File::open(path).map_err(failed)?;
-    // Bytes read so far: the offset in the file that the buffer's end stands for.
-    let mut position = 0u64;
-    if begins_with_data_set(&file).map_err(failed)? {
-        log::info!("Reading RDB base file on AOF loading...");
-        let loaded = load_data_set(&mut file, &mut server.keyspace, &server.config, LoadFor::AofBase);
-        let loaded = loaded.map_err(|failure| {
-            LoadError(format!("Error reading the RDB preamble of the AOF file {}: {failure}", path.display()))
-        })?;
-        position = loaded.bytes;
-        // More may have been read of it.
-        file.seek(SeekFrom::Start(position)).map_err(failed)?;
-    }
-    let limits = Limits { bulk_max: u32::MAX as usize / 2, authenticated: true, in_place: false };
-    let (mut parser, mut batch) = (RequestParser::default(), Batch::default());
-    let mut progress = Progress { valid_up_to: position, transaction: None };
-    let mut buffer: Vec<u8> = Vec::new();
-    loop {
-        let kept = buffer.len();
-        let count = match parser.long_argument() {
-            Some(long) => {
-                let count = file.read(long).map_err(failed)?;
-                parser.long_argument_filled(count);
-                count
-            }
-            None => {
-                buffer.resize(kept + CHUNK, 0);
-                let count = file.read(&mut buffer[kept..]).map_err(failed)?;
-                buffer.truncate(kept + count);
-                count
-            }
-        };
-        if count == 0 {
-            break;
-        }
-        position += count as u64;
-        let mut start = 0;
-        loop {
-            batch.clear();
-            let parsed = parser.parse(&buffer, start, BATCH_MAX, limits, &mut batch);
-            for i in 0..batch.len() {
-                let range = batch.range(i);
-                check_beginning(&buffer[range.clone()]).map_err(|what| bad_format(&what, &progress))?;
-                run(server, id, &batch.args(i, &buffer), &mut progress)
-                    .map_err(|what| LoadError(format!("{what} reading the append only file {}", path.display())))?;
-                progress.good_up_to(position - (buffer.len() - range.end) as u64);
-            }
-            match parsed {
-                Ok(Parsed::Full(next)) => start = next,
-                Ok(Parsed::Incomplete(left)) => {
-                    check_beginning(&buffer[left.clone()]).map_err(|what| bad_format(&what, &progress))?;
-                    buffer.truncate(left.end);
-                    buffer.drain(..left.start);
-                    break;
-                }
-                Err(error) => return Err(bad_format(&error.0, &progress)),
-            }
-        }
-    }
-    if progress.valid_up_to == position {
-        return Ok(());
-    }
-    truncated(server, path, is_last, progress.valid_up_to, position)
-}
-
-/// Whether a data set in RDB form comes before the commands.
-fn begins_with_data_set(file: &File) -> io::Result<bool> {
-    const MAGIC: &[u8] = b"REDIS";
-    let mut first = [0; MAGIC.len()];
-    let count = file.read_at(&mut first, 0)?;
-    Ok(&first[..count] == MAGIC)
-}
-
-/// Inline requests, which the parser takes as well, are no part of a file; annotations, such as time
-/// stamps, are lines of their own.
-fn check_beginning(request: &[u8]) -> Result<(), String> {
-    match request.first() {
-        None | Some(b'*' | b'#') => Ok(()),
-        Some(&other) => Err(format!("expected '*', got '{}'", other.escape_ascii())),
-    }
-}
-
-impl Progress {
-    fn good_up_to(&mut self, offset: u64) {
-        if self.transaction.is_none() {
-            self.valid_up_to = offset;
-        }
-    }
-}
-
-/// The file ends within a command or a transaction.
-fn truncated(server: &Server, path: &Path, is_last: bool, valid_up_to: u64, size: u64) -> Result<(), LoadError> {
-    if !is_last || !server.config.aof_load_truncated {
-        return Err(LoadError(format!(
-            "Unexpected end of file reading the append only file {}. It is whole up to offset {valid_up_to} of {size}. Make a backup, then set aof-load-truncated to yes to go on with what is whole",
-            path.display()
-        )));
-    }
-    log::warn!("!!! Warning: short read while loading the AOF file {}!!!", path.display());
-    log::warn!("AOF loaded anyway because aof-load-truncated is enabled");
-    log::warn!(
-        "Truncating the AOF {} at offset {valid_up_to}: the {} bytes after it are no whole command",
-        path.display(),
-        size - valid_up_to
-    );
-    let cut = OpenOptions::new().write(true).open(path).and_then(|file| {
-        file.set_len(valid_up_to)?;
-        file.sync_all()
-    });
-    cut.map_err(|error| LoadError(format!("Error truncating the AOF file {}: {error}", path.display())))
-}
-
-/// Runs one command of the file; commands between MULTI and EXEC once EXEC is there.
-fn run(server: &mut Server, id: ClientId, args: &Args, progress: &mut Progress) -> Result<(), String> {
-    let name = args.get(0);
-    if name.starts_with(b"#") {
-        return Ok(());
-    }
-    if name.eq_ignore_ascii_case(b"MULTI") {
-        if progress.transaction.replace(Vec::new()).is_some() {
-            return Err("MULTI within MULTI".into());
-        }
-        return Ok(());
-    }
-    if name.eq_ignore_ascii_case(b"EXEC") {
-        let Some(requests) = progress.transaction.take() else { return Err("EXEC without MULTI".into()) };
-        return requests.iter().try_for_each(|request| run_one(server, id, &request.args()));
-    }
-    match &mut progress.transaction {
-        Some(requests) => {
-            requests.push(args.to_owned());
-            Ok(())
-        }
-        None => run_one(server, id, args),
-    }
-}
-
-fn run_one(server: &mut Server, id: ClientId, args: &Args) -> Result<(), String> {
-    let found = server.commands.find(args.get(0));
-    let found = found.ok_or_else(|| format!("Unknown command '{}'", String::from_utf8_lossy(args.get(0))))?;
-    let found = resolve(server, found, args).map_err(|error| error.text().to_owned())?;
-    call(server, id, found, args);
-    server.clients[id].output.clear();
-    Ok(())
 }

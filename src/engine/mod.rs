@@ -4,9 +4,10 @@
 //! * `blocking` commands that wait for keys
 //! * `dispatch` a client's request through the gates
 //! * `call`     one command, its effects drained, its time counted
-//! * `load`     loading the append-only file
+//! * `load`     loading the data set in steps
+//! * `load_aof` the same from the append-only file
 //! * `child`    the forked child that writes the data set
-//! * `snapshot` saving and loading an RDB file
+//! * `snapshot` saving an RDB file
 //! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
 //! * `script`   scripts and functions
@@ -20,6 +21,7 @@ pub mod call;
 pub mod child;
 pub mod dispatch;
 pub mod load;
+pub mod load_aof;
 pub mod replication;
 pub mod rewrite;
 pub mod script;

@@ -1,12 +1,12 @@
-//! Snapshots: the data set in an RDB file, written on the loop or by a child, and read on the loop.
+//! Snapshots: the data set in an RDB file, written on the loop or by a child.
 
 use super::child;
-use super::load::{LoadError, seconds_since};
 use super::replication::transfer;
 use crate::config::REDIS_VERSION;
+use crate::persist;
 use crate::persist::aof::sync_folder_of;
 use crate::persist::file::write_durably;
-use crate::persist::rdb::{LoadFor, Loaded, load_data_set, save_data_set};
+use crate::persist::rdb::save_data_set;
 use crate::server::allocator::used_memory;
 use crate::server::persistence::{Child, Ended, Job};
 use crate::server::{Server, system};
@@ -34,7 +34,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
     let temporary = temporary(server, std::process::id());
     let delay = server.config.rdb_key_save_delay;
     system::remove_if_told_to_end(Some(&temporary));
-    let result = write(server, &temporary, &mut || child::delay(delay)).and_then(|()| {
+    let result = write(server, &temporary, &mut || persist::delay(delay)).and_then(|()| {
         let named = name(server, &temporary);
         if named.is_err() {
             let _ = fs::remove_file(&temporary);
@@ -183,35 +183,4 @@ pub fn data_set_emptied(server: &mut Server) {
         // What cannot be saved was logged.
         let _ = save(server);
     }
-}
-
-/// Adds the snapshot to the data set, if there is one. `merge`: its keys replace those that are there.
-pub fn load(server: &mut Server, merge: bool) -> Result<(), LoadError> {
-    let path = path(server);
-    let mut file = match File::open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(LoadError(format!("Can't open {}: {error}", path.display()))),
-    };
-    let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
-    let started = server.clock.stamp();
-    server.loading = true;
-    server.keyspace.expiry_mode = server.expiry_mode();
-    let result = load_data_set(&mut file, &mut server.keyspace, &server.config, purpose);
-    server.loading = false;
-    server.keyspace.expiry_mode = server.expiry_mode();
-    // Loading is no change.
-    server.keyspace.effects.dirty = 0;
-    let loaded = result.map_err(|failure| {
-        log::warn!("Internal error in RDB reading: {failure}");
-        LoadError(format!(
-            "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty.",
-            path.display()
-        ))
-    })?;
-    let Loaded { keys, expired, empty, .. } = loaded;
-    log::info!("Done loading RDB, keys loaded: {keys}, keys expired: {expired}, empty keys skipped: {empty}.");
-    server.loaded = loaded;
-    log::info!("DB loaded from disk: {:.3} seconds", seconds_since(server, started));
-    Ok(())
 }

@@ -470,6 +470,22 @@ impl Keyspace {
         removed
     }
 
+    /// An empty one beside this, for a data set that may take its place.
+    pub fn spare(&self) -> Keyspace {
+        let mut spare = Keyspace::new(self.dbs.len(), self.rng.clone().u64(..));
+        spare.options = self.options.clone();
+        spare.expiry_mode = ExpiryMode::Ignore;
+        (spare.now_ms, spare.access_clock) = (self.now_ms, self.access_clock);
+        spare
+    }
+
+    /// Takes the databases of a [spare](Self::spare) one in the place of its own.
+    pub fn replace_databases(&mut self, spare: Keyspace, lazy: bool) {
+        self.flush(None, lazy);
+        self.dbs = spare.dbs;
+        (0..self.dbs.len()).for_each(|db| self.all_come_or_go(db, None));
+    }
+
     pub fn swap_databases(&mut self, a: usize, b: usize) {
         if a == b {
             return;

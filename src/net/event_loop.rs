@@ -48,14 +48,8 @@ impl EventLoop {
         Ok(EventLoop { server, poll, events, signals, input })
     }
 
-    /// Runs until the server is told to shut down.
-    pub fn run(&mut self) -> io::Result<()> {
-        for listener in &self.server.listeners {
-            match listener {
-                Listener::Tcp(_) => log::info!("Ready to accept connections tcp"),
-                Listener::Unix(..) => log::info!("Ready to accept connections unix"),
-            }
-        }
+    /// Runs until the server is told to shut down, or cannot go on.
+    pub fn run(&mut self) -> Result<(), String> {
         self.server.timers.insert(self.server.clock.now_ms, Timer::Cron);
         let mut woken = self.server.clock.stamp();
         while !self.server.shutdown {
@@ -65,7 +59,7 @@ impl EventLoop {
             let timeout = self.timeout();
             match self.poll.poll(&mut self.events, timeout) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
-                result => result?,
+                result => result.map_err(|error| error.to_string())?,
             }
             woken = self.server.clock.stamp();
             self.server.refresh_time();
@@ -73,6 +67,9 @@ impl EventLoop {
             self.pending_reads();
             while let Some(timer) = self.server.timers.pop_due(self.server.clock.now_ms) {
                 engine::timers::fire(&mut self.server, timer);
+            }
+            if self.server.load.is_some() && !self.server.shutdown {
+                engine::load::step(&mut self.server).map_err(|error| error.0)?;
             }
         }
         // What was answered before the end is still sent.
@@ -88,7 +85,7 @@ impl EventLoop {
             && server.pending_writes.is_empty()
             && server.accept_again.is_empty()
             && !server.replication.receive_again;
-        if !idle {
+        if !idle || server.load.is_some() {
             return Some(Duration::ZERO);
         }
         let due = server.timers.next_due_ms()?;

@@ -232,7 +232,9 @@ impl Input {
         if self.batch.is_empty() {
             return true;
         }
+        server.executing = Some(id);
         let goes_on = self.run_in_order(server, id, buffer);
+        server.executing = None;
         // The hint means a place in a buffer that something else is about to be read into.
         server.keyspace.clear_hint();
         goes_on
@@ -390,13 +392,18 @@ impl Input {
     fn run_held(&mut self, server: &mut Server, id: ClientId) -> bool {
         let mut held = std::mem::take(&mut server.clients[id].held);
         server.command_started = server.clock.stamp();
+        server.executing = Some(id);
         let mut done = 0;
         for request in &held {
+            let retry = server.clients[id].held_retry.take();
+            server.blocked.retry = retry;
             let outcome = dispatch::dispatch(server, id, &request.args());
+            server.blocked.retry = None;
             server.check_output_limit(id);
             let Some(client) = server.clients.get_mut(id) else { return false };
             if outcome == Outcome::Held {
                 client.flags |= ClientFlags::PAUSED;
+                client.held_retry = retry;
                 break;
             }
             done += 1;
@@ -404,6 +411,7 @@ impl Input {
                 break;
             }
         }
+        server.executing = None;
         held.drain(..done);
         let client = &mut server.clients[id];
         client.held = held;

@@ -180,6 +180,11 @@ impl OwnedRequest {
         OwnedRequest { buffer, tokens }
     }
 
+    /// Allocated bytes.
+    pub fn memory_usage(&self) -> usize {
+        self.buffer.capacity() + self.tokens.capacity() * size_of::<Token>()
+    }
+
     pub fn args(&self) -> Args<'_> {
         Args::new(&self.buffer, &self.tokens, &[], Some(&self.buffer))
     }

@@ -75,6 +75,7 @@ pub struct BlockedClients {
 }
 
 /// A command on its second or later attempt.
+#[derive(Clone, Copy)]
 pub struct Retry {
     pub deadline_ms: Option<u64>,
 }

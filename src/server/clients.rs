@@ -1,6 +1,6 @@
 //! The clients: each one's connection, state and buffers.
 
-use super::blocked::Blocked;
+use super::blocked::{Blocked, Retry};
 use super::command_table::CommandIndex;
 use super::pubsub::Subscriptions;
 use super::replication::replica::Replica;
@@ -9,6 +9,7 @@ use crate::encoding::timer_wheel::TimerId;
 use crate::resp::request::RequestParser;
 use crate::resp::{Output, OwnedRequest};
 use bitflags::bitflags;
+use bytes::Bytes;
 use mio::net::{TcpStream, UnixStream};
 use slab::Slab;
 use std::io;
@@ -168,6 +169,8 @@ pub struct Client {
     pub parser: RequestParser,
     /// Requests that were parsed but have to wait; they come before `input`.
     pub held: Vec<OwnedRequest>,
+    /// The first of them has waited for keys before.
+    pub held_retry: Option<Retry>,
     /// What it waits for, while it is `BLOCKED`.
     pub blocked: Option<Box<Blocked>>,
     /// The commands queued since MULTI.
@@ -182,6 +185,8 @@ pub struct Client {
     pub write_offset: u64,
     /// Replies not sent yet. It owns memory only while there are any.
     pub output: Output,
+    /// Messages that its own command brought it: they follow the command's reply.
+    pub after_reply: Vec<Bytes>,
     /// Since when the output has been over the soft limit.
     pub soft_limit_since_ms: Option<u64>,
     pub idle_timer: Option<TimerId>,
@@ -232,7 +237,16 @@ impl Client {
             + texts.iter().map(|text| text.capacity()).sum::<usize>()
             + self.input_memory()
             + self.output_memory()
+            + self.held.iter().map(OwnedRequest::memory_usage).sum::<usize>()
+            + self.blocked.as_ref().map_or(0, |blocked| size_of::<Blocked>() + blocked.request.memory_usage())
+            + self.transaction_memory()
             + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory_usage())
+    }
+
+    /// Bytes of what MULTI and WATCH keep.
+    pub fn transaction_memory(&self) -> usize {
+        self.multi.as_ref().map_or(0, |multi| multi.memory_usage())
+            + self.watched.iter().map(|watched| size_of::<Watched>() + watched.key.len()).sum::<usize>()
     }
 
     pub fn output_memory(&self) -> usize {
@@ -288,6 +302,7 @@ impl Clients {
             input: Vec::new(),
             parser: RequestParser::default(),
             held: Vec::new(),
+            held_retry: None,
             blocked: None,
             multi: None,
             watched: Vec::new(),
@@ -296,6 +311,7 @@ impl Clients {
             replica: None,
             write_offset: 0,
             output: Output::default(),
+            after_reply: Vec::new(),
             soft_limit_since_ms: None,
             idle_timer: None,
         });

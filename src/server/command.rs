@@ -357,6 +357,12 @@ impl KeySpec {
         KeySpec { begin: Begin::Index(index), find: Find::Range { last, step, limit: 0 }, flags, notes: "" }
     }
 
+    /// Keys whose number is the argument at `number`; they follow it.
+    pub const fn counted(number: i32, flags: u32) -> KeySpec {
+        let find = Find::KeyNum { number: 0, first: 1, step: 1 };
+        KeySpec { begin: Begin::Index(number), find, flags, notes: "" }
+    }
+
     pub const fn notes(self, notes: &'static str) -> KeySpec {
         KeySpec { notes, ..self }
     }

@@ -14,7 +14,9 @@
 //! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
 //! * `listeners`     TCP and unix sockets
+//! * `loading`       a data set on its way into memory
 //! * `logging`       the log
+//! * `migration`     connections to the servers that MIGRATE sends keys to
 //! * `pause`         CLIENT PAUSE
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `system`        what the operating system knows of the process
@@ -28,7 +30,9 @@ pub mod collation;
 pub mod command;
 pub mod command_table;
 pub mod listeners;
+pub mod loading;
 pub mod logging;
+pub mod migration;
 mod pause;
 pub mod persistence;
 pub mod pubsub;
@@ -52,10 +56,13 @@ use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
 use listeners::Listener;
+use loading::{Load, LoadProgress};
+use migration::Peers;
 use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
+use replication::replica::Replica;
 use scripts::Scripts;
 use stats::Stats;
 use std::collections::VecDeque;
@@ -79,6 +86,8 @@ pub enum Timer {
     BlockedClient(ClientId),
     /// CLIENT PAUSE ends.
     PauseEnd,
+    /// A connection that MIGRATE opened was not used for a while.
+    IdlePeers,
     /// The child has ended, but could not be waited for yet.
     ReapChild,
     /// Replicas and the primary are looked after.
@@ -87,6 +96,8 @@ pub enum Timer {
     StartTransfer,
     /// A failover has taken too long.
     FailoverEnd,
+    /// Replicas had time enough to get everything before the end.
+    ShutdownEnd,
 }
 
 /// CLIENT PAUSE.
@@ -104,6 +115,16 @@ pub struct ShutdownOptions {
     pub force: bool,
 }
 
+/// The server is to end as soon as its replicas have everything.
+pub struct ShutdownWait {
+    pub options: ShutdownOptions,
+    /// When it no longer waits, on the monotonic clock.
+    pub until_ms: u64,
+    pub timer: TimerId,
+    /// Clients whose SHUTDOWN has no reply yet.
+    pub clients: Vec<ClientId>,
+}
+
 pub struct Server {
     pub config: Config,
     pub keyspace: Keyspace,
@@ -111,6 +132,7 @@ pub struct Server {
     pub blocked: BlockedClients,
     watchers: Watchers,
     pub pubsub: PubSub,
+    pub peers: Peers,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
     /// Where what comes after a place in the unit goes, if not everywhere.
@@ -124,6 +146,8 @@ pub struct Server {
     pub aof: Option<Aof>,
     pub persistence: Persistence,
 
+    /// The client whose commands run.
+    pub executing: Option<ClientId>,
     /// When the command that runs, or the batch it is in, began: a stamp of the clock.
     pub command_started: u64,
 
@@ -160,9 +184,17 @@ pub struct Server {
     /// Until when, on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
+    /// The data set is not all there: nobody but who loads it may look at it.
     pub loading: bool,
+    /// A data set is loaded beside the one that is served.
+    pub async_loading: bool,
+    pub load_progress: LoadProgress,
+    /// What the loop loads, a step each turn.
+    pub load: Option<Box<Load>>,
     /// A signal said how to end, but that was not done yet.
     pub shutdown_asked: Option<ShutdownOptions>,
+    /// The end waits for replicas.
+    pub shutdown_wait: Option<ShutdownWait>,
     /// A signal has arrived, and the server may be about to end.
     pub told_to_end: Arc<AtomicBool>,
     /// All is prepared for the end: the loop ends with this turn.
@@ -191,6 +223,7 @@ impl Server {
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
             pubsub: PubSub::default(),
+            peers: Peers::default(),
             unit: None,
             unit_targets: Vec::new(),
             scripts: Scripts::default(),
@@ -200,6 +233,7 @@ impl Server {
             background,
             aof: None,
             persistence: Persistence::default(),
+            executing: None,
             command_started: clock.stamp(),
             run_id: random_id(),
             replication: Replication::new(clock.now_ms),
@@ -220,7 +254,11 @@ impl Server {
             pause: None,
             pause_timer: None,
             loading: false,
+            async_loading: false,
+            load_progress: LoadProgress::default(),
+            load: None,
             shutdown_asked: None,
+            shutdown_wait: None,
             told_to_end: Arc::default(),
             shutdown: false,
             aof_flush_sleep: Duration::ZERO,
@@ -364,11 +402,23 @@ impl Server {
     /// Closes a client whose replies wait beyond the limits of its class.
     pub fn check_output_limit(&mut self, id: ClientId) {
         let now_ms = self.clock.now_ms;
+        let stream_end = self.replication.stream.offset();
         let Some(client) = self.clients.get_mut(id) else { return };
-        let class =
-            if client.flags.contains(ClientFlags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
-        let limit = self.config.client_output_buffer_limit[class as usize];
-        let waiting = client.output.len() as u64;
+        let needed = client.replica.as_deref().and_then(Replica::needs_from);
+        let waiting = client.output.len() as u64 + needed.map_or(0, |from| stream_end - from);
+        let class = match () {
+            _ if client.flags.contains(ClientFlags::REPLICA) => ClientClass::Replica,
+            _ if client.flags.contains(ClientFlags::SUBSCRIBED) => ClientClass::Pubsub,
+            _ => ClientClass::Normal,
+        };
+        let mut limit = self.config.client_output_buffer_limit[class as usize];
+        if class == ClientClass::Replica {
+            // What is kept for those who come back costs nothing more for those who are behind.
+            let kept = self.config.repl_backlog_size;
+            for bytes in [&mut limit.hard_bytes, &mut limit.soft_bytes].into_iter().filter(|bytes| **bytes > 0) {
+                *bytes = kept.max(*bytes);
+            }
+        }
         let over_hard = limit.hard_bytes > 0 && waiting >= limit.hard_bytes;
         let mut over_soft = false;
         if limit.soft_bytes > 0 && waiting >= limit.soft_bytes {

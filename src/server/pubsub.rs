@@ -149,16 +149,35 @@ impl Server {
             let Some(client) = self.clients.get(id).filter(|client| !client.is_closing()) else { continue };
             let resp3 = client.resp3;
             let bytes = encoded[resp3 as usize].get_or_insert_with(|| encode(parts, resp3));
-            self.will_write(id);
-            let output = &mut self.clients[id].output;
-            if bytes.len() < BY_REFERENCE_MIN {
-                output.bytes.extend_from_slice(bytes);
-            } else {
-                output.push_large(bytes.clone());
-            }
-            self.check_output_limit(id);
+            self.push(id, bytes);
         }
         subscribers.len()
+    }
+
+    /// Sends a message to a client. What a client's own command brings it follows the reply.
+    pub fn push(&mut self, id: ClientId, message: &Bytes) {
+        if self.executing == Some(id) {
+            self.clients[id].after_reply.push(message.clone());
+            return;
+        }
+        self.will_write(id);
+        let output = &mut self.clients[id].output;
+        if message.len() < BY_REFERENCE_MIN {
+            output.bytes.extend_from_slice(message);
+        } else {
+            output.push_large(message.clone());
+        }
+        self.check_output_limit(id);
+    }
+
+    /// Sends what the command, or the transaction, that ran brought its own client.
+    pub fn push_after_reply(&mut self) {
+        let Some(id) = self.executing.filter(|_| self.unit.is_none()) else { return };
+        let Some(client) = self.clients.get_mut(id).filter(|client| !client.after_reply.is_empty()) else { return };
+        let messages = std::mem::take(&mut client.after_reply);
+        self.executing = None;
+        messages.iter().for_each(|message| self.push(id, message));
+        self.executing = Some(id);
     }
 
     /// Publishes keyspace events to the channels that `notify-keyspace-events` says.

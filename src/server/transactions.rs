@@ -16,6 +16,13 @@ pub struct Transaction {
     pub flags: u32,
 }
 
+impl Transaction {
+    pub fn memory_usage(&self) -> usize {
+        let requests = self.queued.iter().map(|(_, request)| request.memory_usage());
+        size_of::<Transaction>() + self.queued.capacity() * size_of::<(Found, OwnedRequest)>() + requests.sum::<usize>()
+    }
+}
+
 /// A key that a client watches.
 pub struct Watched {
     pub db: usize,

@@ -451,6 +451,25 @@ fn a_group_that_goes() {
     assert_eq!(shown(client.reply()), "*1 *2 $1 s *1 *2 $3 1-1 *2 $1 a $1 b");
 }
 
+/// A pause may hold back a command that had its turn; it waits no longer for that.
+#[test]
+fn a_command_that_a_pause_held_back_keeps_its_deadline() {
+    let server = Server::start(&[]);
+    let mut waiting = Waiting::new(&server);
+    let mut other = server.connect();
+    let mut first = waiting.add("BLPOP k 0");
+    let began = Instant::now();
+    let mut second = waiting.add("BLPOP k 0.4");
+    other.check("MULTI\n RPUSH k 1\n CLIENT PAUSE 100000 WRITE\n EXEC => *2 :1 +OK");
+    wait_until("the time of the second is over", || began.elapsed() > Duration::from_millis(500));
+    other.check("CLIENT UNPAUSE => +OK");
+    assert_eq!(shown(first.reply()), "*2 $1 k $1 1");
+    // Had it begun anew, it would wait longer than this one.
+    other.check("BLPOP none 0.2 => *-1");
+    assert!(other.ask("INFO clients").contains("blocked_clients:0\r\n"));
+    assert_eq!(second.reply(), "*-1\r\n");
+}
+
 #[test]
 fn a_reply_that_is_not_wanted() {
     let server = Server::start(&[]);

@@ -121,3 +121,92 @@ fn object() {
     );
     assert!(client.ask("OBJECT HELP").starts_with("*15\r\n+OBJECT <subcommand> [<arg> [value] [opt] ...]."));
 }
+
+/// A server that also listens on a TCP port, which is given.
+fn tcp_server(arguments: &[&str]) -> (Server, Client, String) {
+    // Whoever takes the port between the two calls gets it; then the next one is tried.
+    for _ in 0..100 {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let server = Server::start(arguments);
+        let mut client = server.connect();
+        if client.ask(&format!("CONFIG SET bind 127.0.0.1 port {port}")) == "+OK\r\n" {
+            return (server, client, port);
+        }
+    }
+    panic!("no port is free");
+}
+
+#[test]
+fn migrate() {
+    let (server, mut source) = server_and_client();
+    let (target_server, mut target, port) = tcp_server(&[]);
+    let migrate = |client: &mut Client, rest: &str| client.ask(&format!("MIGRATE 127.0.0.1 {port} {rest}"));
+    source.check("SET k v\n RPUSH l a b\n SET soon v PX 100000\n MSET a 1 b 2 c 3");
+    assert_eq!(migrate(&mut source, "k 9 60000"), "+OK\r\n");
+    assert_eq!(migrate(&mut source, "k 9 60000"), "+NOKEY\r\n");
+    assert_eq!(migrate(&mut source, "l 9 60000 COPY"), "+OK\r\n");
+    assert_eq!(
+        migrate(&mut source, "l 9 60000 COPY"),
+        "-ERR Target instance replied with error: BUSYKEY Target key name already exists.\r\n"
+    );
+    assert_eq!(migrate(&mut source, "l 9 60000 REPLACE"), "+OK\r\n");
+    assert_eq!(migrate(&mut source, "soon 9 60000"), "+OK\r\n");
+    source.check("EXISTS k l soon => :0");
+    assert_eq!(source.info("migrate_cached_sockets"), "1");
+    target.check("SELECT 9\n GET k => $1 v\n LRANGE l 0 -1 => *2 $1 a $1 b\n TTL k => :-1");
+    assert!((1..=100_000).contains(&target.ask("PTTL soon")[1..].trim_end().parse::<i64>().unwrap()));
+
+    // What the target refuses stays.
+    target.check("SET b taken => +OK");
+    let many = format!("MIGRATE 127.0.0.1 {port}  9 60000 KEYS a b missing c");
+    assert!(source.ask(&many).starts_with("-ERR Target instance replied with error: BUSYKEY"));
+    source.check("EXISTS a => :0\n EXISTS b => :1\n EXISTS c => :0");
+    assert_eq!(
+        migrate(&mut source, "x 9 60000 KEYS a"),
+        "-ERR When using MIGRATE KEYS option, the key argument must be set to the empty string\r\n"
+    );
+
+    // The connection that is kept is of no use after this.
+    target.check("CLIENT KILL TYPE normal SKIPME yes => :1");
+    assert_eq!(migrate(&mut source, "b 9 60000 REPLACE"), "+OK\r\n");
+
+    source.check("SET k v\n SET l v");
+    target.check("CONFIG SET requirepass secret => +OK");
+    target.check("CLIENT KILL TYPE normal SKIPME yes => :1");
+    assert_eq!(
+        migrate(&mut source, "k 9 60000 REPLACE"),
+        "-ERR Target instance replied with error: NOAUTH Authentication required.\r\n"
+    );
+    assert_eq!(
+        migrate(&mut source, "k 9 60000 REPLACE AUTH wrong"),
+        "-ERR Target instance replied with error: WRONGPASS invalid username-password pair or user is disabled.\r\n"
+    );
+    assert_eq!(migrate(&mut source, "k 9 60000 REPLACE AUTH2 default secret"), "+OK\r\n");
+    assert_eq!(
+        migrate(&mut source, "l 99 60000 AUTH secret"),
+        "-ERR Target instance replied with error: ERR DB index is out of range\r\n"
+    );
+    source.check(
+        "EXISTS k l => :1
+         MIGRATE 127.0.0.1 1 l 0 1x => -ERR_value_is_not_an_integer_or_out_of_range
+         MIGRATE 127.0.0.1 1 l x 1 => -ERR_value_is_not_an_integer_or_out_of_range
+         MIGRATE 127.0.0.1 1 l 0 1 AUTH => -ERR_syntax_error
+         MIGRATE 127.0.0.1 1 l 0 1 AUTH2 x => -ERR_syntax_error
+         MIGRATE 127.0.0.1 1 l 0 1 WHAT => -ERR_syntax_error
+         COMMAND GETKEYS MIGRATE h 1 k 0 1 COPY => *1 $1 k
+         COMMAND GETKEYS MIGRATE h 1  0 1 AUTH keys KEYS a b => *2 $1 a $1 b",
+    );
+
+    // Who does not answer is waited for as long as the time-out says.
+    let pid = target_server.pid().to_string();
+    let signal =
+        |name: &str| assert!(std::process::Command::new("kill").args([name, &pid]).status().unwrap().success());
+    signal("-STOP");
+    assert_eq!(migrate(&mut source, "l 9 50"), "-IOERR error or timeout reading from target instance\r\n");
+    signal("-CONT");
+    drop(target_server);
+    assert_eq!(migrate(&mut source, "l 9 60000"), "-IOERR error or timeout writing to target instance\r\n");
+    source.check("EXISTS l => :1");
+    assert_eq!(source.info("migrate_cached_sockets"), "0");
+    drop(server);
+}

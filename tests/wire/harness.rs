@@ -28,8 +28,19 @@ impl Server {
         Server::start_in(dir, arguments)
     }
 
-    /// Starts a server in an existing folder. The first argument may be a configuration file.
+    /// Starts a server in an existing folder, and waits until it has loaded what is there. The first
+    /// argument may be a configuration file.
     pub fn start_in(dir: PathBuf, arguments: &[&str]) -> Server {
+        let server = Server::start_loading(dir, arguments);
+        wait_until("the data set is loaded", || {
+            // It has gone before the test begins to count clients.
+            !server.connect().until_closed(b"PING\r\nQUIT\r\n").starts_with("-LOADING")
+        });
+        server
+    }
+
+    /// As [`Self::start_in`], but only waits until it listens.
+    pub fn start_loading(dir: PathBuf, arguments: &[&str]) -> Server {
         let is_file = arguments.first().is_some_and(|argument| !argument.starts_with('-'));
         let (file, arguments) = arguments.split_at(is_file as usize);
         let child = Command::new(env!("CARGO_BIN_EXE_rondo"))
@@ -43,11 +54,7 @@ impl Server {
             .spawn()
             .expect("the server starts");
         let server = Server { child, dir, keep_dir: false };
-        wait_until("the server answers", || {
-            let Ok(mut client) = server.try_connect() else { return false };
-            client.send(b"PING\r\n");
-            !client.line().starts_with("-LOADING")
-        });
+        wait_until("the server listens", || server.try_connect().is_ok());
         server
     }
 

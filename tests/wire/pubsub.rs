@@ -62,6 +62,30 @@ fn shard_channels_are_a_space_of_their_own() {
     assert_eq!(listener.reply(), "*3\r\n$8\r\nsmessage\r\n$1\r\na\r\n$5\r\nhello\r\n");
 }
 
+/// What a command sends to its own client follows the reply, wanted or not.
+#[test]
+fn messages_to_oneself() {
+    let (_server, mut client) = server_and_client();
+    client.ask("HELLO 3");
+    client.check(
+        "CONFIG SET notify-keyspace-events K$
+         SUBSCRIBE a => >3 $9 subscribe $1 a :1
+         PUBLISH a one => :1",
+    );
+    let message = |text: &str| format!(">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$3\r\n{text}\r\n");
+    assert_eq!(client.reply(), message("one"));
+    client.send(b"CLIENT REPLY SKIP\r\nPUBLISH a two\r\nPING\r\n");
+    assert_eq!((client.reply(), client.reply()), (message("two"), "+PONG\r\n".to_owned()));
+    client.check("MULTI => +OK\n PUBLISH a six => +QUEUED\n PING => +QUEUED\n EXEC => *2 :1 +PONG");
+    assert_eq!(client.reply(), message("six"));
+    client.check("SUBSCRIBE __keyspace@0__:k\n SET k v => +OK");
+    assert!(client.reply().ends_with("set\r\n"));
+    client.send(b"CLIENT REPLY OFF\r\nMULTI\r\nPUBLISH a ten\r\nSET k v\r\nEXEC\r\nCLIENT REPLY ON\r\n");
+    assert_eq!(client.reply(), message("ten"));
+    assert!(client.reply().ends_with("set\r\n"));
+    assert_eq!(client.reply(), "+OK\r\n");
+}
+
 #[test]
 fn keyspace_events_are_published() {
     let (server, mut client) = server_and_client();

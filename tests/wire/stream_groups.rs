@@ -132,6 +132,8 @@ fn claiming() {
          XCLAIM s g bob 0 3-0 IDLE x => -ERR_Invalid_IDLE_option_argument_for_XCLAIM
          XCLAIM s g bob 0 3-0 TIME x => -ERR_Invalid_TIME_option_argument_for_XCLAIM
          XCLAIM s g bob 0 3-0 RETRYCOUNT x => -ERR_Invalid_RETRYCOUNT_option_argument_for_XCLAIM
+         XCLAIM s g bob 0 3-0 LASTID 5-0 JUSTID => *1 $3 3-0
+         XINFO GROUPS s => *1 *12 $4 name $1 g $9 consumers :2 $7 pending :4 $17 last-delivered-id $3 9-0 $12 entries-read :4 $3 lag :0
          XCLAIM s g bob 0 3-0 LASTID x => -ERR_Invalid_stream_ID_specified_as_stream_command_argument
          XCLAIM s g bob 0 3-0 BAD => -ERR_Unrecognized_XCLAIM_option_'BAD'
          XCLAIM s g bob 0 x => -ERR_Unrecognized_XCLAIM_option_'x'

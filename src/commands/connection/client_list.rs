@@ -105,7 +105,7 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
         ("qbuf", &query_bytes),
         ("qbuf-free", &(client.input.capacity() - client.input.len())),
         ("argv-mem", &(argument_bytes + client.parser.allocated())),
-        ("multi-mem", &0),
+        ("multi-mem", &client.transaction_memory()),
         ("rbs", &output.bytes.capacity()),
         ("rbp", &output.bytes.capacity()),
         ("obl", &(output.len() - output.large_bytes())),

@@ -1,7 +1,8 @@
 //! Commands that wait for an element if there is none: each is its counterpart that does not wait,
 //! and is propagated as that.
 
-use super::pop::{PopMany, move_element, parse_end, pop_at, pop_command};
+use super::pop::{move_element, parse_end, pop_at, pop_command, pop_first_list};
+use crate::commands::multi_pop::MultiPop;
 use crate::commands::prelude::*;
 use crate::server::blocked::{Attempt, Refused, Wait};
 use crate::types::Type;
@@ -75,21 +76,20 @@ pub const BLMPOP: Command = Command {
     arity: -5,
     flags: WRITE | BLOCKING | MOVABLE_KEYS,
     categories: category::LIST,
-    keys: &[KeySpec {
-        begin: Begin::Index(2),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RW | ACCESS | DELETE,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(2, RW | ACCESS | DELETE)],
     args: "timeout:double numkeys:int key:key#0+ where(left=LEFT | right=RIGHT) count:int=COUNT?",
     handler: Handler::Blocking(blmpop),
     ..Command::DEFAULT
 };
 
 fn blmpop(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
-    let pop = PopMany::parse(args, 2)?;
+    let pop = MultiPop::parse(args, 2, parse_end)?;
     let timeout_ms = args.timeout_s(1)?;
-    if pop.run(ctx, args)? { Ok(Attempt::Done) } else { Ok(wait(pop.keys, timeout_ms, Refused::NullArray)) }
+    if pop_first_list(ctx, args, &pop)? {
+        Ok(Attempt::Done)
+    } else {
+        Ok(wait(pop.keys, timeout_ms, Refused::NullArray))
+    }
 }
 
 pub const BLMOVE: Command = Command {

@@ -287,6 +287,7 @@ fn lset(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let mut list = ctx.keyspace.write_collection::<List>(&args[1])?.ok_or(CommandError::NO_SUCH_KEY)?;
     let index = args.int(2)?;
     let new = element(args, 3);
+    // COMPAT: this may turn a listpack into a quicklist even if the index is out of range.
     list.expect(End::Tail, 1, new.len(), limits);
     let index = index_in(index, list.len()).ok_or(CommandError::OUT_OF_RANGE)?;
     list.replace(index, new, limits);

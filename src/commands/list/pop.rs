@@ -1,6 +1,7 @@
 //! Taking elements off the ends of lists.
 
 use super::{delete_if, push_event, reply_element};
+use crate::commands::multi_pop::MultiPop;
 use crate::commands::prelude::*;
 use crate::types::list::{Element, End, List};
 use bytes::Bytes;
@@ -105,74 +106,36 @@ pub const LMPOP: Command = Command {
     arity: -4,
     flags: WRITE | MOVABLE_KEYS,
     categories: category::LIST,
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RW | ACCESS | DELETE,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(1, RW | ACCESS | DELETE)],
     args: "numkeys:int key:key#0+ where(left=LEFT | right=RIGHT) count:int=COUNT?",
     handler: Handler::Data(lmpop),
     ..Command::DEFAULT
 };
 
 fn lmpop(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    if !PopMany::parse(args, 1)?.run(ctx, args)? {
+    let pop = MultiPop::parse(args, 1, parse_end)?;
+    if !pop_first_list(ctx, args, &pop)? {
         ctx.reply.null_array();
     }
     Ok(())
 }
 
-/// What LMPOP and BLMPOP are to do.
-pub(super) struct PopMany {
-    /// The indices of the keys among the arguments.
-    pub keys: std::ops::Range<usize>,
-    end: End,
-    count: usize,
-}
-
-impl PopMany {
-    /// Parses the arguments from the number of keys on.
-    pub fn parse(args: &Args, number: usize) -> Result<PopMany, CommandError> {
-        let positive = |index, error| args.int(index).ok().filter(|&n| n > 0).ok_or(CommandError::new(error));
-        let keys = positive(number, "ERR numkeys should be greater than 0")?;
-        let first = number + 1;
-        let keys = usize::try_from(keys).ok().and_then(|keys| keys.checked_add(first)).unwrap_or(usize::MAX);
-        if keys >= args.len() {
-            return Err(CommandError::SYNTAX);
+/// Pops from the first list that is there; false if there is none.
+pub(super) fn pop_first_list(ctx: &mut DataContext, args: &Args, pop: &MultiPop<End>) -> Result<bool, CommandError> {
+    for index in pop.keys.clone() {
+        let key = &args[index];
+        let popped = pop_at(ctx, key, pop.end, pop.count, |reply, count| {
+            reply.array(2);
+            reply.bulk(key);
+            reply.array(count);
+        })?;
+        if let Some(count) = popped {
+            let (db, count) = (ctx.keyspace.selected(), count.to_string());
+            ctx.keyspace.effects.propagate_instead(db, &[pop_command(pop.end), key, count.as_bytes()]);
+            return Ok(true);
         }
-        let end = parse_end(args, keys)?;
-        let count = match args.len() - keys {
-            1 => 1,
-            options @ 3.. if args.is(keys + 1, "count") => {
-                let count = positive(keys + 2, "ERR count should be greater than 0")?;
-                if options > 3 {
-                    return Err(CommandError::SYNTAX);
-                }
-                count
-            }
-            _ => return Err(CommandError::SYNTAX),
-        };
-        Ok(PopMany { keys: first..keys, end, count: count as usize })
     }
-
-    /// Pops from the first list that is there; false if there is none.
-    pub fn run(&self, ctx: &mut DataContext, args: &Args) -> Result<bool, CommandError> {
-        for index in self.keys.clone() {
-            let key = &args[index];
-            let popped = pop_at(ctx, key, self.end, self.count, |reply, count| {
-                reply.array(2);
-                reply.bulk(key);
-                reply.array(count);
-            })?;
-            if let Some(count) = popped {
-                let (db, count) = (ctx.keyspace.selected(), count.to_string());
-                ctx.keyspace.effects.propagate_instead(db, &[pop_command(self.end), key, count.as_bytes()]);
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
+    Ok(false)
 }
 
 /// LEFT or RIGHT.

@@ -3,7 +3,7 @@
 use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
 use crate::encoding::quicklist::Quicklist;
-use crate::engine::{load, snapshot};
+use crate::engine::{load, load_aof, snapshot};
 use crate::keyspace::{Digest, NewExpiry};
 use crate::server::system;
 use crate::types::Type;
@@ -71,6 +71,10 @@ fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let arguments = args.len() - 2;
     let found = SUBCOMMANDS.iter().find(|sub| args.is(1, sub.name) && sub.arguments.contains(&arguments));
     match found {
+        // These would change what is being loaded.
+        Some(Subcommand { name: "loadaof" | "populate" | "reload", .. }) if server.loading => {
+            Err(CommandError::LOADING)
+        }
         Some(subcommand) => (subcommand.run)(server, id, args),
         None => Err(CommandError::subcommand_syntax(&args[1], "debug")),
     }
@@ -395,7 +399,7 @@ fn reload(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     if flush {
         server.keyspace.flush(None, false);
     }
-    snapshot::load(server, merge).map_err(|error| {
+    load::load_snapshot(server, merge).map_err(|error| {
         log::warn!("{}", error.0);
         CommandError::new("ERR Error trying to load the RDB dump, check server logs.")
     })?;
@@ -419,7 +423,7 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn load_append_only_file(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    load::reload(server).map_err(|error| {
+    load_aof::reload(server).map_err(|error| {
         log::warn!("{}", error.0);
         CommandError::new("ERR Error trying to load the AOF files, check server logs.")
     })?;

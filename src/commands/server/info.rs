@@ -157,6 +157,9 @@ fn server_section(server: &Server, fields: &mut Fields) {
     fields.add("executable", &server.executable);
     fields.add("config_file", server.config.config_file.as_deref().unwrap_or("".as_ref()).display());
     fields.add("io_threads_active", 0);
+    if let Some(wait) = &server.shutdown_wait {
+        fields.add("shutdown_in_milliseconds", wait.until_ms.saturating_sub(server.clock.now_ms));
+    }
     for (i, listener) in server.describe_listeners().iter().enumerate() {
         fields.add(format_args!("listener{i}"), listener);
     }
@@ -239,7 +242,7 @@ fn persistence(server: &Server, fields: &mut Fields) {
     let report = child.as_ref().map(|child| child.report).unwrap_or_default();
     let keys = child.as_ref().map_or(0, |child| child.keys);
     fields.add("loading", server.loading as u8);
-    fields.add("async_loading", 0);
+    fields.add("async_loading", server.async_loading as u8);
     fields.add("current_cow_peak", child.as_ref().map_or(0, |child| child.cow_peak));
     fields.add("current_cow_size", report.cow);
     let age = child.as_ref().filter(|child| child.report != Report::default());
@@ -277,6 +280,15 @@ fn persistence(server: &Server, fields: &mut Fields) {
         fields.add("aof_buffer_length", aof.map_or(0, |aof| aof.buffered()));
         fields.add("aof_pending_bio_fsync", aof.is_some_and(|aof| aof.is_syncing()) as u8);
         fields.add("aof_delayed_fsync", aof.map_or(0, |aof| aof.delayed_syncs));
+    }
+    if server.loading {
+        let progress = &server.load_progress;
+        fields.add("loading_start_time", progress.started_unix_s);
+        fields.add("loading_total_bytes", progress.total_bytes);
+        fields.add("loading_rdb_used_mem", progress.used_memory);
+        fields.add("loading_loaded_bytes", progress.loaded_bytes);
+        fields.add("loading_loaded_perc", format_args!("{:.2}", progress.percent()));
+        fields.add("loading_eta_seconds", progress.eta_s(server.clock.unix_s()));
     }
 }
 
@@ -316,7 +328,8 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("pubsubshard_channels", subscribed(SubscriptionKind::ShardChannel));
     fields.add("latest_fork_usec", server.persistence.last_fork_us);
     fields.add("total_forks", server.persistence.forks);
-    fields.add_all(&["migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits"], 0);
+    fields.add("migrate_cached_sockets", server.peers.len());
+    fields.add_all(&["slave_expires_tracked_keys", "active_defrag_hits"], 0);
     fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
     fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);
     fields.add_all(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"], 0);

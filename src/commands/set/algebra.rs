@@ -112,12 +112,7 @@ pub const SINTERCARD: Command = Command {
     arity: -3,
     flags: READONLY | MOVABLE_KEYS,
     categories: category::SET,
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RO | ACCESS,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(1, RO | ACCESS)],
     args: "numkeys:int key:key#0+ limit:int=LIMIT?",
     handler: Handler::Data(sintercard),
     ..Command::DEFAULT

@@ -274,12 +274,7 @@ pub const ZUNION: Command = Command {
     arity: -3,
     flags: READONLY | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RO | ACCESS,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(1, RO | ACCESS)],
     args: "numkeys:int key:key#0+ weight:int=WEIGHTS?+ aggregate(sum=SUM | min=MIN | max=MAX)=AGGREGATE? withscores=WITHSCORES?",
     handler: Handler::Data(zunion),
     ..Command::DEFAULT
@@ -297,15 +292,7 @@ pub const ZUNIONSTORE: Command = Command {
     arity: -4,
     flags: WRITE | DENYOOM | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[
-        KeySpec::one(1, OW | UPDATE),
-        KeySpec {
-            begin: Begin::Index(2),
-            find: Find::KeyNum { number: 0, first: 1, step: 1 },
-            flags: RO | ACCESS,
-            notes: "",
-        },
-    ],
+    keys: &[KeySpec::one(1, OW | UPDATE), KeySpec::counted(2, RO | ACCESS)],
     args: "destination:key#0 numkeys:int key:key#1+ weight:int=WEIGHTS?+ aggregate(sum=SUM | min=MIN | max=MAX)=AGGREGATE?",
     handler: Handler::Data(zunionstore),
     ..Command::DEFAULT
@@ -323,12 +310,7 @@ pub const ZINTER: Command = Command {
     arity: -3,
     flags: READONLY | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RO | ACCESS,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(1, RO | ACCESS)],
     args: "numkeys:int key:key#0+ weight:int=WEIGHTS?+ aggregate(sum=SUM | min=MIN | max=MAX)=AGGREGATE? withscores=WITHSCORES?",
     handler: Handler::Data(zinter),
     ..Command::DEFAULT
@@ -346,15 +328,7 @@ pub const ZINTERSTORE: Command = Command {
     arity: -4,
     flags: WRITE | DENYOOM | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[
-        KeySpec::one(1, OW | UPDATE),
-        KeySpec {
-            begin: Begin::Index(2),
-            find: Find::KeyNum { number: 0, first: 1, step: 1 },
-            flags: RO | ACCESS,
-            notes: "",
-        },
-    ],
+    keys: &[KeySpec::one(1, OW | UPDATE), KeySpec::counted(2, RO | ACCESS)],
     args: "destination:key#0 numkeys:int key:key#1+ weight:int=WEIGHTS?+ aggregate(sum=SUM | min=MIN | max=MAX)=AGGREGATE?",
     handler: Handler::Data(zinterstore),
     ..Command::DEFAULT
@@ -372,12 +346,7 @@ pub const ZDIFF: Command = Command {
     arity: -3,
     flags: READONLY | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RO | ACCESS,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(1, RO | ACCESS)],
     args: "numkeys:int key:key#0+ withscores=WITHSCORES?",
     handler: Handler::Data(zdiff),
     ..Command::DEFAULT
@@ -395,15 +364,7 @@ pub const ZDIFFSTORE: Command = Command {
     arity: -4,
     flags: WRITE | DENYOOM | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[
-        KeySpec::one(1, OW | UPDATE),
-        KeySpec {
-            begin: Begin::Index(2),
-            find: Find::KeyNum { number: 0, first: 1, step: 1 },
-            flags: RO | ACCESS,
-            notes: "",
-        },
-    ],
+    keys: &[KeySpec::one(1, OW | UPDATE), KeySpec::counted(2, RO | ACCESS)],
     args: "destination:key#0 numkeys:int key:key#1+",
     handler: Handler::Data(zdiffstore),
     ..Command::DEFAULT
@@ -421,12 +382,7 @@ pub const ZINTERCARD: Command = Command {
     arity: -3,
     flags: READONLY | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RO | ACCESS,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(1, RO | ACCESS)],
     args: "numkeys:int key:key#0+ limit:int=LIMIT?",
     handler: Handler::Data(zintercard),
     ..Command::DEFAULT

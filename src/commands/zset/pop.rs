@@ -1,7 +1,8 @@
 //! The lowest and highest members, waiting for them if need be.
 
-use super::super::prelude::*;
 use super::{MembersReply, remove_members};
+use crate::commands::multi_pop::MultiPop;
+use crate::commands::prelude::*;
 use crate::keyspace::Keyspace;
 use crate::types::Type;
 use crate::types::zset::ZSet;
@@ -136,79 +137,48 @@ pub const ZMPOP: Command = Command {
     arity: -4,
     flags: WRITE | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[KeySpec {
-        begin: Begin::Index(1),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RW | ACCESS | DELETE,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(1, RW | ACCESS | DELETE)],
     args: "numkeys:int key:key#0+ where(min=MIN | max=MAX) count:int=COUNT?",
     handler: Handler::Data(zmpop),
     ..Command::DEFAULT
 };
 
 fn zmpop(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let request = MultiPop::parse(args, 1)?;
-    if !request.pop(ctx, args)? {
+    let request = MultiPop::parse(args, 1, parse_end)?;
+    if !pop_first_zset(ctx, args, &request)? {
         ctx.reply.null_array();
     }
     Ok(())
 }
 
-/// The arguments of ZMPOP, and those of BZMPOP after its time-out.
-struct MultiPop {
-    keys: Range<usize>,
-    end: End,
-    count: usize,
+/// MIN or MAX.
+fn parse_end(args: &Args, index: usize) -> Result<End, CommandError> {
+    match () {
+        () if args.is(index, "min") => Ok(LOWEST),
+        () if args.is(index, "max") => Ok(HIGHEST),
+        () => Err(CommandError::SYNTAX),
+    }
 }
 
-impl MultiPop {
-    /// Parses the arguments from the number of keys on.
-    fn parse(args: &Args, first: usize) -> Result<MultiPop, CommandError> {
-        let positive = |index, error| match args.int(index) {
-            Ok(number @ 1..) => Ok(number as usize),
-            _ => Err(error),
-        };
-        let numkeys = positive(first, CommandError::new("ERR numkeys should be greater than 0"))?;
-        let keys = first + 1..(first + 1).saturating_add(numkeys);
-        let end = match keys.end {
-            at if at >= args.len() => return Err(CommandError::SYNTAX),
-            at if args.is(at, "min") => LOWEST,
-            at if args.is(at, "max") => HIGHEST,
-            _ => return Err(CommandError::SYNTAX),
-        };
-        let count = match args.len() - keys.end {
-            1 => 1,
-            3.. if args.is(keys.end + 1, "count") => {
-                positive(keys.end + 2, CommandError::new("ERR count should be greater than 0"))?
-            }
-            _ => return Err(CommandError::SYNTAX),
-        };
-        if args.len() - keys.end > 3 {
-            return Err(CommandError::SYNTAX);
-        }
-        Ok(MultiPop { keys, end, count })
-    }
-
-    /// Removes and replies members; false if there are none.
-    fn pop(&self, ctx: &mut DataContext, args: &Args) -> Result<bool, CommandError> {
-        let DataContext { keyspace, reply, .. } = ctx;
-        let keys = args.first(self.keys.end).from(self.keys.start);
-        let Some(key) = first_key(keyspace, keys)? else { return Ok(false) };
-        reply.array(2);
-        reply.bulk(key);
-        let popped = pop(keyspace, key, self.end, self.count, |popped| {
-            reply.array(popped.ranks.len());
-            popped.for_each(|member, score| {
-                reply.array(2);
-                reply_pair(reply, member, score);
-            });
-        })?;
-        let mut digits = itoa::Buffer::new();
-        let count = digits.format(popped);
-        keyspace.effects.propagate_instead(keyspace.selected(), &[self.end.command, key, count.as_bytes()]);
-        Ok(true)
-    }
+/// Removes and replies members of the first sorted set that is there; false if there is none.
+fn pop_first_zset(ctx: &mut DataContext, args: &Args, request: &MultiPop<End>) -> Result<bool, CommandError> {
+    let DataContext { keyspace, reply, .. } = ctx;
+    let end = request.end;
+    let keys = args.first(request.keys.end).from(request.keys.start);
+    let Some(key) = first_key(keyspace, keys)? else { return Ok(false) };
+    reply.array(2);
+    reply.bulk(key);
+    let popped = pop(keyspace, key, end, request.count, |popped| {
+        reply.array(popped.ranks.len());
+        popped.for_each(|member, score| {
+            reply.array(2);
+            reply_pair(reply, member, score);
+        });
+    })?;
+    let mut digits = itoa::Buffer::new();
+    let count = digits.format(popped);
+    keyspace.effects.propagate_instead(keyspace.selected(), &[end.command, key, count.as_bytes()]);
+    Ok(true)
 }
 
 /// Waits for any of these keys.
@@ -273,19 +243,14 @@ pub const BZMPOP: Command = Command {
     arity: -5,
     flags: WRITE | BLOCKING | MOVABLE_KEYS,
     categories: category::SORTEDSET,
-    keys: &[KeySpec {
-        begin: Begin::Index(2),
-        find: Find::KeyNum { number: 0, first: 1, step: 1 },
-        flags: RW | ACCESS | DELETE,
-        notes: "",
-    }],
+    keys: &[KeySpec::counted(2, RW | ACCESS | DELETE)],
     args: "timeout:double numkeys:int key:key#0+ where(min=MIN | max=MAX) count:int=COUNT?",
     handler: Handler::Blocking(bzmpop),
     ..Command::DEFAULT
 };
 
 fn bzmpop(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
-    let request = MultiPop::parse(args, 2)?;
+    let request = MultiPop::parse(args, 2, parse_end)?;
     let timeout_ms = args.timeout_s(1)?;
-    if request.pop(ctx, args)? { Ok(Attempt::Done) } else { Ok(wait(request.keys, timeout_ms)) }
+    if pop_first_zset(ctx, args, &request)? { Ok(Attempt::Done) } else { Ok(wait(request.keys, timeout_ms)) }
 }

@@ -4,7 +4,8 @@
 //! can go; whatever fails, the next heartbeat begins anew.
 
 use super::{apply, disconnect_replicas, failover, heartbeat, receive};
-use crate::engine::blocking;
+use crate::engine::{blocking, load};
+use crate::persist::rdb::RdbLoad;
 use crate::resp::encode_request;
 use crate::server::replication::primary::{Awaited, Connection, Handshake, Link, Primary, Reception};
 use crate::server::replication::{FormerId, LINK_TOKEN};
@@ -33,7 +34,7 @@ pub fn start(server: &mut Server, host: String, port: u16) {
     };
     let mut primary = Primary::new(host, port, has_history, server.clock.now_ms);
     if was_primary {
-        primary.selected = 0;
+        primary.selected = std::mem::take(&mut server.replication.restored_selected);
         log::info!(
             "Before turning into a replica, using my own master parameters to synthesize a cached master: I may be able to synchronize with the new master with just a partial transfer."
         );
@@ -66,6 +67,30 @@ pub fn stop(server: &mut Server) {
     role_changed(server);
 }
 
+/// What a snapshot says of the history it belongs to: replicas, or our primary, can go on from there.
+pub fn restore_history(server: &mut Server, data_set: &RdbLoad) {
+    if server.replication.stream.is_kept() {
+        return;
+    }
+    let text = |name: &[u8]| data_set.fact(name).and_then(|value| std::str::from_utf8(value).ok());
+    let number = |name: &[u8]| text(name).and_then(|text| text.parse::<u64>().ok());
+    let (Some(id), Some(offset)) = (text(b"repl-id").filter(|id| id.len() == 40), number(b"repl-offset")) else {
+        return;
+    };
+    let (id, selected) = (id.to_owned(), number(b"repl-stream-db").unwrap_or(0) as usize);
+    let replication = &mut server.replication;
+    if server.config.replicaof.is_some() {
+        replication.id = id;
+        replication.restored_selected = selected;
+    } else {
+        // Others may have seen what came after the snapshot: the name is ours no more.
+        replication.former = Some(FormerId { id, end: offset });
+    }
+    replication.stream.restart_at(offset);
+    replication.no_replicas_since_ms = server.clock.now_ms;
+    heartbeat::start(server);
+}
+
 fn role_changed(server: &mut Server) {
     server.config.replicaof = server.replication.primary.as_ref().map(|primary| (primary.host.clone(), primary.port));
     server.keyspace.expiry_mode = server.expiry_mode();
@@ -82,8 +107,9 @@ pub fn drop_link(server: &mut Server) {
             server.discard_transaction(id);
             server.close_client(id);
         }
-        Link::Transfer(reception) => receive::give_up(*reception),
-        Link::Handshake(_) | Link::Loading(_) | Link::Down => (),
+        Link::Transfer(reception) => receive::give_up(server, *reception),
+        Link::Loading(_) => load::give_up(server),
+        Link::Handshake(_) | Link::Down => (),
     }
 }
 
@@ -309,6 +335,15 @@ fn psync_answered(handshake: &mut Handshake, line: &str) -> Result<Option<Answer
             handshake.connection.send().map_err(|error| format!("I/O error writing to MASTER: {error}"))?;
             Ok(Some(Answer::Full(None)))
         }
+    }
+}
+
+/// While a data set is loaded, the primary is told that we are there.
+pub fn say_we_are_there(server: &mut Server) {
+    if let Some(Primary { link: Link::Loading(loading), .. }) = &mut server.replication.primary {
+        loading.connection.output.push(b'\n');
+        // If the connection is lost, that is found when the data set is there.
+        let _ = loading.connection.send();
     }
 }
 

@@ -5,7 +5,7 @@ use super::{apply, failover, follow, replica_name, replicas_that, transfer};
 use crate::server::replication::failover::FailoverState;
 use crate::server::replication::primary::Link;
 use crate::server::replication::replica::{Replica, ReplicaState};
-use crate::server::{Server, Timer};
+use crate::server::{ClientId, Server, Timer};
 
 const INTERVAL_MS: u64 = 1000;
 
@@ -53,7 +53,8 @@ fn look_after_primary(server: &mut Server) {
             server.close_client(id);
         }
         Link::Up(_) => apply::send_ack(server),
-        Link::Handshake(_) | Link::Transfer(_) | Link::Loading(_) => (),
+        Link::Loading(_) => follow::say_we_are_there(server),
+        Link::Handshake(_) | Link::Transfer(_) => (),
     }
 }
 
@@ -76,14 +77,22 @@ fn look_after_replicas(server: &mut Server) {
         server.reply(id).raw(b"\n");
     }
     let (now_ms, timeout_ms) = (server.clock.now_ms, server.config.repl_timeout as u64 * 1000);
-    let is_silent = |replica: &Replica| {
+    let is_silent = |id: &ClientId| {
+        let Some((client, replica)) =
+            server.clients.get(*id).and_then(|client| Some((client, client.replica.as_deref()?)))
+        else {
+            return false;
+        };
         let hears = matches!(
             replica.state,
             ReplicaState::Online | ReplicaState::ReceivesPipe(_) | ReplicaState::ReceivesFile(_)
         );
-        hears && !replica.without_offsets && now_ms.saturating_sub(replica.acked_ms) > timeout_ms
+        // One that loads sends empty lines.
+        let heard_ms = replica.acked_ms.max(client.active_ms);
+        hears && !replica.without_offsets && now_ms.saturating_sub(heard_ms) > timeout_ms
     };
-    for id in replicas_that(server, is_silent) {
+    let silent: Vec<ClientId> = server.replication.replicas.iter().copied().filter(is_silent).collect();
+    for id in silent {
         let phase = match server.clients[id].replica.as_deref().is_some_and(Replica::is_online) {
             true => "streaming sync",
             false => "full sync",

@@ -1,8 +1,13 @@
-//! A data set comes from the primary: it is written to a file, and loaded from there.
+//! A data set comes from the primary. It is written to a file and loaded from there, a step each turn
+//! of the loop; or it is loaded as it comes (`repl-diskless-load`), perhaps beside the one that there
+//! is, which is served until the new one is whole.
 
 use super::{apply, disconnect_replicas, failover};
-use crate::engine::{rewrite, snapshot};
+use crate::config::ReplDisklessLoad;
+use crate::engine::{child, load, rewrite, snapshot};
+use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
 use crate::server::Server;
+use crate::server::loading::LoadProgress;
 use crate::server::replication::primary::{Length, Link, Loading, Reception, Target};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -29,7 +34,7 @@ pub fn begin(server: &mut Server, reception: Reception) {
 /// Takes what has come.
 pub fn go_on(server: &mut Server, mut reception: Box<Reception>) {
     match receive(server, &mut reception) {
-        Ok(Progress::Done) => load(server, *reception),
+        Ok(Progress::Done) => received(server, *reception),
         Ok(progress) => {
             server.replication.receive_again = matches!(progress, Progress::Pauses);
             if let Some(primary) = &mut server.replication.primary {
@@ -38,16 +43,24 @@ pub fn go_on(server: &mut Server, mut reception: Box<Reception>) {
         }
         Err(error) => {
             log::warn!("I/O error trying to sync with MASTER: {error}");
-            give_up(*reception);
+            give_up(server, *reception);
             failover::refused(server);
         }
     }
 }
 
 /// Nobody wants the rest.
-pub fn give_up(reception: Reception) {
-    if let Some(Target::File { path, .. }) = reception.target {
-        let _ = fs::remove_file(path);
+pub fn give_up(server: &mut Server, reception: Reception) {
+    match reception.target {
+        Some(Target::File { path, .. }) => drop(fs::remove_file(path)),
+        Some(Target::Memory { spare, .. }) => {
+            load::no_longer_loading(server);
+            if spare.is_none() {
+                server.keyspace.flush(None, false);
+            }
+            log::info!("MASTER <-> REPLICA sync: Discarding what was loaded of the data set");
+        }
+        None => (),
     }
 }
 
@@ -111,110 +124,180 @@ fn begin_to_receive(server: &mut Server, reception: &mut Reception) -> io::Resul
             )));
         }
     };
-    match &length {
-        Length::Bytes(bytes) => log::info!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to disk"),
-        Length::Mark { .. } => {
-            log::info!("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to disk")
-        }
-    }
-    let path = server.config.dir.join(format!("temp-{}.{}.rdb", server.clock.unix_s(), std::process::id()));
-    reception.target = Some(Target::File { file: File::create(&path)?, path });
+    reception.target = Some(target(server, reception, &length)?);
     reception.length = Some(length);
     Ok(true)
 }
 
-/// A piece of the data set; true if that was the last one.
-fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Result<bool> {
-    let (Some(length), Some(Target::File { file, .. })) = (&mut reception.length, &mut reception.target) else {
-        return Ok(false);
-    };
-    if let Some(primary) = &mut server.replication.primary {
-        primary.heard_ms = server.clock.now_ms;
-    }
-    match length {
-        Length::Bytes(bytes) => {
-            let part = piece.len().min((*bytes - reception.received) as usize);
-            file.write_all(&piece[..part])?;
-            reception.received += part as u64;
-            // The stream may follow at once.
-            reception.connection.input.extend_from_slice(&piece[part..]);
-            Ok(reception.received == *bytes)
+/// Where the data set is to go.
+fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Result<Target> {
+    let is_empty = server.keyspace.dbs().iter().all(|db| db.is_empty());
+    let spare = match server.config.repl_diskless_load {
+        ReplDisklessLoad::SwapDb => Some(server.keyspace.spare()),
+        ReplDisklessLoad::OnEmptyDb if is_empty => None,
+        ReplDisklessLoad::OnEmptyDb | ReplDisklessLoad::Disabled => {
+            let path = server.config.dir.join(format!("temp-{}.{}.rdb", server.clock.unix_s(), std::process::id()));
+            log_length(length, "disk");
+            return Ok(Target::File { file: File::create(&path)?, path });
         }
-        Length::Mark { mark, tail } => {
-            file.write_all(piece)?;
-            reception.received += piece.len() as u64;
-            // Nothing follows the mark before we have said that it came.
-            tail.extend_from_slice(piece);
-            tail.drain(..tail.len().saturating_sub(MARK_LEN));
-            if tail != mark {
-                return Ok(false);
-            }
-            reception.received -= MARK_LEN as u64;
-            file.set_len(reception.received)?;
-            Ok(true)
+    };
+    log_length(length, "parser");
+    log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
+    let total = match length {
+        Length::Bytes(bytes) => *bytes,
+        Length::Mark { .. } => 0,
+    };
+    // What is there may be served meanwhile if it is an older state of the same history.
+    let same = reception.history.as_ref().is_some_and(|(id, _)| *id == server.replication.id);
+    server.async_loading = spare.is_some() && same;
+    if spare.is_none() {
+        before_new_data(server);
+    }
+    server.load_progress = LoadProgress::begin(total, &server.clock);
+    server.loading = !server.async_loading;
+    server.keyspace.expiry_mode = server.expiry_mode();
+    Ok(Target::Memory { load: Box::new(RdbLoad::fed(LoadFor::Replay, &server.config)), spare })
+}
+
+fn log_length(length: &Length, to: &str) {
+    match length {
+        Length::Bytes(bytes) => log::info!("MASTER <-> REPLICA sync: receiving {bytes} bytes from master to {to}"),
+        Length::Mark { .. } => {
+            log::info!("MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF to {to}")
         }
     }
 }
 
-/// All has come: what was there before goes.
-fn load(server: &mut Server, reception: Reception) {
-    let Reception { connection, history, target, .. } = reception;
-    let Some(Target::File { file, path }) = target else { return };
-    // The snapshot that a child writes is of what is about to go.
-    crate::engine::child::end(server);
-    let in_place = file.sync_data().and_then(|()| fs::rename(&path, snapshot::path(server)));
-    if let Err(error) = in_place {
-        log::warn!(
-            "Failed trying to rename the temp DB into {} in MASTER <-> REPLICA synchronization: {error}",
-            server.config.dbfilename.display()
-        );
-        let _ = fs::remove_file(&path);
-        return;
+/// A piece of the data set; true if that was the last one.
+fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Result<bool> {
+    let (Some(length), Some(target)) = (&mut reception.length, &mut reception.target) else { return Ok(false) };
+    if let Some(primary) = &mut server.replication.primary {
+        primary.heard_ms = server.clock.now_ms;
     }
+    let (piece, is_last) = match length {
+        Length::Bytes(bytes) => {
+            let part = piece.len().min((*bytes - reception.received) as usize);
+            // The stream may follow at once.
+            reception.connection.input.extend_from_slice(&piece[part..]);
+            (&piece[..part], reception.received + part as u64 == *bytes)
+        }
+        Length::Mark { mark, tail } => {
+            // Nothing follows the mark before we have said that it came.
+            tail.extend_from_slice(&piece[piece.len().saturating_sub(MARK_LEN)..]);
+            tail.drain(..tail.len().saturating_sub(MARK_LEN));
+            (piece, tail == mark)
+        }
+    };
+    reception.received += piece.len() as u64;
+    match target {
+        Target::File { file, .. } => {
+            file.write_all(piece)?;
+            if is_last && let Length::Mark { .. } = length {
+                file.set_len(reception.received - MARK_LEN as u64)?;
+            }
+        }
+        Target::Memory { load, spare } => {
+            load.feed(piece);
+            let keyspace = spare.as_mut().unwrap_or(&mut server.keyspace);
+            let step = loop {
+                match load.step(keyspace, &server.config, u64::MAX) {
+                    Ok(LoadStep::More) => (),
+                    Ok(step) => break step,
+                    Err(failure) => return Err(io::Error::other(format!("Internal error in RDB reading: {failure}"))),
+                }
+            };
+            server.load_progress.loaded_bytes = load.position();
+            if is_last && step != LoadStep::Done {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+    Ok(is_last)
+}
+
+/// What was there makes room for what comes.
+fn before_new_data(server: &mut Server) {
+    // The snapshot that a child writes is of what is about to go.
+    child::end(server);
     disconnect_replicas(server);
-    let appends = server.aof.is_some();
-    if appends {
+    if server.aof.is_some() {
         rewrite::switch_off(server);
     }
     log::info!("MASTER <-> REPLICA sync: Flushing old data");
     server.keyspace.flush(None, server.config.replica_lazy_flush);
     server.keyspace.effects.dirty = 0;
-    log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
-    let loaded = snapshot::load(server, false);
-    loaded_or_not(server, Loading { connection, history }, loaded.map_err(|error| error.0));
-    if server.config.appendonly {
-        let _ = rewrite::switch_on(server);
+}
+
+/// All has come.
+fn received(server: &mut Server, reception: Reception) {
+    let Reception { connection, history, target, .. } = reception;
+    let appends = server.config.appendonly;
+    let loading = Loading { connection, history, appends };
+    match target {
+        Some(Target::File { file, path }) => {
+            let in_place = file.sync_data().and_then(|()| fs::rename(&path, snapshot::path(server)));
+            if let Err(error) = in_place {
+                log::warn!("Failed trying to rename the temp DB in MASTER <-> REPLICA synchronization: {error}");
+                let _ = fs::remove_file(&path);
+                return;
+            }
+            before_new_data(server);
+            log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
+            if let Some(primary) = &mut server.replication.primary {
+                primary.link = Link::Loading(Box::new(loading));
+            }
+            if let Err(error) = load::start_from_primary(server) {
+                loaded(server, Err(error));
+            }
+        }
+        Some(Target::Memory { load, spare }) => {
+            load::no_longer_loading(server);
+            server.loaded = load.loaded();
+            if let Some(spare) = spare {
+                before_new_data(server);
+                server.keyspace.replace_databases(spare, server.config.replica_lazy_flush);
+            }
+            go_online(server, loading);
+        }
+        None => (),
     }
 }
 
-fn loaded_or_not(server: &mut Server, loading: Loading, result: Result<(), String>) {
+/// The file was loaded, or it could not be.
+pub fn loaded(server: &mut Server, result: Result<(), load::LoadError>) {
     if server.config.rdb_del_sync_files && server.config.save.is_empty() && !server.config.appendonly {
         log::info!("Removing the RDB file obtained from the master. This replica has persistence disabled");
         let _ = fs::remove_file(snapshot::path(server));
     }
-    let Loading { connection, history } = loading;
-    if let Err(reason) = result {
-        log::warn!("Failed trying to load the MASTER synchronization DB from disk: {reason}");
-        server.keyspace.flush(None, false);
-        return;
+    let Some(primary) = &mut server.replication.primary else { return };
+    let Link::Loading(loading) = std::mem::replace(&mut primary.link, Link::Down) else { return };
+    match result {
+        Ok(()) => go_online(server, *loading),
+        Err(reason) => {
+            log::warn!("Failed trying to load the MASTER synchronization DB from disk: {}", reason.0);
+            server.keyspace.flush(None, false);
+        }
     }
+}
+
+/// The data set is there, and the stream goes on from it.
+fn go_online(server: &mut Server, loading: Loading) {
+    let Loading { connection, history, appends } = loading;
     let replication = &mut server.replication;
     let has_history = history.is_some();
-    match history {
-        Some((id, offset)) => {
-            replication.id = id;
-            replication.former = None;
-            replication.stream.restart_at(offset);
-        }
-        None => {
-            replication.start_new_history();
-            replication.stream.restart_at(0);
-        }
+    let offset = history.as_ref().map_or(0, |(_, offset)| *offset);
+    replication.start_new_history();
+    if let Some((id, _)) = history {
+        replication.id = id;
     }
+    replication.stream.restart_at(offset);
     if let Some(primary) = &mut replication.primary {
         primary.has_history = has_history;
     }
     log::info!("MASTER <-> REPLICA sync: Finished with success");
     apply::begin(server, connection, 0, has_history);
     failover::done(server);
+    if appends && let Err(error) = rewrite::switch_on(server) {
+        log::warn!("Failed enabling the AOF after successful master synchronization: {error}");
+    }
 }

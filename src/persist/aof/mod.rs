@@ -9,10 +9,12 @@
 mod dump;
 mod files;
 mod manifest;
+mod read;
 
 pub use dump::write_data_set;
 pub use files::{Files, Form, Paths};
 pub use manifest::{Manifest, ManifestError, Part, sync_folder_of};
+pub use read::{CommandFile, ReadError, begins_with_data_set};
 
 use crate::config::AppendFsync;
 use crate::resp::encode_request;

@@ -1,15 +1,20 @@
 //! A value, read in any form that there ever was. Whatever the bytes are, what comes of them is a
 //! value as commands could have made it: elements are added one by one, and those that are not
 //! possible (a member twice, a score that is no number) are refused.
+//!
+//! A value that is one string is read as a whole. One whose elements are strings of their own grows
+//! by them, so that neither bytes that have not come yet nor a large value keep anybody waiting.
 
 use super::packed::{Packed, parse_listpack, parse_ziplist, parse_zipmap};
-use super::{NODE_PACKED, NODE_PLAIN, RdbError, Reader, ValueType, stream};
+use super::stream::StreamLoad;
+use super::{NODE_PACKED, NODE_PLAIN, RdbError, Reader, ValueType};
 use crate::config::Config;
 use crate::encoding::intset::Intset;
 use crate::encoding::listpack::Listpack;
 use crate::encoding::number::parse_f64;
 use crate::encoding::quicklist::Quicklist;
 use crate::keyspace::Entry;
+use crate::types::Collection;
 use crate::types::hash::{Hash, HashLimits};
 use crate::types::list::{Element, End, List};
 use crate::types::set::{MemberRef, Set, SetLimits};
@@ -30,6 +35,12 @@ const ODD: RdbError = RdbError::Corrupt("integrity check failed: a pair lacks it
 /// Room is made for so many elements at most before they are there.
 const EXPECTED_MAX: u64 = 1 << 16;
 
+impl KeyFacts<'_> {
+    fn entry<C: Collection>(&self, value: C) -> Entry {
+        Entry::with_collection(self.name, value, self.expire_at, self.clock)
+    }
+}
+
 /// Reads the value of a key.
 pub fn load_value(
     key: &KeyFacts,
@@ -37,35 +48,133 @@ pub fn load_value(
     reader: &mut Reader,
     config: &Config,
 ) -> Result<Entry, RdbError> {
-    let &KeyFacts { name, expire_at, clock } = key;
-    let list = |list| Entry::with_collection::<List>(name, list, expire_at, clock);
-    let set = |set| Entry::with_collection::<Set>(name, set, expire_at, clock);
-    let zset = |zset| Entry::with_collection::<ZSet>(name, zset, expire_at, clock);
-    let hash = |hash| Entry::with_collection::<Hash>(name, hash, expire_at, clock);
-    Ok(match value_type {
-        ValueType::String => Entry::with_string(name, NewString::new(reader.string()?), expire_at, clock),
-        ValueType::List => list(load_list(reader, config)?),
-        ValueType::ListZiplist => list(load_list_node(reader, config)?),
-        ValueType::ListQuicklist | ValueType::ListQuicklist2 => list(load_quicklist(value_type, reader, config)?),
-        ValueType::Set => set(load_set(reader, config)?),
-        ValueType::SetIntset => set(load_intset(reader, config)?),
-        ValueType::SetListpack => set(packed_set(&elements(value_type, reader.string()?)?, config)?),
-        ValueType::ZSet | ValueType::ZSet2 => zset(load_zset(value_type, reader, config)?),
-        ValueType::ZSetZiplist | ValueType::ZSetListpack => {
-            zset(packed_zset(&elements(value_type, reader.string()?)?, config)?)
+    match begin_value(key, value_type, reader, config)? {
+        Begun::Whole(entry) => Ok(entry),
+        Begun::Growing(mut value) => {
+            let is_whole = value.grow(u64::MAX, reader, config)?;
+            assert!(is_whole, "no bound was set");
+            value.finish(key, config)
         }
-        ValueType::Hash => hash(load_hash(reader, config)?),
-        ValueType::HashZipmap => hash(packed_hash(&elements(value_type, reader.string()?)?, config.hash_limits())?),
+    }
+}
+
+/// A value that was begun.
+pub enum Begun {
+    Whole(Entry),
+    Growing(Growing),
+}
+
+/// Reads the value of a key, or what comes before its first element.
+pub fn begin_value(
+    key: &KeyFacts,
+    value_type: ValueType,
+    reader: &mut Reader,
+    config: &Config,
+) -> Result<Begun, RdbError> {
+    let &KeyFacts { name, expire_at, clock } = key;
+    let growing = |value, left| Ok(Begun::Growing(Growing { value, left }));
+    Ok(Begun::Whole(match value_type {
+        ValueType::String => Entry::with_string(name, NewString::new(reader.string()?), expire_at, clock),
+        ValueType::ListZiplist => key.entry(load_list_node(reader, config)?),
+        ValueType::SetIntset => key.entry(load_intset(reader, config)?),
+        ValueType::SetListpack => key.entry(packed_set(&elements(value_type, reader.string()?)?, config)?),
+        ValueType::ZSetZiplist | ValueType::ZSetListpack => {
+            key.entry(packed_zset(&elements(value_type, reader.string()?)?, config)?)
+        }
+        ValueType::HashZipmap => {
+            key.entry(packed_hash(&elements(value_type, reader.string()?)?, config.hash_limits())?)
+        }
         ValueType::HashZiplist | ValueType::HashListpack => {
             // COMPAT: as for sets, however long its fields and values are.
             let limits = HashLimits { text_bytes: usize::MAX, ..config.hash_limits() };
-            hash(packed_hash(&elements(value_type, reader.string()?)?, limits)?)
+            key.entry(packed_hash(&elements(value_type, reader.string()?)?, limits)?)
+        }
+        ValueType::List | ValueType::ListQuicklist | ValueType::ListQuicklist2 => {
+            let left = reader.count()?;
+            return growing(Partial::List(value_type, new_quicklist(config)), left);
+        }
+        ValueType::Set => {
+            let left = reader.count()?;
+            return growing(Partial::Set(None), left);
+        }
+        ValueType::ZSet | ValueType::ZSet2 => {
+            let left = reader.count()?;
+            let zset = ZSet::with_capacity(expected(left), 0, config.zset_limits());
+            return growing(Partial::ZSet(value_type, zset), left);
+        }
+        ValueType::Hash => {
+            let left = reader.count()?;
+            return growing(Partial::Hash(Hash::with_capacity(expected(left), 0, config.hash_limits())), left);
         }
         ValueType::StreamListpacks | ValueType::StreamListpacks2 | ValueType::StreamListpacks3 => {
-            let stream = Box::new(stream::load(value_type, reader, config)?);
-            Entry::with_collection(name, stream, expire_at, clock)
+            let left = reader.length()?;
+            return growing(Partial::Stream(Box::new(StreamLoad::new(value_type))), left);
         }
-    })
+    }))
+}
+
+/// For so many elements at most room is made before they are there.
+fn expected(count: u64) -> usize {
+    count.min(EXPECTED_MAX) as usize
+}
+
+/// A value that grows by its elements.
+pub struct Growing {
+    value: Partial,
+    /// Elements, or parts of a stream, that are still to be read.
+    left: u64,
+}
+
+enum Partial {
+    List(ValueType, Quicklist),
+    /// What it is made as depends on the first member.
+    Set(Option<Set>),
+    ZSet(ValueType, ZSet),
+    Hash(Hash),
+    Stream(Box<StreamLoad>),
+}
+
+impl Growing {
+    /// Reads on until the value is whole, which it then says, or until the reader is at `until`. The
+    /// reader's mark is where it has come to.
+    pub fn grow(&mut self, until: u64, reader: &mut Reader, config: &Config) -> Result<bool, RdbError> {
+        let mut first = Vec::new();
+        loop {
+            reader.mark();
+            if self.left == 0 {
+                match &mut self.value {
+                    Partial::Stream(stream) => match stream.next_parts(reader)? {
+                        Some(left) => self.left = left,
+                        None => return Ok(true),
+                    },
+                    _ => return Ok(true),
+                }
+                continue;
+            }
+            if reader.position() >= until {
+                return Ok(false);
+            }
+            match &mut self.value {
+                Partial::List(value_type, list) => load_element(*value_type, list, reader, config)?,
+                Partial::Set(set) => load_member(set, self.left, reader, config)?,
+                Partial::ZSet(value_type, zset) => load_scored(*value_type, zset, &mut first, reader, config)?,
+                Partial::Hash(hash) => load_pair(hash, &mut first, reader, config)?,
+                Partial::Stream(stream) => stream.load_part(reader, config)?,
+            }
+            self.left -= 1;
+        }
+    }
+
+    /// The key with its value, which is whole.
+    pub fn finish(self, key: &KeyFacts, config: &Config) -> Result<Entry, RdbError> {
+        Ok(match self.value {
+            Partial::List(_, list) => key.entry(finished(list, config)?),
+            Partial::Set(set) => key.entry(set.ok_or(RdbError::EmptyCollection)?),
+            Partial::ZSet(_, zset) => key.entry(zset),
+            Partial::Hash(hash) => key.entry(hash),
+            Partial::Stream(stream) => key.entry(Box::new(stream.finish())),
+        })
+    }
 }
 
 /// The elements of a block in which a value of this type is kept, or a part of it.
@@ -108,14 +217,6 @@ fn finished(list: Quicklist, config: &Config) -> Result<List, RdbError> {
     Ok(List::from_quicklist(not_empty(list, Quicklist::is_empty)?, config.list_limits()))
 }
 
-fn load_list(reader: &mut Reader, config: &Config) -> Result<List, RdbError> {
-    let mut list = new_quicklist(config);
-    for _ in 0..reader.count()? {
-        list.push(End::Tail, Element::Slice(reader.string()?), config.quicklist_packed_threshold);
-    }
-    finished(list, config)
-}
-
 fn load_list_node(reader: &mut Reader, config: &Config) -> Result<List, RdbError> {
     let mut list = new_quicklist(config);
     append_node(&mut list, &elements(ValueType::ListZiplist, reader.string()?)?);
@@ -123,20 +224,29 @@ fn load_list_node(reader: &mut Reader, config: &Config) -> Result<List, RdbError
 }
 
 /// COMPAT: its nodes stay as they are, for whether a list counts as a quicklist may depend on them.
-fn load_quicklist(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<List, RdbError> {
-    let mut list = new_quicklist(config);
-    for _ in 0..reader.count()? {
-        let kind = if value_type == ValueType::ListQuicklist2 { reader.length()? } else { NODE_PACKED };
-        match kind {
-            NODE_PLAIN => match reader.string()? {
-                b"" => return Err(RdbError::Corrupt("an element by itself is empty")),
-                element => list.append_alone(element),
-            },
-            NODE_PACKED => append_node(&mut list, &elements(value_type, reader.string()?)?),
-            _ => return Err(RdbError::Corrupt("unknown kind of quicklist node")),
+fn load_element(
+    value_type: ValueType,
+    list: &mut Quicklist,
+    reader: &mut Reader,
+    config: &Config,
+) -> Result<(), RdbError> {
+    let kind = match value_type {
+        ValueType::List => {
+            list.push(End::Tail, Element::Slice(reader.string()?), config.quicklist_packed_threshold);
+            return Ok(());
         }
+        ValueType::ListQuicklist2 => reader.length()?,
+        _ => NODE_PACKED,
+    };
+    match kind {
+        NODE_PLAIN => match reader.string()? {
+            b"" => return Err(RdbError::Corrupt("an element by itself is empty")),
+            element => list.append_alone(element),
+        },
+        NODE_PACKED => append_node(list, &elements(value_type, reader.string()?)?),
+        _ => return Err(RdbError::Corrupt("unknown kind of quicklist node")),
     }
-    finished(list, config)
+    Ok(())
 }
 
 fn append_node(list: &mut Quicklist, elements: &[Packed]) {
@@ -152,18 +262,12 @@ fn append_node(list: &mut Quicklist, elements: &[Packed]) {
     list.append_node(node);
 }
 
-fn load_set(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
+/// `left`: with this one.
+fn load_member(set: &mut Option<Set>, left: u64, reader: &mut Reader, config: &Config) -> Result<(), RdbError> {
     let limits = config.set_limits();
-    let count = reader.count()?;
-    let mut set = None;
-    for _ in 0..count {
-        let member = reader.string()?;
-        let set = set.get_or_insert_with(|| Set::with_capacity(count.min(EXPECTED_MAX) as usize, member, limits));
-        if !set.insert(MemberRef::Text(member), limits) {
-            return Err(TWICE);
-        }
-    }
-    set.ok_or(RdbError::EmptyCollection)
+    let member = reader.string()?;
+    let set = set.get_or_insert_with(|| Set::with_capacity(expected(left), member, limits));
+    if set.insert(MemberRef::Text(member), limits) { Ok(()) } else { Err(TWICE) }
 }
 
 fn load_intset(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
@@ -200,17 +304,17 @@ fn add_scored(zset: &mut ZSet, member: &[u8], score: f64, limits: ZSetLimits) ->
     if is_new { Ok(()) } else { Err(TWICE) }
 }
 
-fn load_zset(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<ZSet, RdbError> {
-    let count = reader.count()?;
-    let mut zset = ZSet::with_capacity(count.min(EXPECTED_MAX) as usize, 0, config.zset_limits());
-    let mut member = Vec::new();
-    for _ in 0..count {
-        member.clear();
-        member.extend_from_slice(reader.string()?);
-        let score = if value_type == ValueType::ZSet2 { reader.double()? } else { reader.text_double()? };
-        add_scored(&mut zset, &member, score, config.zset_limits())?;
-    }
-    Ok(zset)
+fn load_scored(
+    value_type: ValueType,
+    zset: &mut ZSet,
+    member: &mut Vec<u8>,
+    reader: &mut Reader,
+    config: &Config,
+) -> Result<(), RdbError> {
+    member.clear();
+    member.extend_from_slice(reader.string()?);
+    let score = if value_type == ValueType::ZSet2 { reader.double()? } else { reader.text_double()? };
+    add_scored(zset, member, score, config.zset_limits())
 }
 
 /// COMPAT: as for sets, however long its members are.
@@ -229,19 +333,10 @@ fn packed_zset(elements: &[Packed], config: &Config) -> Result<ZSet, RdbError> {
     not_empty(zset, ZSet::is_empty)
 }
 
-fn load_hash(reader: &mut Reader, config: &Config) -> Result<Hash, RdbError> {
-    let limits = config.hash_limits();
-    let count = reader.count()?;
-    let mut hash = Hash::with_capacity(count.min(EXPECTED_MAX) as usize, 0, limits);
-    let mut field = Vec::new();
-    for _ in 0..count {
-        field.clear();
-        field.extend_from_slice(reader.string()?);
-        if !hash.set(&field, reader.string()?, limits) {
-            return Err(TWICE);
-        }
-    }
-    Ok(hash)
+fn load_pair(hash: &mut Hash, field: &mut Vec<u8>, reader: &mut Reader, config: &Config) -> Result<(), RdbError> {
+    field.clear();
+    field.extend_from_slice(reader.string()?);
+    if hash.set(field, reader.string()?, config.hash_limits()) { Ok(()) } else { Err(TWICE) }
 }
 
 fn packed_hash(elements: &[Packed], limits: HashLimits) -> Result<Hash, RdbError> {

@@ -7,10 +7,12 @@
 //! * `load`    a value of any form there ever was
 //! * `packed`  Redis's listpacks, ziplists and zipmaps: the blocks that small values are kept in
 //! * `stream`  streams
-//! * `file`    a whole data set
+//! * `file`    a whole data set, written
+//! * `file_load` the same, read in steps
 //! * `payload` what DUMP gives and RESTORE takes
 
 mod file;
+mod file_load;
 mod load;
 mod packed;
 mod payload;
@@ -19,7 +21,8 @@ mod save;
 mod stream;
 mod write;
 
-pub use file::{LoadFailure, LoadFor, Loaded, load_data_set, save_data_set};
+pub use file::save_data_set;
+pub use file_load::{LoadFailure, LoadFor, LoadStep, Loaded, RdbLoad};
 pub use load::{KeyFacts, load_value};
 pub use payload::{InvalidPayload, dump, dump_libraries, restore, restore_libraries};
 pub use read::{RdbError, Reader};
@@ -106,6 +109,4 @@ const LZF: u8 = 3;
 
 // The node of a quicklist: one element, or a listpack.
 const NODE_PLAIN: u64 = 1;
-/// What is before the code of a library of functions.
-const FUNCTION: u8 = 245;
 const NODE_PACKED: u64 = 2;

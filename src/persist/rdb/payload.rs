@@ -5,9 +5,8 @@
 //! type u8 | value | version u16 | CRC-64 of all before u64
 //! ```
 
-use super::{
-    FUNCTION, KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_library, save_value, value_type,
-};
+use super::file::FUNCTION;
+use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_library, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Entry;
 use crc::{CRC_64_REDIS, Crc, Table};

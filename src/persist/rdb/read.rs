@@ -17,6 +17,8 @@ pub enum RdbError {
     EmptyCollection,
     /// They end too early, or cannot be read.
     Io(io::Error),
+    /// More of them have not come yet.
+    NotYet,
 }
 
 impl fmt::Display for RdbError {
@@ -24,6 +26,7 @@ impl fmt::Display for RdbError {
         match self {
             RdbError::Corrupt(what) => write!(f, "{what}"),
             RdbError::EmptyCollection => write!(f, "an empty collection"),
+            RdbError::NotYet => write!(f, "the rest has not come yet"),
             RdbError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => write!(f, "unexpected end"),
             RdbError::Io(error) => write!(f, "{error}"),
         }
@@ -39,20 +42,31 @@ impl From<io::Error> for RdbError {
 /// Bytes read from a source at a time. Longer strings are put together elsewhere.
 const WINDOW: usize = 64 << 10;
 
-/// Reads a payload, or a source of any length through a window.
+/// Reads a payload, a source of any length through a window, or bytes that are fed as they come.
 pub struct Reader<'s> {
-    /// What comes after the window; None for a payload, which is the window.
-    source: Option<&'s mut dyn Read>,
+    source: Source<'s>,
     window: Cow<'s, [u8]>,
     /// What was read of the window ends here, ...
     at: usize,
     /// ... and what is there of it here.
     end: usize,
+    /// Where [`Self::rewind`] goes back to.
+    mark: usize,
     /// Bytes before the window, and their checksum.
     passed: u64,
     digest: Option<Digest<'static, u64, Table<16>>>,
     /// The last string, where it is not in the window.
     string: Vec<u8>,
+    /// So many bytes are needed from the mark on before it is worth reading on.
+    needed: usize,
+}
+
+/// What comes after the window.
+enum Source<'s> {
+    Nothing,
+    Stream(Box<dyn Read + 's>),
+    /// What [`Reader::feed`] will be given.
+    Fed,
 }
 
 /// A length, or what follows in the place of one.
@@ -62,15 +76,77 @@ enum Len {
 }
 
 impl<'s> Reader<'s> {
-    /// Reads from a source, further than asked for. `checksum`: [`Self::checksum`] will be wanted.
-    pub fn new(source: &'s mut dyn Read, checksum: bool) -> Reader<'s> {
-        let digest = checksum.then(|| CRC.digest());
-        Reader { source: Some(source), window: vec![0; WINDOW].into(), end: 0, digest, ..Reader::of_payload(&[]) }
+    /// Reads from a stream, further than asked for. `checksum`: [`Self::checksum`] will be wanted.
+    pub fn new(source: impl Read + 's, checksum: bool) -> Reader<'s> {
+        Reader { window: vec![0; WINDOW].into(), ..Reader::from(Source::Stream(Box::new(source)), checksum) }
     }
 
     pub fn of_payload(payload: &'s [u8]) -> Reader<'s> {
-        let end = payload.len();
-        Reader { source: None, window: payload.into(), at: 0, end, passed: 0, digest: None, string: Vec::new() }
+        Reader { window: payload.into(), end: payload.len(), ..Reader::from(Source::Nothing, false) }
+    }
+
+    /// Reads what it is fed. Where that is not enough, reading fails with [`RdbError::NotYet`]: then
+    /// rewind, feed, and read on from the mark.
+    pub fn fed(checksum: bool) -> Reader<'s> {
+        Reader::from(Source::Fed, checksum)
+    }
+
+    fn from(source: Source<'s>, checksum: bool) -> Reader<'s> {
+        let digest = checksum.then(|| CRC.digest());
+        let (window, string) = (Cow::default(), Vec::new());
+        Reader { source, window, at: 0, end: 0, mark: 0, passed: 0, digest, string, needed: 0 }
+    }
+
+    /// What follows what was fed so far. There must be nothing to be rewound.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        /// What is kept of a window that a long string made large.
+        const KEPT_MAX: usize = 1 << 20;
+        assert!(matches!(self.source, Source::Fed) && self.at == self.mark);
+        self.pass();
+        let window = self.window.to_mut();
+        window.truncate(self.end);
+        window.extend_from_slice(bytes);
+        if window.len() < KEPT_MAX {
+            window.shrink_to(KEPT_MAX);
+        }
+        self.end = window.len();
+    }
+
+    /// What was fed and not read.
+    pub fn rest(&self) -> &[u8] {
+        &self.window[self.at..self.end]
+    }
+
+    /// Whether what is there may be enough to get beyond where reading ended the last time.
+    pub fn is_enough(&self) -> bool {
+        self.end - self.mark >= self.needed
+    }
+
+    /// [`Self::rewind`] goes back to here.
+    #[inline]
+    pub fn mark(&mut self) {
+        self.mark = self.at;
+        self.needed = 0;
+    }
+
+    /// Goes back to the mark, when bytes that are fed were not enough.
+    pub fn rewind(&mut self) {
+        assert!(matches!(self.source, Source::Fed));
+        self.at = self.mark;
+    }
+
+    /// Drops from the window what was read.
+    fn pass(&mut self) {
+        if self.at == 0 {
+            return;
+        }
+        let window = self.window.to_mut();
+        if let Some(digest) = &mut self.digest {
+            digest.update(&window[..self.at]);
+        }
+        window.copy_within(self.at..self.end, 0);
+        self.passed += self.at as u64;
+        (self.at, self.end, self.mark) = (0, self.end - self.at, 0);
     }
 
     /// Bytes read so far.
@@ -99,14 +175,15 @@ impl<'s> Reader<'s> {
     #[cold]
     fn refill(&mut self, len: usize) -> Result<(), RdbError> {
         let end_of_source = || RdbError::Io(ErrorKind::UnexpectedEof.into());
-        let source = self.source.as_mut().ok_or_else(end_of_source)?;
-        let window = self.window.to_mut();
-        if let Some(digest) = &mut self.digest {
-            digest.update(&window[..self.at]);
+        match self.source {
+            Source::Nothing => return Err(end_of_source()),
+            Source::Fed => {
+                self.needed = (self.at - self.mark).saturating_add(len);
+                return Err(RdbError::NotYet);
+            }
+            Source::Stream(_) => self.pass(),
         }
-        window.copy_within(self.at..self.end, 0);
-        self.passed += self.at as u64;
-        (self.at, self.end) = (0, self.end - self.at);
+        let (Source::Stream(source), window) = (&mut self.source, self.window.to_mut()) else { unreachable!() };
         while self.end < len {
             match source.read(&mut window[self.end..]) {
                 Ok(0) => return Err(end_of_source()),
@@ -181,7 +258,8 @@ impl<'s> Reader<'s> {
     #[inline]
     fn bytes(&mut self, len: u64) -> Result<&[u8], RdbError> {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
-        if len <= WINDOW || self.source.is_none() { self.take(len) } else { self.long_bytes(len) }
+        let by_window = len <= WINDOW || !matches!(self.source, Source::Stream(_));
+        if by_window { self.take(len) } else { self.long_bytes(len) }
     }
 
     /// More than the window takes. Memory grows with what comes.

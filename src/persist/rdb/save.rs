@@ -1,8 +1,9 @@
 //! A value, written.
 
+use super::file::FUNCTION;
 use super::packed::ListpackBuilder;
 use super::write::Writer;
-use super::{FUNCTION, NODE_PACKED, NODE_PLAIN, ValueType, stream};
+use super::{NODE_PACKED, NODE_PLAIN, ValueType, stream};
 use crate::encoding::quicklist::Quicklist;
 use crate::keyspace::Entry;
 use crate::types::hash::Hash;

@@ -110,46 +110,177 @@ fn node(first: LogEntry, entries: &[LogEntry]) -> Vec<u8> {
 const CORRUPT: RdbError = RdbError::Corrupt("invalid stream");
 const CORRUPT_NODE: RdbError = RdbError::Corrupt("Stream listpack integrity check failed");
 
-pub fn load(value_type: ValueType, reader: &mut Reader, config: &Config) -> Result<Stream, RdbError> {
-    let mut log = StreamLog::default();
-    for _ in 0..reader.length()? {
-        let first: [u8; 16] = reader.string()?.try_into().map_err(|_| CORRUPT)?;
-        load_node(id_from(first), elements(value_type, reader.string()?)?, &mut log, config)?;
-    }
-    let len = reader.length()?;
-    let last_id = load_id(reader)?;
-    if log.len() != len || log.last_id().is_some_and(|top| top > last_id) {
-        return Err(CORRUPT);
-    }
-    let (mut max_deleted_id, mut entries_added) = (StreamId::MIN, len);
-    if value_type != ValueType::StreamListpacks {
-        // The first id is known from the entries.
-        load_id(reader)?;
-        max_deleted_id = load_id(reader)?;
-        entries_added = load_count(reader)?;
-        if entries_added < len {
-            return Err(CORRUPT);
+/// A stream that is read part by part. Parts come in runs, all of one kind; [`Self::next_parts`] reads
+/// what is between two runs.
+pub struct StreamLoad {
+    value_type: ValueType,
+    log: StreamLog,
+    entries: Option<Entries>,
+    groups: BTreeMap<Box<[u8]>, Group>,
+    groups_left: u64,
+    /// The group that is read.
+    group: Option<GroupLoad>,
+    /// What the parts of the current run are.
+    part: StreamPart,
+}
+
+/// A group, and what is known of its entries before their consumers are.
+struct GroupLoad {
+    name: Vec<u8>,
+    group: Group,
+    pending: HashMap<StreamId, Pending>,
+    consumers_left: u64,
+    consumer: usize,
+}
+
+#[derive(Clone, Copy)]
+enum StreamPart {
+    Node,
+    /// Entries that a group waits for.
+    Pending,
+    /// Those of one consumer.
+    ConsumerPending,
+}
+
+impl StreamLoad {
+    /// First come the nodes.
+    pub fn new(value_type: ValueType) -> StreamLoad {
+        StreamLoad {
+            value_type,
+            log: StreamLog::default(),
+            entries: None,
+            groups: BTreeMap::new(),
+            groups_left: 0,
+            group: None,
+            part: StreamPart::Node,
         }
     }
-    let entries = Entries::from_parts(log, last_id, max_deleted_id, entries_added);
-    let mut groups = BTreeMap::new();
-    for _ in 0..reader.length()? {
+
+    /// The number of parts in the next run, perhaps 0; None if there are no more.
+    pub fn next_parts(&mut self, reader: &mut Reader) -> Result<Option<u64>, RdbError> {
+        if self.entries.is_none() {
+            let (entries, groups) = self.load_entries(reader)?;
+            (self.entries, self.groups_left) = (Some(entries), groups);
+            return Ok(Some(0));
+        }
+        if let Some(group) = &mut self.group {
+            match self.part {
+                StreamPart::Node => unreachable!("before the groups"),
+                // All are known, and then there is one consumer after the other.
+                StreamPart::Pending => {
+                    group.consumers_left = reader.length()?;
+                    self.part = StreamPart::ConsumerPending;
+                    return Ok(Some(0));
+                }
+                StreamPart::ConsumerPending if group.consumers_left > 0 => {
+                    let left = group.load_consumer(self.value_type, reader)?;
+                    group.consumers_left -= 1;
+                    return Ok(Some(left));
+                }
+                StreamPart::ConsumerPending => {
+                    let GroupLoad { name, group, pending, .. } = self.group.take().expect("looked at above");
+                    if !pending.is_empty() || self.groups.insert(name.into(), group).is_some() {
+                        return Err(CORRUPT);
+                    }
+                }
+            }
+        }
+        if self.groups_left == 0 {
+            return Ok(None);
+        }
+        let (group, left) = self.load_group(reader)?;
+        self.groups_left -= 1;
+        (self.group, self.part) = (Some(group), StreamPart::Pending);
+        Ok(Some(left))
+    }
+
+    /// Reads one part of the current run.
+    pub fn load_part(&mut self, reader: &mut Reader, config: &Config) -> Result<(), RdbError> {
+        match (self.part, &mut self.group) {
+            (StreamPart::Pending, Some(group)) => group.load_pending(reader),
+            (StreamPart::ConsumerPending, Some(group)) => group.load_consumer_pending(reader),
+            _ => {
+                let first: [u8; 16] = reader.string()?.try_into().map_err(|_| CORRUPT)?;
+                load_node(id_from(first), elements(self.value_type, reader.string()?)?, &mut self.log, config)
+            }
+        }
+    }
+
+    /// The stream; there must be no more parts.
+    pub fn finish(self) -> Stream {
+        Stream { entries: self.entries.expect("read before the groups"), groups: self.groups }
+    }
+
+    /// Also gives the number of groups.
+    fn load_entries(&mut self, reader: &mut Reader) -> Result<(Entries, u64), RdbError> {
+        let len = reader.length()?;
+        let last_id = load_id(reader)?;
+        let log = &self.log;
+        if log.len() != len || log.last_id().is_some_and(|top| top > last_id) {
+            return Err(CORRUPT);
+        }
+        let (mut max_deleted_id, mut entries_added) = (StreamId::MIN, len);
+        if self.value_type != ValueType::StreamListpacks {
+            // The first id is known from the entries.
+            load_id(reader)?;
+            max_deleted_id = load_id(reader)?;
+            entries_added = load_count(reader)?;
+            if entries_added < len {
+                return Err(CORRUPT);
+            }
+        }
+        let groups = reader.length()?;
+        let log = std::mem::take(&mut self.log);
+        Ok((Entries::from_parts(log, last_id, max_deleted_id, entries_added), groups))
+    }
+
+    /// Also gives the number of entries that it waits for.
+    fn load_group(&self, reader: &mut Reader) -> Result<(GroupLoad, u64), RdbError> {
         let name = reader.string()?.to_vec();
         let last_id = load_id(reader)?;
-        let entries_read = match value_type {
-            ValueType::StreamListpacks => entries.count_up_to(last_id),
+        let entries_read = match self.value_type {
+            ValueType::StreamListpacks => self.entries.as_ref().and_then(|entries| entries.count_up_to(last_id)),
             _ => match reader.length()? {
                 UNKNOWN => None,
                 read => Some(counted(read)?),
             },
         };
-        let mut group = Group::new(last_id, entries_read);
-        load_pending(value_type, reader, &mut group)?;
-        if groups.insert(name.into(), group).is_some() {
-            return Err(CORRUPT);
-        }
+        let left = reader.length()?;
+        let group = Group::new(last_id, entries_read);
+        Ok((GroupLoad { name, group, pending: HashMap::new(), consumers_left: 0, consumer: 0 }, left))
     }
-    Ok(Stream { entries, groups })
+}
+
+impl GroupLoad {
+    fn load_pending(&mut self, reader: &mut Reader) -> Result<(), RdbError> {
+        let id = id_from(reader.array()?);
+        let delivered_ms = load_ms(reader)?;
+        let pending = Pending { consumer: 0, delivered_ms, deliveries: load_count(reader)? };
+        if self.pending.insert(id, pending).is_some() { Err(CORRUPT) } else { Ok(()) }
+    }
+
+    /// Gives the number of entries that it was given.
+    fn load_consumer(&mut self, value_type: ValueType, reader: &mut Reader) -> Result<u64, RdbError> {
+        let name = reader.string()?.to_vec();
+        let seen_ms = load_ms(reader)?;
+        let active_ms = match value_type {
+            ValueType::StreamListpacks3 => load_ms(reader)?,
+            // Before it was kept: the best that is known.
+            _ => seen_ms,
+        };
+        let left = reader.length()?;
+        self.consumer =
+            self.group.add_consumer(&name, seen_ms).ok_or(RdbError::Corrupt("Duplicate stream consumer detected"))?;
+        self.group.consumer_mut(self.consumer).active_ms = Some(active_ms).filter(|&ms| ms >= 0);
+        Ok(left)
+    }
+
+    fn load_consumer_pending(&mut self, reader: &mut Reader) -> Result<(), RdbError> {
+        let id = id_from(reader.array()?);
+        let pending = self.pending.remove(&id).ok_or(CORRUPT)?;
+        self.group.deliver(id, Pending { consumer: self.consumer, ..pending });
+        Ok(())
+    }
 }
 
 fn id_from(bytes: [u8; 16]) -> StreamId {
@@ -219,35 +350,4 @@ fn load_node(first: StreamId, elements: Vec<Packed>, log: &mut StreamLog, config
         (take(1).is_none() && (seen_live, seen_deleted) == (live, deleted)).then_some(())
     };
     parse().ok_or(CORRUPT_NODE)
-}
-
-fn load_pending(value_type: ValueType, reader: &mut Reader, group: &mut Group) -> Result<(), RdbError> {
-    // Whose they are is told with the consumers.
-    let mut all = HashMap::new();
-    for _ in 0..reader.length()? {
-        let id = id_from(reader.array()?);
-        let delivered_ms = load_ms(reader)?;
-        let pending = Pending { consumer: 0, delivered_ms, deliveries: load_count(reader)? };
-        if all.insert(id, pending).is_some() {
-            return Err(CORRUPT);
-        }
-    }
-    for _ in 0..reader.length()? {
-        let name = reader.string()?.to_vec();
-        let seen_ms = load_ms(reader)?;
-        let active_ms = match value_type {
-            ValueType::StreamListpacks3 => load_ms(reader)?,
-            // Before it was kept: the best that is known.
-            _ => seen_ms,
-        };
-        let consumer =
-            group.add_consumer(&name, seen_ms).ok_or(RdbError::Corrupt("Duplicate stream consumer detected"))?;
-        group.consumer_mut(consumer).active_ms = Some(active_ms).filter(|&ms| ms >= 0);
-        for _ in 0..reader.length()? {
-            let id = id_from(reader.array()?);
-            let pending = all.remove(&id).ok_or(CORRUPT)?;
-            group.deliver(id, Pending { consumer, ..pending });
-        }
-    }
-    if all.is_empty() { Ok(()) } else { Err(CORRUPT) }
 }

@@ -43,6 +43,8 @@ pub struct Replication {
     /// When a transfer is to begin for replicas that wait for one.
     pub transfer_timer: Option<TimerId>,
     pub primary: Option<Primary>,
+    /// The database that the stream was at when the snapshot was made that was loaded at start.
+    pub restored_selected: usize,
     /// The primary sends more than it may in a turn.
     pub receive_again: bool,
     /// The primary wants to know how far we are.
@@ -121,6 +123,7 @@ impl Replication {
             transfer: None,
             transfer_timer: None,
             primary: None,
+            restored_selected: 0,
             receive_again: false,
             ack_wanted: false,
             unfinished: Vec::new(),
@@ -187,6 +190,12 @@ impl Server {
             client.flags -= ClientFlags::BLOCKED;
         }
         Some(wait)
+    }
+
+    /// Clients whose command waits for something.
+    pub fn blocked_clients(&self) -> usize {
+        let shutdown = self.shutdown_wait.as_ref().map_or(0, |wait| wait.clients.len());
+        self.blocked.len() + self.replication.waits.len() + shutdown
     }
 
     /// Replicas that have said lately how far they are (`min-replicas-max-lag`).

@@ -1,5 +1,7 @@
 //! Whom we follow, and how far the connection to it is.
 
+use crate::keyspace::Keyspace;
+use crate::persist::rdb::RdbLoad;
 use crate::server::ClientId;
 use mio::net::TcpStream;
 use std::collections::VecDeque;
@@ -88,13 +90,18 @@ pub enum Length {
 
 /// Where a data set goes that comes.
 pub enum Target {
+    /// To be loaded when all of it is there.
     File { file: File, path: PathBuf },
+    /// Loaded as it comes, into what is served or into what will take its place.
+    Memory { load: Box<RdbLoad<'static>>, spare: Option<Keyspace> },
 }
 
 /// A data set that came, and the connection that waits for it to be loaded.
 pub struct Loading {
     pub connection: Connection,
     pub history: Option<(String, u64)>,
+    /// There is an append-only file to be started anew.
+    pub appends: bool,
 }
 
 impl Primary {
