@@ -244,7 +244,7 @@ fn flush(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn dump(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    let payload = dump_libraries(server.scripts.libraries.iter().map(|library| &library.code[..]));
+    let payload = dump_libraries(&server.scripts.libraries.codes());
     server.reply(id).bulk(&payload);
     Ok(())
 }

@@ -244,6 +244,9 @@ fn write_error(error: &CommandError, reply: &mut Vec<u8>) {
 
 /// Compiles and runs libraries, and adds them, all or none. Gives their names.
 pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) -> Result<Vec<Vec<u8>>, CommandError> {
+    if codes.is_empty() && existing != Existing::Flush {
+        return Ok(Vec::new());
+    }
     let interpreter = server.scripts.libraries.interpreter();
     let mut staged: Vec<Library> = Vec::new();
     for code in codes {

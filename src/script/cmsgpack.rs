@@ -98,25 +98,24 @@ fn pack_header(out: &mut Vec<u8>, len: usize, fix: Option<(u8, usize)>, byte: Op
 
 /// As an array if its keys are those of one, else as a map.
 fn pack_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<()> {
-    let mut pairs = Vec::new();
-    let mut greatest = 0;
+    let (mut count, mut greatest) = (0, 0);
     let mut is_array = true;
-    table.for_each(|key: Value, value: Value| {
+    table.for_each(|key: Value, _: Value| {
         match key {
             Value::Integer(index) if index > 0 => greatest = greatest.max(index),
             _ => is_array = false,
         }
-        pairs.push((key, value));
+        count += 1;
         Ok(())
     })?;
-    if is_array && greatest as usize == pairs.len() {
-        pack_header(out, pairs.len(), Some((0x90, 15)), None, 0xdc);
+    if is_array && greatest as usize == count {
+        pack_header(out, count, Some((0x90, 15)), None, 0xdc);
         return table.for_each_value(|value: Value| pack_value(out, &value, depth));
     }
-    pack_header(out, pairs.len(), Some((0x80, 15)), None, 0xde);
-    pairs.iter().try_for_each(|(key, value)| {
-        pack_value(out, key, depth)?;
-        pack_value(out, value, depth)
+    pack_header(out, count, Some((0x80, 15)), None, 0xde);
+    table.for_each(|key: Value, value: Value| {
+        pack_value(out, &key, depth)?;
+        pack_value(out, &value, depth)
     })
 }
 

@@ -65,6 +65,11 @@ impl Libraries {
         self.libraries.values()
     }
 
+    /// The codes of all libraries.
+    pub fn codes(&self) -> Vec<&[u8]> {
+        self.iter().map(|library| &library.code[..]).collect()
+    }
+
     /// Bytes that texts and names take.
     pub fn memory(&self) -> usize {
         let functions = |library: &Library| {

@@ -305,6 +305,12 @@ impl Server {
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 
+    /// Forgets the data set, to get another.
+    pub fn empty(&mut self, lazy: bool) {
+        self.keyspace.flush(None, lazy);
+        self.scripts.libraries.flush();
+    }
+
     /// What the unit gets from here on goes there only.
     pub fn replicate_unit_to(&mut self, to: ReplicateTo) {
         if let Some(unit) = &self.unit

@@ -26,7 +26,7 @@ pub use file_load::{LoadFailure, LoadFor, LoadStep, Loaded, RdbLoad};
 pub use load::{KeyFacts, load_value};
 pub use payload::{InvalidPayload, dump, dump_libraries, restore, restore_libraries};
 pub use read::{RdbError, Reader};
-pub use save::{save_library, save_value, value_type};
+pub use save::{save_value, value_type};
 pub use write::Writer;
 
 /// The version that is written.

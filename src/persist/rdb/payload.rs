@@ -6,7 +6,8 @@
 //! ```
 
 use super::file::FUNCTION;
-use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_library, save_value, value_type};
+use super::save::save_library;
+use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Entry;
 use crc::{CRC_64_REDIS, Crc, Table};
@@ -54,7 +55,7 @@ fn signed(payload: &[u8], verify: bool) -> Result<&[u8], InvalidPayload> {
 }
 
 /// FUNCTION DUMP: the code of each library, as a file has it.
-pub fn dump_libraries<'a>(codes: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+pub fn dump_libraries(codes: &[&[u8]]) -> Vec<u8> {
     let mut payload = Vec::new();
     let mut writer = Writer::new(&mut payload, false);
     for code in codes {
