@@ -27,9 +27,9 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
     let load = if server.config.appendonly {
         load_aof::open_or_create(server)?
     } else {
-        // A replica is told by its primary what has expired.
-        let purpose = if server.config.replicaof.is_some() { LoadFor::Replay } else { LoadFor::Start };
-        open_snapshot(server, purpose)?
+        // A replica leaves it to its primary which keys' time has come.
+        let is_replica = server.config.replicaof.is_some();
+        open_snapshot(server, if is_replica { LoadFor::Replay } else { LoadFor::Start }, true)?
     };
     match load {
         Some(source) => server.load = Some(Box::new(begin(server, source))),
@@ -78,7 +78,7 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
 
 /// As a replica: begins to load what the primary sent.
 pub fn start_from_primary(server: &mut Server) -> Result<(), LoadError> {
-    let Some(LoadSource::Snapshot(load)) = open_snapshot(server, LoadFor::Replay)? else {
+    let Some(LoadSource::Snapshot(load)) = open_snapshot(server, LoadFor::Replay, false)? else {
         return Err(LoadError("the file is gone".into()));
     };
     server.load = Some(Box::new(begin(server, LoadSource::FromPrimary(load))));
@@ -97,7 +97,7 @@ pub fn give_up(server: &mut Server) {
 /// are there.
 pub fn load_snapshot(server: &mut Server, merge: bool) -> Result<(), LoadError> {
     let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
-    match open_snapshot(server, purpose)? {
+    match open_snapshot(server, purpose, false)? {
         Some(source) => load_at_once(server, source).map(drop),
         None => Ok(()),
     }
@@ -119,12 +119,12 @@ pub(super) fn load_at_once(server: &mut Server, source: LoadSource) -> Result<Op
 }
 
 /// None if there is no snapshot.
-fn open_snapshot(server: &mut Server, purpose: LoadFor) -> Result<Option<LoadSource>, LoadError> {
+fn open_snapshot(server: &mut Server, purpose: LoadFor, at_start: bool) -> Result<Option<LoadSource>, LoadError> {
     let path = snapshot::path(server);
     match File::open(&path) {
         Ok(file) => {
             let data_set = RdbLoad::new(file, purpose, &server.config);
-            Ok(Some(LoadSource::Snapshot(SnapshotLoad { path, data_set })))
+            Ok(Some(LoadSource::Snapshot(SnapshotLoad { path, data_set, at_start })))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LoadError(format!("Can't open {}: {error}", path.display()))),
@@ -153,8 +153,8 @@ fn advance(server: &mut Server, source: &mut LoadSource, bytes: u64) -> Result<b
 }
 
 fn advance_snapshot(server: &mut Server, load: &mut SnapshotLoad, bytes: u64) -> Result<bool, LoadError> {
-    let SnapshotLoad { path, data_set } = load;
-    let step = step_data_set(server, data_set, 0, bytes).map_err(|failure| {
+    let SnapshotLoad { path, data_set, at_start } = load;
+    let step = step_data_set(server, data_set, 0, bytes, *at_start).map_err(|failure| {
         log::warn!("Internal error in RDB reading: {failure}");
         LoadError(format!(
             "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty. Terminating server after rdb file reading failure.",
@@ -165,15 +165,25 @@ fn advance_snapshot(server: &mut Server, load: &mut SnapshotLoad, bytes: u64) ->
 }
 
 /// As [`RdbLoad::step`], and takes note of how far the load is. `before`: bytes of other sources.
+/// `at_start`: others may go on from what is loaded.
 pub(super) fn step_data_set(
     server: &mut Server,
     data_set: &mut RdbLoad,
     before: u64,
     bytes: u64,
+    at_start: bool,
 ) -> Result<LoadStep, LoadFailure> {
     let result = data_set.step(&mut server.keyspace, &server.config, bytes);
     // Loading is no change.
     server.keyspace.effects.dirty = 0;
+    if at_start {
+        follow::restore_history(server, data_set);
+        // Replicas that go on from this data set have keys whose time has come since.
+        for (db, arguments) in server.keyspace.effects.deleted.iter() {
+            server.replication.stream.append(db, arguments);
+        }
+    }
+    server.keyspace.effects.deleted.clear();
     free_garbage(server);
     server.load_progress.loaded_bytes = before + data_set.position();
     if server.load_progress.used_memory == 0 {
@@ -198,8 +208,7 @@ fn end(server: &mut Server, load: Load) -> Option<Files> {
     let took_s = seconds_since(server, load.started);
     no_longer_loading(server);
     match load.source {
-        LoadSource::Snapshot(load) => {
-            follow::restore_history(server, &load.data_set);
+        LoadSource::Snapshot(_) => {
             log::info!("DB loaded from disk: {took_s:.3} seconds");
             None
         }

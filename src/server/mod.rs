@@ -59,6 +59,7 @@ use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
+use replication::replica::Replica;
 use stats::Stats;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -91,6 +92,8 @@ pub enum Timer {
     StartTransfer,
     /// A failover has taken too long.
     FailoverEnd,
+    /// Replicas had time enough to get everything before the end.
+    ShutdownEnd,
 }
 
 /// CLIENT PAUSE.
@@ -106,6 +109,16 @@ pub struct ShutdownOptions {
     pub save: Option<bool>,
     pub now: bool,
     pub force: bool,
+}
+
+/// The server is to end as soon as its replicas have everything.
+pub struct ShutdownWait {
+    pub options: ShutdownOptions,
+    /// When it no longer waits, on the monotonic clock.
+    pub until_ms: u64,
+    pub timer: TimerId,
+    /// Clients whose SHUTDOWN has no reply yet.
+    pub clients: Vec<ClientId>,
 }
 
 pub struct Server {
@@ -173,6 +186,8 @@ pub struct Server {
     pub load: Option<Box<Load>>,
     /// A signal said how to end, but that was not done yet.
     pub shutdown_asked: Option<ShutdownOptions>,
+    /// The end waits for replicas.
+    pub shutdown_wait: Option<ShutdownWait>,
     /// A signal has arrived, and the server may be about to end.
     pub told_to_end: Arc<AtomicBool>,
     /// All is prepared for the end: the loop ends with this turn.
@@ -234,6 +249,7 @@ impl Server {
             load_progress: LoadProgress::default(),
             load: None,
             shutdown_asked: None,
+            shutdown_wait: None,
             told_to_end: Arc::default(),
             shutdown: false,
             aof_flush_sleep: Duration::ZERO,
@@ -368,11 +384,23 @@ impl Server {
     /// Closes a client whose replies wait beyond the limits of its class.
     pub fn check_output_limit(&mut self, id: ClientId) {
         let now_ms = self.clock.now_ms;
+        let stream_end = self.replication.stream.offset();
         let Some(client) = self.clients.get_mut(id) else { return };
-        let class =
-            if client.flags.contains(ClientFlags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
-        let limit = self.config.client_output_buffer_limit[class as usize];
-        let waiting = client.output.len() as u64;
+        let needed = client.replica.as_deref().and_then(Replica::needs_from);
+        let waiting = client.output.len() as u64 + needed.map_or(0, |from| stream_end - from);
+        let class = match () {
+            _ if client.flags.contains(ClientFlags::REPLICA) => ClientClass::Replica,
+            _ if client.flags.contains(ClientFlags::SUBSCRIBED) => ClientClass::Pubsub,
+            _ => ClientClass::Normal,
+        };
+        let mut limit = self.config.client_output_buffer_limit[class as usize];
+        if class == ClientClass::Replica {
+            // What is kept for those who come back costs nothing more for those who are behind.
+            let kept = self.config.repl_backlog_size;
+            for bytes in [&mut limit.hard_bytes, &mut limit.soft_bytes].into_iter().filter(|bytes| **bytes > 0) {
+                *bytes = kept.max(*bytes);
+            }
+        }
         let over_hard = limit.hard_bytes > 0 && waiting >= limit.hard_bytes;
         let mut over_soft = false;
         if limit.soft_bytes > 0 && waiting >= limit.soft_bytes {

@@ -157,6 +157,9 @@ fn server_section(server: &Server, fields: &mut Fields) {
     fields.add("executable", &server.executable);
     fields.add("config_file", server.config.config_file.as_deref().unwrap_or("".as_ref()).display());
     fields.add("io_threads_active", 0);
+    if let Some(wait) = &server.shutdown_wait {
+        fields.add("shutdown_in_milliseconds", wait.until_ms.saturating_sub(server.clock.now_ms));
+    }
     for (i, listener) in server.describe_listeners().iter().enumerate() {
         fields.add(format_args!("listener{i}"), listener);
     }

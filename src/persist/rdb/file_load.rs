@@ -57,6 +57,8 @@ pub struct Loaded {
     pub expired: u64,
     /// Without a value, and left out.
     pub empty: u64,
+    /// Of those that were read, with a time.
+    pub volatile: u64,
 }
 
 /// What a data set is loaded for.
@@ -69,6 +71,8 @@ pub enum LoadFor {
     /// An empty keyspace for commands that follow, of the append-only file or of a primary. They found
     /// keys that are past their time by now, so all are loaded.
     Replay,
+    /// Only to see whether it could be: nothing is kept. Keys past their time are counted.
+    Check,
 }
 
 /// How far a step has come.
@@ -82,6 +86,16 @@ pub enum LoadStep {
     Done,
 }
 
+/// What a data set is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item {
+    Header,
+    Fact,
+    Database,
+    Key,
+    End,
+}
+
 /// A data set on its way into a keyspace.
 pub struct RdbLoad<'s> {
     reader: Reader<'s>,
@@ -89,6 +103,8 @@ pub struct RdbLoad<'s> {
     /// None before the header was read.
     version: Option<u16>,
     db: usize,
+    /// What was read last, or begun.
+    item: Item,
     next: NextKey,
     /// The value of the key that is read, if it is a large one.
     growing: Option<Growing>,
@@ -129,6 +145,7 @@ impl<'s> RdbLoad<'s> {
             purpose,
             version: None,
             db: 0,
+            item: Item::Header,
             next: NextKey::default(),
             growing: None,
             arrivals: Arrivals::default(),
@@ -159,6 +176,26 @@ impl<'s> RdbLoad<'s> {
     /// What the data set says of itself (an AUX field, such as `repl-id`), as far as that was read.
     pub fn fact(&self, name: &[u8]) -> Option<&[u8]> {
         self.facts.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+    }
+
+    /// The last fact that was read.
+    pub fn last_fact(&self) -> Option<(&[u8], &[u8])> {
+        self.facts.last().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// What was read last or, after a failure, begun.
+    pub fn item(&self) -> Item {
+        self.item
+    }
+
+    /// The database that keys are for at present.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// The name of the key that was read last or, after a failure, begun.
+    pub fn key(&self) -> &[u8] {
+        &self.next.name
     }
 
     /// Reads on by about so many bytes.
@@ -213,11 +250,13 @@ impl<'s> RdbLoad<'s> {
             };
             match self.reader.byte()? {
                 EOF => {
+                    self.item = Item::End;
                     check_end(version, &mut self.reader)?;
                     self.reader.mark();
                     return Ok(LoadStep::Done);
                 }
                 AUX => {
+                    self.item = Item::Fact;
                     let name = Box::from(self.reader.string()?);
                     let value = Box::from(self.reader.string()?);
                     if self.facts.len() < FACTS_MAX {
@@ -225,6 +264,7 @@ impl<'s> RdbLoad<'s> {
                     }
                 }
                 SELECT_DB => {
+                    self.item = Item::Database;
                     let number = self.reader.length()?;
                     let number = usize::try_from(number).ok().filter(|&number| number < keyspace.databases());
                     self.settle(keyspace)?;
@@ -247,6 +287,7 @@ impl<'s> RdbLoad<'s> {
                 MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
                 byte => {
                     let value_type = ValueType::from_byte(byte).ok_or(RdbError::Corrupt("unknown type"))?;
+                    self.item = Item::Key;
                     self.next.name.clear();
                     self.next.name.extend_from_slice(self.reader.string()?);
                     match begin_value(&self.next.facts(keyspace), value_type, &mut self.reader, config) {
@@ -274,9 +315,16 @@ impl<'s> RdbLoad<'s> {
             }
             Err(error) => return Err(error),
             Ok(entry) => {
-                let is_past = |at| at < keyspace.now_ms;
-                if self.purpose != LoadFor::Replay && self.next.expire_at.is_some_and(is_past) {
+                let is_past = self.next.expire_at.is_some_and(|at| at < keyspace.now_ms);
+                self.loaded.volatile += self.next.expire_at.is_some() as u64;
+                if self.purpose == LoadFor::Check {
+                    self.loaded.keys += 1;
+                    self.loaded.expired += is_past as u64;
+                } else if self.purpose != LoadFor::Replay && is_past {
                     self.loaded.expired += 1;
+                    // Who goes on from this data set has it still.
+                    let selected = keyspace.selected();
+                    keyspace.effects.deleted.push(selected, &[b"DEL", &self.next.name]);
                 } else {
                     let replace = self.purpose == LoadFor::Merge;
                     keyspace.arrive(entry, replace, &mut self.arrivals).map_err(|AlreadyThere| TWICE)?;
