@@ -1,6 +1,7 @@
 //! `--check-aof [--fix | --truncate-to-timestamp SECONDS] FILE`: a manifest and all it names, or one file.
 
 use super::{Bar, check_rdb};
+use crate::config::os_reason;
 use crate::persist::aof::{CommandFile, Manifest, ReadError, begins_with_data_set, cut_off};
 use crate::resp::Args;
 use std::fs::{self, File};
@@ -65,7 +66,7 @@ pub fn check_aof(path: &Path, repair: Repair, answers: &mut dyn BufRead, out: &m
 }
 
 fn cannot_open(path: &Path, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("Cannot open file {}: {error}, aborting...", path.display()))
+    io::Error::new(error.kind(), format!("Cannot open file {}: {}, aborting...", path.display(), os_reason(error)))
 }
 
 /// The manifest, if the file is one: its first line that is no comment tells of a file.
@@ -177,7 +178,10 @@ impl Checker<'_> {
             writeln!(self.out, "Failed to truncate AOF {name} because it is not the last file")?;
             return Ok(Verdict::Invalid);
         }
-        writeln!(self.out, "This will shrink the AOF {name} from {size} bytes, with {rest} bytes, to {good_up_to} bytes")?;
+        writeln!(
+            self.out,
+            "This will shrink the AOF {name} from {size} bytes, with {rest} bytes, to {good_up_to} bytes"
+        )?;
         write!(self.out, "Continue? [y/N]: ")?;
         self.out.flush()?;
         let mut answer = String::new();

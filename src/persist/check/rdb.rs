@@ -45,7 +45,7 @@ pub fn check_rdb(path: &Path, out: &mut dyn Write) -> io::Result<Option<u64>> {
                 writeln!(out, "[offset {}] AUX FIELD {name} = '{value}'", load.position())?;
             }
             Item::Database => writeln!(out, "[offset {}] Selecting DB ID {}", load.position(), load.db())?,
-            Item::Header | Item::Key | Item::End => (),
+            _ => (),
         }
     };
     bar.clear();
@@ -59,7 +59,7 @@ pub fn check_rdb(path: &Path, out: &mut dyn Write) -> io::Result<Option<u64>> {
             let doing = match load.item() {
                 Item::Header => "start",
                 Item::Fact => "read-aux",
-                Item::Database => "read-type",
+                Item::Database | Item::Size | Item::Next => "read-type",
                 Item::Key => "read-object-value",
                 Item::End => "check-sum",
             };

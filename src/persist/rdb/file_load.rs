@@ -92,8 +92,12 @@ pub enum Item {
     Header,
     Fact,
     Database,
+    /// How many keys a database has.
+    Size,
     Key,
     End,
+    /// Nobody knows yet.
+    Next,
 }
 
 /// A data set on its way into a keyspace.
@@ -248,6 +252,7 @@ impl<'s> RdbLoad<'s> {
                 self.version = Some(load_header(&mut self.reader)?);
                 continue;
             };
+            self.item = Item::Next;
             match self.reader.byte()? {
                 EOF => {
                     self.item = Item::End;
@@ -272,6 +277,7 @@ impl<'s> RdbLoad<'s> {
                     keyspace.select(self.db);
                 }
                 RESIZE_DB => {
+                    self.item = Item::Size;
                     let keys = self.reader.length()?.min(EXPECTED_MAX);
                     // Of them, those that expire.
                     self.reader.length()?;
@@ -287,9 +293,9 @@ impl<'s> RdbLoad<'s> {
                 MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
                 byte => {
                     let value_type = ValueType::from_byte(byte).ok_or(RdbError::Corrupt("unknown type"))?;
-                    self.item = Item::Key;
                     self.next.name.clear();
                     self.next.name.extend_from_slice(self.reader.string()?);
+                    self.item = Item::Key;
                     match begin_value(&self.next.facts(keyspace), value_type, &mut self.reader, config) {
                         Ok(Begun::Growing(value)) => self.growing = Some(value),
                         Ok(Begun::Whole(entry)) => self.key_done(Ok(entry), keyspace, config)?,
