@@ -167,7 +167,7 @@ fn server_section(server: &Server, fields: &mut Fields) {
 
 fn clients(server: &Server, fields: &mut Fields) {
     let most = |of: fn(&Client) -> usize| server.clients.iter().map(of).max().unwrap_or(0);
-    fields.add("connected_clients", server.clients.len());
+    fields.add("connected_clients", server.clients.len() - server.replication.replicas.len());
     fields.add("cluster_connections", 0);
     fields.add("maxclients", server.config.maxclients);
     fields.add("client_recent_max_input_buffer", most(Client::input_memory));
