@@ -4,7 +4,7 @@ use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
 use crate::encoding::quicklist::Quicklist;
 use crate::engine::{load, load_aof, snapshot};
-use crate::keyspace::{Digest, NewExpiry};
+use crate::keyspace::{Digest, ExpiryMode, NewExpiry};
 use crate::server::system;
 use crate::types::Type;
 use crate::types::hash::Hash;
@@ -227,8 +227,9 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 
 fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let now_s = server.lru_clock();
-    let text = {
-        let entry = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?;
+    // A key past its time is there until somebody looks.
+    let mode = std::mem::replace(&mut server.keyspace.expiry_mode, ExpiryMode::Ignore);
+    let text = server.keyspace.get(&args[2]).map(|entry| {
         let list = entry.collection::<List>();
         let quicklist = list.as_deref().and_then(List::quicklist).map(describe_quicklist).unwrap_or_default();
         format!(
@@ -238,8 +239,9 @@ fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             entry.clock(),
             now_s.wrapping_sub(entry.clock()) & 0xff_ffff
         )
-    };
-    server.reply(id).simple(&text);
+    });
+    server.keyspace.expiry_mode = mode;
+    server.reply(id).simple(&text.ok_or(CommandError::NO_SUCH_KEY)?);
     Ok(())
 }
 
