@@ -62,18 +62,22 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 /// Whether the client's data commands need not be held against the gates one by one.
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
-    let open = server.monitors.is_empty()
+    (is_unrestricted(server) || client.flags.contains(ClientFlags::PRIMARY))
+        && client.authenticated
+        && client.multi.is_none()
+        && !client.only_listens()
+}
+
+/// The state of the server holds no command back, whatever it does.
+fn is_unrestricted(server: &Server) -> bool {
+    server.monitors.is_empty()
         && !server.loading
         && !server.async_loading
         && server.pause.is_none()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
-        && server.config.min_replicas_to_write == 0;
-    (open || client.flags.contains(ClientFlags::PRIMARY))
-        && client.authenticated
-        && client.multi.is_none()
-        && !client.only_listens()
+        && server.config.min_replicas_to_write == 0
 }
 
 /// Finds the subcommand where there is one, and checks the number of arguments.
@@ -133,6 +137,8 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
+        // What a script declares matters only where something could be held against it.
+        _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),
     };
     // What is queued takes memory, too, whatever it does.

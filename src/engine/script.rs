@@ -242,10 +242,10 @@ fn write_error(error: &CommandError, reply: &mut Vec<u8>) {
     reply.extend_from_slice(&output.bytes);
 }
 
-/// Compiles and runs libraries, and adds them, all or none. Gives their names.
-pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) -> Result<Vec<Vec<u8>>, CommandError> {
+/// Compiles and runs libraries, and adds them, all or none.
+pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) -> CommandResult {
     if codes.is_empty() && existing != Existing::Flush {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let interpreter = server.scripts.libraries.interpreter();
     let mut staged: Vec<Library> = Vec::new();
@@ -259,9 +259,7 @@ pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) 
             }
         }
     }
-    let names = staged.iter().map(|library| library.name.clone()).collect();
-    server.scripts.libraries.add(staged, existing)?;
-    Ok(names)
+    server.scripts.libraries.add(staged, existing)
 }
 
 /// What a library runs in while it is loaded: it has a moment, and nothing else.
