@@ -6,6 +6,7 @@ use super::memory;
 use super::transaction;
 use crate::config::CommandAccess;
 use crate::resp::{Args, CommandError};
+use crate::server::acl::{Context, Denied};
 use crate::server::command::flag;
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Pause, Server};
@@ -42,7 +43,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
             return Outcome::Done;
         }
     };
-    match gates(server, id, found) {
+    match gates(server, id, found, args) {
         Ok(Outcome::Done) if server.clients[id].multi.is_some() && !found.command.never_queued => {
             transaction::queue(server, id, found, args);
         }
@@ -70,6 +71,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
         && server.config.min_replicas_to_write == 0;
     (open || client.flags.contains(ClientFlags::PRIMARY))
         && client.authenticated
+        && client.user.is_unrestricted()
         && client.multi.is_none()
         && !client.only_listens()
 }
@@ -111,13 +113,13 @@ const LISTENERS: &[&str] =
     &["ping", "subscribe", "ssubscribe", "sunsubscribe", "unsubscribe", "psubscribe", "punsubscribe", "quit", "reset"];
 
 #[inline]
-fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, CommandError> {
+fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<Outcome, CommandError> {
     let command = found.command;
     let client = &server.clients[id];
     if client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
         return Ok(Outcome::Done);
     }
-    if !client.authenticated && !command.has(flag::NO_AUTH) {
+    if !client.authenticated && !command.has(flag::NO_AUTH) && !server.acl.default_user().needs_no_password() {
         return Err(CommandError::NO_AUTH);
     }
     if command.system && command.name == "debug" {
@@ -125,6 +127,9 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     }
     if client.multi.is_some() && command.has(flag::NO_MULTI) {
         return Err(CommandError::new("ERR Command not allowed inside a transaction"));
+    }
+    if !client.user.is_unrestricted() {
+        check_access(server, id, found, args)?;
     }
     let has_room = memory::make_room(server);
     let client = &server.clients[id];
@@ -174,6 +179,22 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
         return Ok(Outcome::Held);
     }
     Ok(Outcome::Done)
+}
+
+/// Whether the client's user may do that.
+fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<(), CommandError> {
+    let client = &mut server.clients[id];
+    client.last_command = Some(found.index);
+    let context = if client.multi.is_some() { Context::Multi } else { Context::TopLevel };
+    server.check_access(id, found, args, context).map_err(|denied| match denied {
+        Denied::Command => {
+            let (user, command) = (&server.clients[id].user.name, server.commands.full_name(found.index));
+            let user = String::from_utf8_lossy(user);
+            CommandError::coded(format!("NOPERM User {user} has no permissions to run the '{command}' command"))
+        }
+        Denied::Key(_) => CommandError::new("NOPERM No permissions to access a key"),
+        Denied::Channel(_) => CommandError::new("NOPERM No permissions to access a channel"),
+    })
 }
 
 /// Replicas follow, and a primary may insist on being followed.

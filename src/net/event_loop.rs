@@ -206,7 +206,7 @@ impl EventLoop {
             return;
         }
         if let Stream::Tcp(tcp) = &stream {
-            if server.config.protected_mode && server.config.requirepass.is_empty() && !stream.is_local() {
+            if server.config.protected_mode && server.acl.default_user().nopass && !stream.is_local() {
                 server.stats.connections_rejected += 1;
                 let _ = (&stream).write(DENIED);
                 return;
@@ -220,9 +220,9 @@ impl EventLoop {
             }
         }
         server.stats.connections_received += 1;
-        let authenticated = server.config.requirepass.is_empty();
+        let user = server.acl.default_user().clone();
         let now_ms = server.clock.now_ms;
-        let id = server.clients.add(stream, addr, laddr, authenticated, now_ms);
+        let id = server.clients.add(stream, addr, laddr, user, now_ms);
         let token = Token(id.to_bits());
         let client = &mut server.clients[id];
         let both = Interest::READABLE | Interest::WRITABLE;

@@ -67,6 +67,8 @@ pub struct DataContext<'a> {
     /// The command ran before: the append-only file repeats it. What was decided then is not to be
     /// decided anew.
     pub repeated: bool,
+    /// The client's user may read keys that no argument names.
+    pub may_read_any_key: bool,
 }
 
 impl Command {
