@@ -354,8 +354,11 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("eventloop_duration_cmd_sum", stats.loop_command_nanos / 1000);
     fields.add("instantaneous_eventloop_cycles_per_sec", rates.per_second(|totals| totals.loop_cycles));
     fields.add("instantaneous_eventloop_duration_usec", rates.loop_nanos() / 1000);
-    fields.add("acl_access_denied_auth", stats.auth_failures);
-    fields.add_all(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"], 0);
+    let denied = &server.acl.counts;
+    fields.add("acl_access_denied_auth", denied.auth);
+    fields.add("acl_access_denied_cmd", denied.command);
+    fields.add("acl_access_denied_key", denied.key);
+    fields.add("acl_access_denied_channel", denied.channel);
 }
 
 fn replication(server: &Server, fields: &mut Fields) {
