@@ -2,6 +2,7 @@
 //! order.
 
 use super::call::call;
+use super::memory;
 use super::transaction;
 use crate::config::CommandAccess;
 use crate::resp::{Args, CommandError};
@@ -60,7 +61,8 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 /// Whether the client's data commands need not be held against the gates one by one.
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
-    let open = !server.loading
+    let open = server.monitors.is_empty()
+        && !server.loading
         && !server.async_loading
         && server.pause.is_none()
         && server.write_error().is_none()
@@ -124,11 +126,18 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     if client.multi.is_some() && command.has(flag::NO_MULTI) {
         return Err(CommandError::new("ERR Command not allowed inside a transaction"));
     }
+    let has_room = memory::make_room(server);
+    let client = &server.clients[id];
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
         _ => command.flags,
     };
+    // What is queued takes memory, too, whatever it does.
+    let is_queued = client.multi.is_some() && !command.never_queued && command.name != "unwatch";
+    if !has_room && (flags & flag::DENYOOM != 0 || is_queued) {
+        return Err(CommandError::OOM);
+    }
     let writes = flags & flag::WRITE != 0;
     // PING as well, so that health checks notice.
     if (writes || command.name == "ping")

@@ -156,12 +156,13 @@ impl EventLoop {
         // Keep the allocation, and those who have more to be sent than goes in a turn.
         pending.append(&mut server.pending_writes);
         server.pending_writes = pending;
+        server.evict_clients();
         while let Some(id) = server.pending_closes.pop() {
             server.unsubscribe_all(id);
             engine::replication::client_closed(server, id);
-            if let Some(client) = server.clients.remove(id)
-                && let Some(timer) = client.idle_timer
-            {
+            let Some(client) = server.clients.remove(id) else { continue };
+            server.memory.clients -= client.counted_memory;
+            if let Some(timer) = client.idle_timer {
                 server.timers.cancel(timer);
             }
         }

@@ -223,17 +223,18 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let now_s = server.lru_clock();
+    let kept = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?.clock();
+    let idle_s = server.keyspace.access.idle_seconds_of(kept);
     let text = {
-        let entry = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?;
+        let entry = server.keyspace.peek(&args[2]).expect("just seen");
         let list = entry.collection::<List>();
         let quicklist = list.as_deref().and_then(List::quicklist).map(describe_quicklist).unwrap_or_default();
         format!(
             "Value at:{:p} refcount:1 encoding:{} lru:{} lru_seconds_idle:{}{quicklist}",
             &*entry,
             entry.encoding().name(),
-            entry.clock(),
-            now_s.wrapping_sub(entry.clock()) & 0xff_ffff
+            kept,
+            idle_s
         )
     };
     server.reply(id).simple(&text);

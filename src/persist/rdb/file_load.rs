@@ -19,7 +19,7 @@ use super::file::*;
 use super::load::{Begun, Growing, begin_value};
 use super::{KeyFacts, RdbError, Reader, ValueType};
 use crate::config::Config;
-use crate::keyspace::{AlreadyThere, Arrivals, Entry, Keyspace};
+use crate::keyspace::{AlreadyThere, Arrivals, Entry, Keyspace, LastUse};
 use crate::persist::delay;
 use std::fmt;
 use std::io::Read;
@@ -28,8 +28,6 @@ use std::io::Read;
 const VERSION_MAX: u16 = 12;
 /// From this version on there is a checksum.
 const CHECKSUM_SINCE: u16 = 5;
-/// An entry's clock has 24 bits.
-const CLOCK_MASK: u32 = 0xff_ffff;
 /// Room is made for so many keys at most before they are there: half a gigabyte, untouched.
 const EXPECTED_MAX: u64 = 1 << 26;
 const TWICE: RdbError = RdbError::Corrupt("a key that is there twice");
@@ -122,12 +120,12 @@ pub struct RdbLoad<'s> {
 struct NextKey {
     name: Vec<u8>,
     expire_at: Option<i64>,
-    idle_s: u64,
+    last_use: LastUse,
 }
 
 impl NextKey {
     fn facts(&self, keyspace: &Keyspace) -> KeyFacts<'_> {
-        let clock = (keyspace.now_ms / 1000).wrapping_sub(self.idle_s as i64) as u32 & CLOCK_MASK;
+        let clock = keyspace.access.stamp_of(self.last_use);
         KeyFacts { name: &self.name, expire_at: self.expire_at, clock }
     }
 }
@@ -285,10 +283,8 @@ impl<'s> RdbLoad<'s> {
                 }
                 EXPIRE_MS => self.next.expire_at = Some(i64::from_le_bytes(self.reader.array()?)),
                 EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),
-                IDLE => self.next.idle_s = self.reader.length()?,
-                FREQ => {
-                    self.reader.byte()?;
-                }
+                IDLE => self.next.last_use = LastUse::IdleSeconds(self.reader.length()?),
+                FREQ => self.next.last_use = LastUse::Frequency(self.reader.byte()?),
                 FUNCTION => return Err(RdbError::Corrupt("a library of functions, which are not there yet")),
                 MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
                 byte => {
@@ -338,7 +334,7 @@ impl<'s> RdbLoad<'s> {
                 }
             }
         }
-        (self.next.expire_at, self.next.idle_s) = (None, 0);
+        (self.next.expire_at, self.next.last_use) = (None, LastUse::Now);
         delay(config.key_load_delay);
         Ok(())
     }
@@ -366,7 +362,7 @@ mod tests {
     use super::*;
     use crate::encoding::stream_log::StreamId;
     use crate::keyspace::NewExpiry;
-    use crate::persist::rdb::save_data_set;
+    use crate::persist::rdb::{VERSION, save_data_set};
     use crate::types::hash::Hash;
     use crate::types::list::{Element, End, List};
     use crate::types::set::{MemberRef, Set};
@@ -430,7 +426,7 @@ mod tests {
             let config = Config::default();
             let saved = data_set(&config, large);
             let mut file = Vec::new();
-            save_data_set(&saved, &config, &[("repl-id", "abc".to_owned())], &mut file, &mut || ()).unwrap();
+            save_data_set(&saved, &config, VERSION, &[("repl-id", "abc".to_owned())], &mut file, &mut || ()).unwrap();
             let len = file.len();
             file.extend_from_slice(b"and what follows");
             let mut loaded = Keyspace::new(3, 2);

@@ -25,8 +25,8 @@ pub enum InvalidPayload {
 
 /// The value of an entry.
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
-    let mut payload = vec![value_type(entry) as u8];
-    save_value(entry, &mut Writer::new(&mut payload, compress)).expect("memory takes all");
+    let mut payload = vec![value_type(entry, VERSION) as u8];
+    save_value(entry, &mut Writer::new(&mut payload, VERSION, compress)).expect("memory takes all");
     payload.extend_from_slice(&VERSION.to_le_bytes());
     let checksum = CRC.checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
