@@ -7,6 +7,7 @@ pub mod connection;
 pub mod database;
 pub mod dump;
 pub mod expire;
+pub mod function;
 pub mod generic;
 pub mod geo;
 pub mod hash;
@@ -18,6 +19,7 @@ pub mod object;
 pub mod pubsub;
 pub mod replication;
 pub mod scan;
+pub mod script;
 pub mod server;
 pub mod set;
 pub mod sort;
@@ -35,6 +37,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     database::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,
+    function::COMMANDS,
     generic::COMMANDS,
     geo::COMMANDS,
     hash::COMMANDS,
@@ -45,6 +48,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     pubsub::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
+    script::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,
     set::COMMANDS,

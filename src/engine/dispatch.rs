@@ -3,10 +3,11 @@
 
 use super::call::call;
 use super::memory;
+use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
-use crate::resp::{Args, CommandError};
-use crate::server::command::flag;
+use crate::resp::{Args, CommandError, CommandResult};
+use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Pause, Server};
 
@@ -42,7 +43,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
             return Outcome::Done;
         }
     };
-    match gates(server, id, found) {
+    match gates(server, id, found, args) {
         Ok(Outcome::Done) if server.clients[id].multi.is_some() && !found.command.never_queued => {
             transaction::queue(server, id, found, args);
         }
@@ -65,6 +66,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
         && !server.loading
         && !server.async_loading
         && server.pause.is_none()
+        && !server.scripts.is_busy()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
         && server.config.min_replicas_to_write == 0;
@@ -111,7 +113,7 @@ const LISTENERS: &[&str] =
     &["ping", "subscribe", "ssubscribe", "sunsubscribe", "unsubscribe", "psubscribe", "punsubscribe", "quit", "reset"];
 
 #[inline]
-fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, CommandError> {
+fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<Outcome, CommandError> {
     let command = found.command;
     let client = &server.clients[id];
     if client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
@@ -131,7 +133,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
-        _ => command.flags,
+        _ => flags_of(server, command, args),
     };
     // What is queued takes memory, too, whatever it does.
     let is_queued = client.multi.is_some() && !command.never_queued && command.name != "unwatch";
@@ -154,26 +156,50 @@ fn gates(server: &mut Server, id: ClientId, found: Found) -> Result<Outcome, Com
             server.commands.full_name(found.index)
         )));
     }
-    if let Some(primary) = &server.replication.primary
-        && !primary.is_up()
-        && !server.config.replica_serve_stale_data
-        && !command.has(flag::STALE)
+    if flags & flag::STALE == 0
+        && let Some(error) = stale(server)
     {
-        return Err(CommandError::new(
-            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        ));
+        return Err(error);
     }
     if (server.loading && !command.has(flag::LOADING)) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING))
     {
         return Err(CommandError::LOADING);
     }
+    if !command.has(flag::ALLOW_BUSY)
+        && let Some(error) = server.scripts.busy_error()
+    {
+        return Err(error);
+    }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     if let Some((pause, _)) = server.pause
-        && (pause == Pause::All || writes)
+        && (pause == Pause::All || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
     {
         return Ok(Outcome::Held);
     }
     Ok(Outcome::Done)
+}
+
+/// The flags of a command; those of a script are what it declares.
+pub fn flags_of(server: &Server, command: &Command, args: &Args) -> u32 {
+    match command.declared.and_then(|declared| declared(server, args)) {
+        Some(declared) => flags_of_script(command.flags, declared),
+        None => command.flags,
+    }
+}
+
+/// Why a replica that lost its primary does not say what it has, if it does not.
+pub fn stale(server: &Server) -> Option<CommandError> {
+    let primary = server.replication.primary.as_ref()?;
+    let is_stale = !primary.is_up() && !server.config.replica_serve_stale_data;
+    is_stale.then_some(CommandError::new(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    ))
+}
+
+/// Whether a script may write.
+pub fn writes_allowed(server: &Server) -> CommandResult {
+    replication_allows_writes(server)?;
+    server.write_error().map_or(Ok(()), Err)
 }
 
 /// Replicas follow, and a primary may insist on being followed.

@@ -6,9 +6,10 @@
 use super::call::free_garbage;
 use super::load_aof;
 use super::replication::{follow, receive};
-use super::snapshot;
+use super::{script, snapshot};
 use crate::persist::aof::Files;
-use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbLoad};
+use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbError, RdbLoad};
+use crate::script::library::Existing;
 use crate::server::Server;
 use crate::server::listeners::Listener;
 use crate::server::loading::{Load, LoadProgress, LoadSource, SnapshotLoad};
@@ -89,7 +90,7 @@ pub fn start_from_primary(server: &mut Server) -> Result<(), LoadError> {
 pub fn give_up(server: &mut Server) {
     if server.load.take().is_some() {
         no_longer_loading(server);
-        server.keyspace.flush(None, false);
+        server.empty(false);
     }
 }
 
@@ -191,6 +192,7 @@ pub(super) fn step_data_set(
         server.load_progress.used_memory = used.unwrap_or(0);
     }
     if let Ok(LoadStep::Done) = result {
+        load_libraries(server, data_set)?;
         let loaded = data_set.loaded();
         log::info!(
             "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
@@ -201,6 +203,21 @@ pub(super) fn step_data_set(
         server.loaded = loaded;
     }
     result
+}
+
+/// Loads the libraries of functions that were in a data set.
+pub(super) fn load_libraries(server: &mut Server, data_set: &mut RdbLoad) -> Result<(), LoadFailure> {
+    let existing = if data_set.purpose() == LoadFor::Merge { Existing::Replace } else { Existing::Keep };
+    let codes = data_set.take_libraries();
+    let codes: Vec<&[u8]> = codes.iter().map(|code| &code[..]).collect();
+    match script::load_libraries(server, &codes, existing) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            log::warn!("Failed creating the library: {}", error.text());
+            let error = RdbError::Corrupt("a library of functions that cannot be loaded");
+            Err(LoadFailure { error, offset: data_set.position() })
+        }
+    }
 }
 
 /// All is loaded. Gives the files of the append-only file, if it was that.

@@ -83,7 +83,7 @@ pub fn reload(server: &mut Server) -> Result<(), LoadError> {
     if files.manifest.is_empty() {
         return Err(LoadError(format!("There is no append-only file in {}", files.paths.folder.display())));
     }
-    server.keyspace.flush(None, false);
+    server.empty(false);
     let source = source(server, files);
     let files = load_at_once(server, source)?;
     server.stats.dirty = 0;

@@ -7,6 +7,7 @@
 //! * `command_table` commands by name
 //! * `pubsub`        subscriptions, and delivering messages
 //! * `replication` whom we follow, who follows us, and the stream of changes
+//! * `scripts`       scripts and functions
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
@@ -41,6 +42,7 @@ mod pause;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
+pub mod scripts;
 pub mod slowlog;
 pub mod stats;
 pub mod system;
@@ -52,6 +54,7 @@ use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
 use crate::persist::rdb::Loaded;
 use crate::resp::{CommandError, Output, Reply};
+use crate::script::ReplicateTo;
 use background::Background;
 use blocked::BlockedClients;
 pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
@@ -68,6 +71,7 @@ use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
 use replication::replica::Replica;
+use scripts::Scripts;
 use slowlog::SlowLog;
 use stats::Stats;
 use std::collections::VecDeque;
@@ -142,6 +146,9 @@ pub struct Server {
     pub peers: Peers,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
+    /// Where what comes after a place in the unit goes, if not everywhere.
+    pub unit_targets: Vec<(usize, ReplicateTo)>,
+    pub scripts: Scripts,
     pub commands: CommandTable,
     pub timers: TimerWheel<Timer>,
     pub clock: Clock,
@@ -236,6 +243,8 @@ impl Server {
             pubsub: PubSub::default(),
             peers: Peers::default(),
             unit: None,
+            unit_targets: Vec::new(),
+            scripts: Scripts::default(),
             commands,
             timers: TimerWheel::new(clock.now_ms),
             stats,
@@ -341,6 +350,22 @@ impl Server {
     }
 
     /// The clock of INFO: seconds, in 24 bits.
+    /// Forgets the data set, to get another.
+    pub fn empty(&mut self, lazy: bool) {
+        self.keyspace.flush(None, lazy);
+        self.scripts.libraries.flush();
+    }
+
+    /// What the unit gets from here on goes there only.
+    pub fn replicate_unit_to(&mut self, to: ReplicateTo) {
+        if let Some(unit) = &self.unit
+            && (!to.is_all() || !self.unit_targets.is_empty())
+        {
+            self.unit_targets.push((unit.len(), to));
+        }
+    }
+
+    /// The clock that entries are stamped with: seconds, in 24 bits.
     pub fn lru_clock(&self) -> u32 {
         (self.clock.unix_s() & 0xff_ffff) as u32
     }

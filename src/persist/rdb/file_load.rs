@@ -112,6 +112,8 @@ pub struct RdbLoad<'s> {
     growing: Option<Growing>,
     arrivals: Arrivals,
     facts: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// The codes of libraries of functions.
+    libraries: Vec<Box<[u8]>>,
     loaded: Loaded,
 }
 
@@ -152,6 +154,7 @@ impl<'s> RdbLoad<'s> {
             growing: None,
             arrivals: Arrivals::default(),
             facts: Vec::new(),
+            libraries: Vec::new(),
             loaded: Loaded::default(),
         }
     }
@@ -173,6 +176,16 @@ impl<'s> RdbLoad<'s> {
 
     pub fn loaded(&self) -> Loaded {
         self.loaded
+    }
+
+    /// What the data set is loaded for.
+    pub fn purpose(&self) -> LoadFor {
+        self.purpose
+    }
+
+    /// The codes of its libraries of functions, which whoever loads it has to load.
+    pub fn take_libraries(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.libraries)
     }
 
     /// What the data set says of itself (an AUX field, such as `repl-id`), as far as that was read.
@@ -285,7 +298,10 @@ impl<'s> RdbLoad<'s> {
                 EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),
                 IDLE => self.next.last_use = LastUse::IdleSeconds(self.reader.length()?),
                 FREQ => self.next.last_use = LastUse::Frequency(self.reader.byte()?),
-                FUNCTION => return Err(RdbError::Corrupt("a library of functions, which are not there yet")),
+                FUNCTION => {
+                    let code = self.reader.string()?.into();
+                    self.libraries.push(code);
+                }
                 MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
                 byte => {
                     let value_type = ValueType::from_byte(byte).ok_or(RdbError::Corrupt("unknown type"))?;
@@ -426,7 +442,7 @@ mod tests {
             let config = Config::default();
             let saved = data_set(&config, large);
             let mut file = Vec::new();
-            save_data_set(&saved, &config, VERSION, &[("repl-id", "abc".to_owned())], &mut file, &mut || ()).unwrap();
+            save_data_set(&saved, &[], &config, VERSION, &[("repl-id", "abc".to_owned())], &mut file, &mut || ()).unwrap();
             let len = file.len();
             file.extend_from_slice(b"and what follows");
             let mut loaded = Keyspace::new(3, 2);
