@@ -7,6 +7,7 @@ use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
 use crate::resp::{Args, CommandError, CommandResult};
+use crate::server::acl::{Context, Denied};
 use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Pause, Server};
@@ -62,18 +63,23 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 /// Whether the client's data commands need not be held against the gates one by one.
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
-    let open = server.monitors.is_empty()
+    (is_unrestricted(server) || client.flags.contains(ClientFlags::PRIMARY))
+        && client.authenticated
+        && client.user.is_unrestricted()
+        && client.multi.is_none()
+        && !client.only_listens()
+}
+
+/// The state of the server holds no command back, whatever it does.
+fn is_unrestricted(server: &Server) -> bool {
+    server.monitors.is_empty()
         && !server.loading
         && !server.async_loading
         && server.pause.is_none()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
-        && server.config.min_replicas_to_write == 0;
-    (open || client.flags.contains(ClientFlags::PRIMARY))
-        && client.authenticated
-        && client.multi.is_none()
-        && !client.only_listens()
+        && server.config.min_replicas_to_write == 0
 }
 
 /// Finds the subcommand where there is one, and checks the number of arguments.
@@ -119,7 +125,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     if client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
         return Ok(Outcome::Done);
     }
-    if !client.authenticated && !command.has(flag::NO_AUTH) {
+    if !client.authenticated && !command.has(flag::NO_AUTH) && !server.acl.default_user().needs_no_password() {
         return Err(CommandError::NO_AUTH);
     }
     if command.system && command.name == "debug" {
@@ -128,11 +134,16 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     if client.multi.is_some() && command.has(flag::NO_MULTI) {
         return Err(CommandError::new("ERR Command not allowed inside a transaction"));
     }
+    if !client.user.is_unrestricted() {
+        check_access(server, id, found, args)?;
+    }
     let has_room = memory::make_room(server);
     let client = &server.clients[id];
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
+        // What a script declares matters only where something could be held against it.
+        _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),
     };
     // What is queued takes memory, too, whatever it does.
@@ -200,6 +211,27 @@ pub fn stale(server: &Server) -> Option<CommandError> {
 pub fn writes_allowed(server: &Server) -> CommandResult {
     replication_allows_writes(server)?;
     server.write_error().map_or(Ok(()), Err)
+}
+
+/// Whether the client's user may do that.
+fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<(), CommandError> {
+    let client = &mut server.clients[id];
+    client.last_command = Some(found.index);
+    let context = if client.multi.is_some() { Context::Multi } else { Context::TopLevel };
+    let checked = server.check_access(id, found, args, context);
+    checked.map_err(|denied| CommandError::coded(format!("NOPERM {}", denied_text(server, id, found, denied))))
+}
+
+/// What the client's user may not do, in Redis's words.
+pub fn denied_text(server: &Server, id: ClientId, found: Found, denied: Denied) -> String {
+    match denied {
+        Denied::Command => {
+            let (user, command) = (&server.clients[id].user.name, server.commands.full_name(found.index));
+            format!("User {} has no permissions to run the '{command}' command", String::from_utf8_lossy(user))
+        }
+        Denied::Key(_) => "No permissions to access a key".to_owned(),
+        Denied::Channel(_) => "No permissions to access a channel".to_owned(),
+    }
 }
 
 /// Replicas follow, and a primary may insist on being followed.

@@ -49,7 +49,8 @@ fn files(server: &Server) -> Result<Files, LoadError> {
 
 fn source(server: &mut Server, files: Files) -> LoadSource {
     let stats = (Stats::new(server.commands.rows().len()), KeyspaceStats::default());
-    let client = server.clients.add(Stream::None, String::new(), String::new(), true, server.clock.now_ms);
+    let user = server.acl.default_user().clone();
+    let client = server.clients.add(Stream::None, String::new(), String::new(), user, server.clock.now_ms);
     LoadSource::AppendOnlyFile(AofLoad {
         files,
         part: None,
