@@ -33,7 +33,7 @@ pub fn open_or_create(server: &mut Server) -> Result<Option<LoadSource>, LoadErr
     }
     let form = Form::configured(&server.config);
     let created = files.create(form, |out| match form {
-        Form::Rdb => write_rdb(server, true, out, &mut || ()),
+        Form::Rdb => write_rdb(server, server.config.rdb_version, true, out, &mut || ()),
         Form::Commands => write_commands(server, out, &mut || ()),
     });
     created.map_err(|error| cannot_open(&files, error))?;

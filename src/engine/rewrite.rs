@@ -67,7 +67,7 @@ fn begin(server: &mut Server) -> io::Result<u32> {
 /// Writes a base: all that the data set is.
 pub fn write_base(server: &Server, form: Form, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
     write_durably(path, server.config.aof_rewrite_incremental_fsync, |out| match form {
-        Form::Rdb => write_rdb(server, true, out, each_key),
+        Form::Rdb => write_rdb(server, server.config.rdb_version, true, out, each_key),
         Form::Commands => write_commands(server, out, each_key),
     })?;
     log::info!("Successfully created the temporary AOF base file {}", path.display());

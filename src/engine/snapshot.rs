@@ -68,14 +68,17 @@ fn name(server: &Server, temporary: &Path) -> io::Result<()> {
 
 /// Writes all of the data set to a file and makes it durable; `each_key` is called after each key.
 pub fn write(server: &Server, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
-    write_durably(path, server.config.rdb_save_incremental_fsync, |out| write_rdb(server, false, out, each_key))?;
+    write_durably(path, server.config.rdb_save_incremental_fsync, |out| {
+        write_rdb(server, server.config.rdb_version, false, out, each_key)
+    })?;
     log::info!("DB saved on disk");
     Ok(())
 }
 
-/// Writes all of the data set in RDB form.
+/// Writes all of the data set in this version of the RDB format.
 pub fn write_rdb(
     server: &Server,
+    version: u16,
     is_aof_base: bool,
     out: &mut dyn Write,
     each_key: &mut dyn FnMut(),
@@ -99,7 +102,7 @@ pub fn write_rdb(
         aux.push(("repl-offset", replication.stream.offset().to_string()));
     }
     let libraries = server.scripts.libraries.codes();
-    save_data_set(&server.keyspace, &libraries, &server.config, &aux, out, each_key)
+    save_data_set(&server.keyspace, &libraries, &server.config, version, &aux, out, each_key)
 }
 
 /// Has a child save the data set; there must be no child.

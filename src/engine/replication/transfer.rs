@@ -130,8 +130,7 @@ fn start_pipe(server: &mut Server, form: TransferForm) -> io::Result<()> {
 pub fn write(server: &Server, form: TransferForm, out: &mut dyn Write, each_key: &mut dyn FnMut()) -> io::Result<()> {
     let mark = random_id();
     write!(out, "$EOF:{mark}\r\n")?;
-    let _ = form;
-    snapshot::write_rdb(server, false, out, each_key)?;
+    snapshot::write_rdb(server, form.rdb_version, false, out, each_key)?;
     out.write_all(mark.as_bytes())?;
     out.flush()
 }
