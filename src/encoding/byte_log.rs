@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 /// Bytes of a block.
-const BLOCK: usize = 16 << 10;
+const BLOCK: usize = 8 << 10;
 
 pub struct ByteLog {
     blocks: VecDeque<Vec<u8>>,

@@ -39,6 +39,10 @@ pub struct Args<'a> {
     raw: Option<&'a [u8]>,
 }
 
+const TIMEOUT_OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
+/// COMPAT: a moment so far ahead must still be one in milliseconds of the Unix epoch.
+const TIMEOUT_MAX_MS: i64 = i64::MAX - (1 << 42);
+
 impl<'a> Args<'a> {
     #[inline]
     pub fn new(buffer: &'a [u8], tokens: &'a [Token], bulks: &'a [Bytes], raw: Option<&'a [u8]>) -> Args<'a> {
@@ -129,18 +133,20 @@ impl<'a> Args<'a> {
     /// An argument that must be a number of seconds to wait; gives milliseconds, 0 for ever.
     pub fn timeout_s(&self, index: usize) -> Result<u64, CommandError> {
         const NOT_FLOAT: CommandError = CommandError::new("ERR timeout is not a float or out of range");
-        const OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
         let milliseconds = (number::parse_f64(self.get(index)).ok_or(NOT_FLOAT)? * 1000.0).ceil();
         if milliseconds < 0.0 {
             return Err(CommandError::NEGATIVE_TIMEOUT);
         }
-        if milliseconds >= i64::MAX as f64 { Err(OUT_OF_RANGE) } else { Ok(milliseconds as u64) }
+        if milliseconds >= i64::MAX as f64 { Err(TIMEOUT_OUT_OF_RANGE) } else { Ok(milliseconds as u64) }
     }
 
     /// An argument that must be a number of milliseconds to wait; 0 waits for ever.
     pub fn timeout_ms(&self, index: usize) -> Result<u64, CommandError> {
         const NOT_INTEGER: CommandError = CommandError::new("ERR timeout is not an integer or out of range");
         let milliseconds = self.int(index).map_err(|_| NOT_INTEGER)?;
+        if milliseconds > TIMEOUT_MAX_MS {
+            return Err(TIMEOUT_OUT_OF_RANGE);
+        }
         u64::try_from(milliseconds).map_err(|_| CommandError::NEGATIVE_TIMEOUT)
     }
 

@@ -21,29 +21,43 @@ pub struct Server {
 impl Server {
     /// Starts a server with these further arguments.
     pub fn start(arguments: &[&str]) -> Server {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let dir =
-            std::env::temp_dir().join(format!("rondo-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
-        std::fs::create_dir_all(&dir).unwrap();
-        Server::start_in(dir, arguments)
+        Server::start_in(new_dir(), arguments)
     }
 
     /// Starts a server in an existing folder, and waits until it has loaded what is there. The first
     /// argument may be a configuration file.
     pub fn start_in(dir: PathBuf, arguments: &[&str]) -> Server {
         let server = Server::start_loading(dir, arguments);
+        server.wait_until_loaded();
+        server
+    }
+
+    /// Starts a server by another command, such as one that changes what it sees of the network.
+    pub fn start_through(prefix: &[String], arguments: &[&str]) -> Server {
+        let server = Server::spawn(prefix, new_dir(), arguments);
+        server.wait_until_loaded();
+        server
+    }
+
+    fn wait_until_loaded(&self) {
         wait_until("the data set is loaded", || {
             // It has gone before the test begins to count clients.
-            !server.connect().until_closed(b"PING\r\nQUIT\r\n").starts_with("-LOADING")
+            !self.connect().until_closed(b"PING\r\nQUIT\r\n").starts_with("-LOADING")
         });
-        server
     }
 
     /// As [`Self::start_in`], but only waits until it listens.
     pub fn start_loading(dir: PathBuf, arguments: &[&str]) -> Server {
+        Server::spawn(&[], dir, arguments)
+    }
+
+    fn spawn(prefix: &[String], dir: PathBuf, arguments: &[&str]) -> Server {
         let is_file = arguments.first().is_some_and(|argument| !argument.starts_with('-'));
         let (file, arguments) = arguments.split_at(is_file as usize);
-        let child = Command::new(env!("CARGO_BIN_EXE_rondo"))
+        let binary = env!("CARGO_BIN_EXE_rondo").to_owned();
+        let mut command = prefix.iter().chain([&binary]);
+        let child = Command::new(command.next().expect("there is the binary at least"))
+            .args(command)
             .args(file)
             .args(["--port", "0", "--unixsocket", "sock", "--logfile", "log", "--enable-debug-command", "yes", "--dir"])
             .arg(&dir)
@@ -114,6 +128,14 @@ impl Drop for Server {
             let _ = std::fs::remove_dir_all(&self.dir);
         }
     }
+}
+
+/// A folder for one server.
+fn new_dir() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let dir = std::env::temp_dir().join(format!("rondo-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 /// Redis itself, to see that both read each other's files; None if it is not installed.
@@ -257,6 +279,15 @@ impl Client {
         let mut all = Vec::new();
         let _ = self.reader.read_to_end(&mut all);
         String::from_utf8_lossy(&all).into_owned()
+    }
+
+    /// Reads until the bytes read end with these.
+    pub fn read_until_ends_with(&mut self, end: &[u8]) {
+        let (mut read, mut byte) = (Vec::new(), [0]);
+        while !read.ends_with(end) {
+            self.reader.read_exact(&mut byte).unwrap();
+            read.push(byte[0]);
+        }
     }
 
     /// A field of INFO.

@@ -84,10 +84,14 @@ fn look_after_replicas(server: &mut Server) {
         else {
             return false;
         };
-        let hears = matches!(
-            replica.state,
-            ReplicaState::Online | ReplicaState::ReceivesPipe(_) | ReplicaState::ReceivesFile(_)
-        );
+        let hears = match replica.state {
+            ReplicaState::Online | ReplicaState::ReceivesFile(_) => true,
+            // As long as there is nothing to be sent to it, it is others that are slow.
+            ReplicaState::ReceivesPipe(at) => {
+                server.replication.transfer.as_ref().is_some_and(|transfer| at < transfer.log.end())
+            }
+            _ => false,
+        };
         // One that loads sends empty lines.
         let heard_ms = replica.acked_ms.max(client.active_ms);
         hears && !replica.without_offsets && now_ms.saturating_sub(heard_ms) > timeout_ms

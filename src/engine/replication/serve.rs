@@ -148,8 +148,10 @@ pub fn acknowledged(server: &mut Server, id: ClientId, offset: u64, durable: Opt
     replica.acked = replica.acked.max(offset);
     replica.acked_durable = replica.acked_durable.max(durable.unwrap_or(0));
     replica.acked_ms = now_ms;
-    if matches!(replica.state, ReplicaState::Loads) {
-        put_online(server, id);
+    match replica.state {
+        ReplicaState::ReceivesPipe(_) => replica.acked_early = true,
+        ReplicaState::Loads => put_online(server, id),
+        _ => (),
     }
     server.replication.acks_came = true;
 }

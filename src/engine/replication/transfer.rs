@@ -5,7 +5,7 @@
 //! a child: those that wait when it starts, and, of a file, those that come while it writes. What
 //! the stream gets meanwhile is kept for them.
 
-use super::{replica_name, replicas_that};
+use super::{replica_name, replicas_that, serve};
 use crate::encoding::byte_log::ByteLog;
 use crate::engine::child;
 use crate::engine::snapshot::{self, Contents, write_rdb};
@@ -200,6 +200,9 @@ fn finish_pipe(server: &mut Server, receivers: &[ClientId]) {
         if let Some(replica) = server.clients[id].replica.as_deref_mut() {
             replica.state = ReplicaState::Loads;
             replica.acked_ms = now_ms;
+            if replica.acked_early {
+                serve::put_online(server, id);
+            }
         }
     }
     arrange(server);

@@ -17,6 +17,8 @@ pub struct Replica {
     pub acked_durable: u64,
     /// On the monotonic clock.
     pub acked_ms: u64,
+    /// It said that it has the data set before we knew that it has been sent all of it.
+    pub acked_early: bool,
     pub listening_port: u16,
     /// Where others reach it, if it said so.
     pub address: Vec<u8>,

@@ -1,0 +1,508 @@
+//! Replication over real connections: resyncs in full and in part, chains, role changes, restarts,
+//! acknowledgements, other servers at either end, and networks that lose, delay and part.
+
+#[path = "wire/harness.rs"]
+#[allow(dead_code)]
+mod harness;
+
+use harness::*;
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::Command;
+
+/// A port that nobody listens on, below those that the system gives to connections.
+fn free_port() -> u16 {
+    loop {
+        let port = 10_000 + (fast_random() % 20_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Random enough for ports.
+fn fast_random() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+/// A server that others can follow.
+struct Node {
+    server: Server,
+    port: u16,
+}
+
+impl Node {
+    fn start(arguments: &[&str]) -> Node {
+        let port = free_port();
+        let port_text = port.to_string();
+        let common = ["--port", &port_text, "--repl-diskless-sync-delay", "0"];
+        let server = Server::start(&[&common[..], arguments].concat());
+        Node { server, port }
+    }
+
+    /// The same again in the same place.
+    fn restart(self, arguments: &[&str]) -> Node {
+        let port = self.port;
+        let port_text = port.to_string();
+        let dir = self.server.terminate();
+        let common = ["--port", &port_text, "--repl-diskless-sync-delay", "0"];
+        Node { server: Server::start_in(dir, &[&common[..], arguments].concat()), port }
+    }
+
+    fn follow(&self, primary: &Node) {
+        assert_eq!(self.connect().ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port)), "+OK\r\n");
+    }
+
+    fn connect(&self) -> Client {
+        self.server.connect()
+    }
+
+    fn info(&self, field: &str) -> String {
+        self.connect().info(field)
+    }
+
+    fn digest(&self) -> String {
+        self.connect().ask("DEBUG DIGEST")
+    }
+
+    fn wait_for_link(&self) {
+        wait_until("the link is up", || self.connect().ask("INFO replication").contains("master_link_status:up"));
+    }
+}
+
+/// Waits until the replicas have applied all that the primary has done.
+fn wait_for_sync(primary: &Node, replicas: &[&Node]) {
+    for replica in replicas {
+        replica.wait_for_link();
+    }
+    wait_until("the replicas are known to be there", || {
+        primary.connect().ask("INFO replication").matches("state=online").count()
+            >= replicas.iter().filter(|replica| follows(replica, primary)).count()
+    });
+    wait_until("the offsets are the same", || {
+        let offset = primary.info("master_repl_offset");
+        replicas.iter().all(|replica| replica.info("slave_repl_offset") == offset)
+    });
+}
+
+/// Whether a replica follows this primary itself.
+fn follows(replica: &Node, primary: &Node) -> bool {
+    replica.info("master_port") == primary.port.to_string()
+}
+
+/// Writes of every type, some of them random or relative to the time.
+fn write_some(client: &mut Client, round: usize) {
+    for i in 0..20 {
+        let n = round * 20 + i;
+        for command in [
+            format!("SET s{i} {n}"),
+            format!("SET e{i} {n} PX {}", if i % 2 == 0 { 40 } else { 1_000_000 }),
+            format!("APPEND a{} xy", i % 3),
+            format!("RPUSH l{i} {n} {}", n + 1),
+            format!("LPOP l{}", (i + 3) % 20),
+            format!("SADD t{i} {n} m{}", n % 7),
+            format!("SPOP t{}", (i + 1) % 20),
+            format!("HSET h{i} f{} {n}", n % 9),
+            format!("ZADD z{i} {n}.5 m{}", n % 30),
+            format!("XADD x{} MAXLEN ~ 50 * i {n}", i % 3),
+            format!("PFADD p {n}"),
+            format!("SELECT {}", i % 2),
+            format!("GETEX s{i} EX 99999"),
+        ] {
+            client.ask(&command);
+        }
+        client.ask("MULTI");
+        client.ask("INCR m1");
+        client.ask("INCR m2");
+        client.ask("EXEC");
+    }
+    client.ask("SELECT 0");
+}
+
+#[test]
+fn a_replica_gets_everything_and_then_what_changes() {
+    for sync in ["yes", "no"] {
+        for load in ["disabled", "on-empty-db", "swapdb"] {
+            let primary = Node::start(&["--repl-diskless-sync", sync]);
+            let replica = Node::start(&["--repl-diskless-load", load]);
+            let mut client = primary.connect();
+            write_some(&mut client, 0);
+            client.ask("FUNCTION LOAD #!lua name=lib\nredis.register_function('f',function()return(1)end)");
+            replica.follow(&primary);
+            write_some(&mut client, 1);
+            wait_for_sync(&primary, &[&replica]);
+            assert_eq!(replica.digest(), primary.digest(), "diskless sync {sync}, diskless load {load}");
+            assert_eq!(primary.info("sync_full"), "1");
+        }
+    }
+}
+
+#[test]
+fn a_lost_connection_is_resumed_where_it_ended() {
+    let (primary, replica) = (Node::start(&[]), Node::start(&[]));
+    let mut client = primary.connect();
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    for round in 0..5 {
+        write_some(&mut client, round);
+        assert_eq!(client.ask("CLIENT KILL TYPE replica"), ":1\r\n");
+        let resumed = (round + 1).to_string();
+        wait_until("it is resumed", || primary.info("sync_partial_ok") == resumed);
+    }
+    wait_for_sync(&primary, &[&replica]);
+    assert_eq!(replica.digest(), primary.digest());
+    assert_eq!(primary.info("sync_full"), "1");
+}
+
+#[test]
+fn who_was_away_for_too_long_gets_everything_again() {
+    let (primary, replica) = (Node::start(&["--repl-backlog-size", "16kb"]), Node::start(&[]));
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    let mut on_replica = replica.connect();
+    on_replica.ask("REPLICAOF 127.0.0.1 1");
+    let mut client = primary.connect();
+    let large = vec![b'x'; 64 << 10];
+    client.ask_args(&[b"SET", b"large", &large]);
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    assert_eq!(replica.digest(), primary.digest());
+    assert_eq!((primary.info("sync_full"), primary.info("sync_partial_err")), ("2".into(), "1".into()));
+}
+
+#[test]
+fn a_chain_survives_a_change_of_roles() {
+    let nodes = [Node::start(&[]), Node::start(&[]), Node::start(&[])];
+    let [first, second, third] = &nodes;
+    second.follow(first);
+    wait_for_sync(first, &[second]);
+    third.follow(second);
+    wait_for_sync(first, &[second, third]);
+    write_some(&mut first.connect(), 0);
+    wait_for_sync(first, &[second, third]);
+    assert_eq!(first.digest(), third.digest());
+    // The second becomes the primary; the others follow it, from where they are.
+    second.connect().check("REPLICAOF NO ONE => +OK");
+    write_some(&mut second.connect(), 1);
+    first.follow(second);
+    wait_for_sync(second, &[first, third]);
+    assert_eq!(second.digest(), first.digest());
+    assert_eq!(second.digest(), third.digest());
+    assert_eq!(first.info("sync_full"), "1");
+    assert_eq!(second.info("sync_full"), "1");
+    // And what was written to nobody's knowledge on the first would have been refused.
+    assert!(first.connect().ask("SET a b").starts_with("-READONLY You can't write against a read only replica."));
+}
+
+#[test]
+fn histories_survive_restarts() {
+    let saving = ["--save", "900 1000000"];
+    let (primary, replica) = (Node::start(&saving), Node::start(&saving));
+    replica.follow(&primary);
+    write_some(&mut primary.connect(), 0);
+    wait_for_sync(&primary, &[&replica]);
+    // The replica comes back, ...
+    let address = format!("127.0.0.1 {}", primary.port);
+    let replica = replica.restart(&["--save", "900 1000000", "--replicaof", &address]);
+    write_some(&mut primary.connect(), 1);
+    wait_for_sync(&primary, &[&replica]);
+    assert_eq!((primary.info("sync_full"), primary.info("sync_partial_ok")), ("1".into(), "1".into()));
+    // ... and so does the primary.
+    let primary = primary.restart(&saving);
+    write_some(&mut primary.connect(), 2);
+    wait_for_sync(&primary, &[&replica]);
+    assert_eq!((primary.info("sync_full"), primary.info("sync_partial_ok")), ("0".into(), "1".into()));
+    assert_eq!(replica.digest(), primary.digest());
+}
+
+#[test]
+fn the_stream_says_what_was_done() {
+    let primary = Node::start(&[]);
+    let mut replica = primary.connect();
+    replica.check("REPLCONF capa eof capa psync2 => +OK\nREPLCONF version 7.2.4 => +OK");
+    replica.send(b"PSYNC ? -1\r\n");
+    assert!(replica.line().starts_with("+FULLRESYNC "));
+    let mut header = replica.line();
+    while header.is_empty() {
+        header = replica.line();
+    }
+    let mark = header.strip_prefix("$EOF:").expect("a data set of unknown length").to_owned();
+    replica.read_until_ends_with(mark.as_bytes());
+    replica.send(b"REPLCONF ACK 0\r\n");
+    let mut client = primary.connect();
+    client.check("SET a 1 => +OK\nSADD s x => :1\nSPOP s => $1 x\nSELECT 3 => +OK");
+    client.check("MULTI => +OK\nINCR n => +QUEUED\nEXPIREAT n 1 => +QUEUED\nEXEC => *2 :1 :1");
+    client.check("EVAL redis.call('SET',KEYS[1],1);redis.call('DEL',KEYS[1]) 1 k => $-1");
+    let mut seen = Vec::new();
+    // Pings may come at any time.
+    while seen.len() < 12 {
+        let request = replica.reply();
+        let words: Vec<String> =
+            request.lines().filter(|line| !line.starts_with(['*', '$'])).map(str::to_owned).collect();
+        if words != ["PING"] {
+            seen.push(words.join(" "));
+        }
+    }
+    assert_eq!(
+        seen,
+        [
+            "SELECT 0", "SET a 1", "SADD s x", "SREM s x", "MULTI", "SELECT 3", "INCR n", "DEL n", "EXEC", "MULTI",
+            "SET k 1", "DEL k"
+        ]
+    );
+}
+
+#[test]
+fn acknowledgements_are_waited_for() {
+    let (primary, replica) = (Node::start(&["--appendonly", "yes"]), Node::start(&["--appendonly", "yes"]));
+    let mut client = primary.connect();
+    client.check("WAIT 0 0 => :0\nSET a 1 => +OK\nWAIT 1 10 => :0\nWAITAOF 1 0 0 => *2 :1 :0");
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    client.check("SET a 2 => +OK\nWAIT 1 0 => :1\nSET a 3 => +OK\nWAITAOF 0 1 0 => *2 :1 :1");
+    client.check("MULTI => +OK\nSET a 4 => +QUEUED\nWAIT 9 0 => +QUEUED\nEXEC => *2 +OK :1");
+    let error = replica.connect().ask("WAIT 1 0");
+    assert!(error.starts_with("-ERR WAIT cannot be used with replica instances."), "{error}");
+}
+
+#[test]
+fn writes_need_good_replicas_and_stale_data_is_not_served() {
+    let (primary, replica) = (Node::start(&["--min-replicas-to-write", "1"]), Node::start(&[]));
+    let mut client = primary.connect();
+    client.check("SET a 1 => -NOREPLICAS_Not_enough_good_replicas_to_write.");
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    client.check("SET a 1 => +OK");
+    let mut on_replica = replica.connect();
+    on_replica.check("CONFIG SET replica-serve-stale-data no => +OK");
+    on_replica.ask("REPLICAOF 127.0.0.1 1");
+    let answer = on_replica.ask("GET a");
+    assert!(answer.starts_with("-MASTERDOWN Link with MASTER is down"), "{answer}");
+    assert_eq!(
+        on_replica.ask("PING"),
+        "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n"
+    );
+}
+
+#[test]
+fn keys_expire_where_they_were_written() {
+    let (primary, replica) = (Node::start(&[]), Node::start(&[]));
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    let (mut client, mut on_replica) = (primary.connect(), replica.connect());
+    client.check("DEBUG SET-ACTIVE-EXPIRE 0 => +OK\nSET a 1 PX 1 => +OK\nWAIT 1 0 => :1");
+    // Its time has come, but it is the primary that says so.
+    wait_until("it has expired", || on_replica.ask("GET a") == "$-1\r\n");
+    on_replica.check("DBSIZE => :1");
+    client.check("GET a => $-1\nWAIT 1 0 => :1");
+    on_replica.check("DBSIZE => :0");
+    // A writable replica looks after its own.
+    on_replica.check("CONFIG SET replica-read-only no => +OK\nSET own 1 PX 1 => +OK");
+    wait_until("its own key is gone", || on_replica.ask("DBSIZE") == ":0\r\n");
+}
+
+#[test]
+fn a_primary_hands_over() {
+    let (primary, replica) = (Node::start(&[]), Node::start(&[]));
+    primary.connect().check("FAILOVER => -ERR_FAILOVER_requires_connected_replicas.");
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    write_some(&mut primary.connect(), 0);
+    assert_eq!(primary.connect().ask(&format!("FAILOVER TO 127.0.0.1 {} TIMEOUT 60000", replica.port)), "+OK\r\n");
+    wait_until("the roles have changed", || {
+        primary.connect().ask("INFO replication").contains("role:slave")
+            && replica.connect().ask("INFO replication").contains("role:master")
+    });
+    wait_for_sync(&replica, &[&primary]);
+    assert_eq!(primary.info("master_failover_state"), "no-failover");
+    replica.connect().check("SET after 1 => +OK\nWAIT 1 0 => :1");
+    assert_eq!(replica.digest(), primary.digest());
+    assert_eq!(replica.info("sync_full"), "0");
+}
+
+#[test]
+fn a_replica_that_does_not_read_costs_no_more_than_the_limit() {
+    let primary = Node::start(&["--client-output-buffer-limit", "replica 4mb 0 0", "--repl-backlog-size", "1mb"]);
+    let mut client = primary.connect();
+    let mut replica = primary.connect();
+    replica.check("REPLCONF capa eof => +OK");
+    replica.send(b"PSYNC ? -1\r\n");
+    wait_until("it is served", || client.info("connected_slaves") == "1");
+    let large = vec![b'x'; 1 << 20];
+    let mut most = 0;
+    wait_until("it is given up", || {
+        client.ask_args(&[b"SET", b"large", &large]);
+        most = most.max(client.info("mem_total_replication_buffers").parse::<usize>().unwrap());
+        client.info("connected_slaves") == "0"
+    });
+    assert!(most < 7 << 20, "{most} bytes were kept for it");
+}
+
+#[test]
+fn shutdown_waits_for_replicas() {
+    let (mut primary, replica) = (Node::start(&[]), Node::start(&[]));
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    let mut client = primary.connect();
+    write_some(&mut client, 0);
+    client.send(b"SET last 1\r\nSHUTDOWN\r\n");
+    primary.server.wait();
+    assert_eq!(replica.connect().ask("GET last"), "$1\r\n1\r\n");
+}
+
+/// Another server of the family, over TCP.
+struct Foreign {
+    redis: Redis,
+    port: u16,
+}
+
+impl Foreign {
+    fn start(binary: &str) -> Option<Foreign> {
+        let dir = std::env::temp_dir().join(format!("rondo-test-foreign-{}-{}", std::process::id(), fast_random()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let port = free_port();
+        let redis =
+            Redis::start_binary(binary, &dir, &["--port", &port.to_string(), "--repl-diskless-sync-delay", "0"])?;
+        Some(Foreign { redis, port })
+    }
+}
+
+/// All keys of the first two databases, each with its value and when it expires.
+fn contents(client: &mut Client) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for db in 0..2 {
+        client.ask(&format!("SELECT {db}"));
+        let keys = client.ask("KEYS *");
+        for key in keys.lines().skip(1).filter(|line| !line.starts_with('$')) {
+            let read = match client.ask(&format!("TYPE {key}")).trim_end() {
+                "+string" => format!("GET {key}"),
+                "+list" => format!("LRANGE {key} 0 -1"),
+                "+set" => format!("SMEMBERS {key}"),
+                "+hash" => format!("HGETALL {key}"),
+                "+zset" => format!("ZRANGE {key} 0 -1 WITHSCORES"),
+                "+stream" => format!("XRANGE {key} - +"),
+                // It has expired since.
+                _ => continue,
+            };
+            let value = client.ask(&read);
+            // Sets and hashes have no order.
+            let mut lines: Vec<&str> = value.lines().collect();
+            if read.starts_with('S') || read.starts_with('H') {
+                lines.sort_unstable();
+            }
+            let expires = client.ask(&format!("PEXPIRETIME {key}"));
+            all.insert(format!("{db} {key}"), format!("{} {expires}", lines.join(" ")));
+        }
+    }
+    client.ask("SELECT 0");
+    all
+}
+
+fn exchange_with(binary: &str) {
+    let (Some(foreign), ours) = (Foreign::start(binary), Node::start(&[])) else { return };
+    let mut theirs = foreign.redis.connect();
+    let equal = |theirs: &mut Client| contents(theirs) == contents(&mut ours.connect());
+    // It follows us, ...
+    write_some(&mut ours.connect(), 0);
+    assert_eq!(theirs.ask(&format!("REPLICAOF 127.0.0.1 {}", ours.port)), "+OK\r\n");
+    wait_until("it follows", || theirs.ask("INFO replication").contains("master_link_status:up"));
+    write_some(&mut ours.connect(), 1);
+    wait_until("it has everything", || ours.connect().ask("WAIT 1 1000") == ":1\r\n");
+    wait_until("both are equal after it followed", || equal(&mut theirs));
+    ours.connect().check("CLIENT KILL TYPE replica => :1");
+    wait_until("it is resumed", || ours.info("sync_partial_ok") == "1");
+    // ... and we follow it, from where we are.
+    theirs.check("REPLICAOF NO ONE => +OK");
+    assert_eq!(ours.connect().ask(&format!("REPLICAOF 127.0.0.1 {}", foreign.port)), "+OK\r\n");
+    ours.wait_for_link();
+    write_some(&mut theirs, 2);
+    wait_until("we have everything", || theirs.ask("WAIT 1 1000") == ":1\r\n");
+    wait_until("both are equal", || equal(&mut theirs));
+    assert_eq!(theirs.info("sync_full"), "0");
+}
+
+#[test]
+fn redis_follows_and_is_followed() {
+    exchange_with("redis-server");
+}
+
+#[test]
+fn newer_peers_follow_and_are_followed() {
+    Redis::peers().iter().for_each(|binary| exchange_with(binary));
+}
+
+/// Two hosts with a cable between them, in namespaces of their own.
+struct Network(String);
+
+impl Network {
+    fn new() -> Option<Network> {
+        let name = format!("rt{:x}", fast_random() & 0xff_ffff);
+        let network = Network(name.clone());
+        let made = network.run(&[
+            &format!("ip netns add {name}a"),
+            &format!("ip netns add {name}b"),
+            &format!("ip link add {name}0 netns {name}a type veth peer name {name}1 netns {name}b"),
+            &format!("ip -n {name}a addr add 10.99.0.1/24 dev {name}0"),
+            &format!("ip -n {name}b addr add 10.99.0.2/24 dev {name}1"),
+            &format!("ip -n {name}a link set {name}0 up"),
+            &format!("ip -n {name}b link set {name}1 up"),
+            &format!("ip netns exec {name}a tc qdisc add dev {name}0 root netem delay 20ms 5ms loss 3%"),
+            &format!("ip netns exec {name}b tc qdisc add dev {name}1 root netem delay 20ms 5ms loss 3%"),
+        ]);
+        if !made {
+            println!("skipped: no network namespaces, veth or netem here (they need root, ip and tc)");
+        }
+        made.then_some(network)
+    }
+
+    fn run(&self, commands: &[&str]) -> bool {
+        commands.iter().all(|command| {
+            let mut words = command.split(' ');
+            let run = Command::new(words.next().unwrap()).args(words).output();
+            run.is_ok_and(|output| output.status.success())
+        })
+    }
+
+    fn cable(&self, state: &str) {
+        assert!(self.run(&[&format!("ip -n {0}a link set {0}0 {state}", self.0)]));
+    }
+
+    fn start(&self, host: &str, arguments: &[&str]) -> Server {
+        let common = ["--port", "6379", "--bind", "*", "--protected-mode", "no", "--repl-timeout", "3"];
+        let prefix = ["ip", "netns", "exec", &format!("{}{host}", self.0)].map(str::to_owned);
+        Server::start_through(&prefix, &[&common[..], arguments].concat())
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for host in ["a", "b"] {
+            self.run(&[&format!("ip netns del {}{host}", self.0)]);
+        }
+    }
+}
+
+#[test]
+fn a_parted_network_heals() {
+    let Some(network) = Network::new() else { return };
+    let delay = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
+    let primary = network.start("a", &delay);
+    let replica = network.start("b", &delay);
+    replica.connect().check("REPLICAOF 10.99.0.1 6379 => +OK");
+    let link_is =
+        |state: &str| replica.connect().ask("INFO replication").contains(&format!("master_link_status:{state}"));
+    wait_until("the link is up", || link_is("up"));
+    for round in 0..2 {
+        write_some(&mut primary.connect(), round);
+        network.cable("down");
+        write_some(&mut primary.connect(), round + 10);
+        wait_until("both have noticed", || link_is("down") && primary.connect().info("connected_slaves") == "0");
+        network.cable("up");
+        wait_until("the link is up again", || link_is("up"));
+    }
+    let mut client = primary.connect();
+    client.check("SET last 1 => +OK\nWAIT 1 0 => :1");
+    assert_eq!(replica.connect().ask("DEBUG DIGEST"), client.ask("DEBUG DIGEST"));
+    assert_eq!((client.info("sync_full"), client.info("sync_partial_ok")), ("1".into(), "2".into()));
+}
