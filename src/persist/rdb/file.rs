@@ -52,17 +52,26 @@ impl Write for Summed<'_> {
 /// Bytes written at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Writes the data set in this version of the format. `libraries`: the codes of its libraries of
-/// functions. `aux`: what is to be known about it. `each_key` is called after each.
+/// What is written.
+pub struct DataSet<'a> {
+    pub keyspace: &'a Keyspace,
+    /// False: without its keys.
+    pub with_keys: bool,
+    /// The codes of libraries of functions.
+    pub libraries: &'a [&'a [u8]],
+    /// What is to be known about it.
+    pub aux: &'a [(&'a str, String)],
+}
+
+/// Writes a data set in this version of the format. `each_key` is called after each key.
 pub fn save_data_set(
-    keyspace: &Keyspace,
-    libraries: &[&[u8]],
+    data_set: &DataSet,
     config: &Config,
     version: u16,
-    aux: &[(&str, String)],
     out: &mut dyn Write,
     each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
+    let DataSet { keyspace, with_keys, libraries, aux } = *data_set;
     let digest = config.rdbchecksum.then(|| Digest::new(CHECKSUM));
     let mut out = BufWriter::with_capacity(CHUNK, Summed { out, digest });
     let mut writer = Writer::new(&mut out, version, config.rdbcompression);
@@ -75,7 +84,8 @@ pub fn save_data_set(
     for code in libraries {
         save_library(code, &mut writer)?;
     }
-    for (number, db) in keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
+    let dbs = if with_keys { keyspace.dbs() } else { &[] };
+    for (number, db) in dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         writer.bytes(&[SELECT_DB])?;
         writer.len(number as u64)?;
         writer.bytes(&[RESIZE_DB])?;
