@@ -110,7 +110,8 @@ fn what_flushall_empties_is_saved() {
     client.check("FLUSHALL => +OK");
     assert_eq!(client.info("rdb_changes_since_last_save"), "0");
     check_snapshot(&server, "DBSIZE => :0");
-    client.check("CONFIG SET save  => +OK\nSET k v => +OK\nFLUSHALL => +OK");
+    assert_eq!(client.ask_args(&[b"CONFIG", b"SET", b"save", b""]), "+OK\r\n");
+    client.check("SET k v => +OK\nFLUSHALL => +OK");
     assert_eq!(client.info("rdb_changes_since_last_save"), "2");
 }
 
