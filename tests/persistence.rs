@@ -102,6 +102,20 @@ fn a_snapshot_holds_the_moment_of_the_fork() {
 }
 
 #[test]
+fn what_flushall_empties_is_saved() {
+    let server = Server::start(&["--save", "3600 1"]);
+    let mut client = server.connect();
+    client.check("SET k v => +OK");
+    assert_eq!(client.info("rdb_changes_since_last_save"), "1");
+    client.check("FLUSHALL => +OK");
+    assert_eq!(client.info("rdb_changes_since_last_save"), "0");
+    check_snapshot(&server, "DBSIZE => :0");
+    assert_eq!(client.ask_args(&[b"CONFIG", b"SET", b"save", b""]), "+OK\r\n");
+    client.check("SET k v => +OK\nFLUSHALL => +OK");
+    assert_eq!(client.info("rdb_changes_since_last_save"), "2");
+}
+
+#[test]
 fn one_child_at_a_time() {
     let (server, mut client) = server_and_client();
     client.check(

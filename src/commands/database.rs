@@ -85,7 +85,10 @@ pub const FLUSHALL: Command = Command {
 
 fn flushall(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     flush(&mut server.keyspace, args, None)?;
-    snapshot::data_set_emptied(server);
+    if snapshot::data_set_emptied(server) {
+        // This is in the snapshot.
+        server.keyspace.effects.dirty = 0;
+    }
     server.reply(id).ok();
     Ok(())
 }

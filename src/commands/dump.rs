@@ -124,9 +124,10 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let db = keyspace.selected();
     if expire_at.is_some_and(|at| at <= now_ms) {
         // It has come too late: all that is left of it is that what was there is gone.
-        if keyspace.delete(key) {
+        if keyspace.remove(key) {
             keyspace.changed(EventClass::GENERIC, "del", key);
-            keyspace.effects.propagate_instead(db, &[b"DEL", key]);
+            let name: &[u8] = if keyspace.options.lazy_server_del { b"UNLINK" } else { b"DEL" };
+            keyspace.effects.propagate_instead(db, &[name, key]);
         }
         ctx.reply.ok();
         return Ok(());

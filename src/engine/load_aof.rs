@@ -51,7 +51,7 @@ fn source(server: &mut Server, files: Files) -> LoadSource {
     let stats = (Stats::new(server.commands.rows().len()), KeyspaceStats::default());
     let user = server.acl.default_user().clone();
     let client = server.clients.add(Stream::None, String::new(), String::new(), user, server.clock.now_ms);
-    LoadSource::AppendOnlyFile(AofLoad {
+    LoadSource::AppendOnlyFile(Box::new(AofLoad {
         files,
         part: None,
         number: 0,
@@ -59,7 +59,7 @@ fn source(server: &mut Server, files: Files) -> LoadSource {
         client,
         transaction: None,
         stats,
-    })
+    }))
 }
 
 /// Opens the files, all of which is loaded, to go on with.
@@ -132,7 +132,7 @@ fn open_part(server: &mut Server, load: &mut AofLoad) -> Result<bool, LoadError>
     let contents = if begins_with_data_set(&path).map_err(failed)? {
         log::info!("Reading RDB base file on AOF loading...");
         let file = File::open(&path).map_err(failed)?;
-        PartContents::DataSet(RdbLoad::new(file, LoadFor::Replay, &server.config))
+        PartContents::DataSet(Box::new(RdbLoad::new(file, LoadFor::Replay, &server.config)))
     } else {
         PartContents::Commands(CommandFile::open(&path, 0).map_err(failed)?)
     };

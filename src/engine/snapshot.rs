@@ -206,13 +206,11 @@ pub fn start_due(server: &mut Server) {
     }
 }
 
-/// All data is gone, and nobody wants to find it in a snapshot.
-pub fn data_set_emptied(server: &mut Server) {
+/// All data is gone, and nobody wants to find it in a snapshot. True if that is on the disk now.
+pub fn data_set_emptied(server: &mut Server) -> bool {
     if server.persistence.snapshot_runs() {
         child::end(server);
     }
-    if !server.config.save.is_empty() && !server.loading {
-        // What cannot be saved was logged.
-        let _ = save(server);
-    }
+    // What cannot be saved is logged.
+    !server.config.save.is_empty() && !server.loading && save(server).is_ok()
 }

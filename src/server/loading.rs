@@ -56,7 +56,7 @@ pub enum LoadSource {
     Snapshot(SnapshotLoad),
     /// As a replica: what the primary sent.
     FromPrimary(SnapshotLoad),
-    AppendOnlyFile(AofLoad),
+    AppendOnlyFile(Box<AofLoad>),
 }
 
 pub struct SnapshotLoad {
@@ -92,6 +92,6 @@ pub struct PartLoad {
 
 /// A part may begin with a data set.
 pub enum PartContents {
-    DataSet(RdbLoad<'static>),
+    DataSet(Box<RdbLoad<'static>>),
     Commands(CommandFile),
 }

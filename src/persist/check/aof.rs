@@ -216,7 +216,7 @@ impl Checker<'_> {
         bar.clear();
         let whole_up_to = commands.whole_up_to();
         match result {
-            Err(ReadError::Io(error)) => return Err(error),
+            Err(ReadError::Io(error)) => Err(error),
             Err(ReadError::Format { what, offset }) => {
                 writeln!(self.out, "0x{offset:>16x}: {what}")?;
                 let name = path.file_name().unwrap_or_default().display();

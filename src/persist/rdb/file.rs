@@ -7,12 +7,12 @@
 //! key  [EXPIRETIME_MS: i64] | [IDLE or FREQ] | type | key | value
 //! ```
 
-use super::payload::CRC;
+use super::payload::CHECKSUM;
 use super::save::save_library;
 use super::{Writer, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
-use crc::{Digest, Table};
+use crc_fast::Digest;
 use std::io::{self, BufWriter, Write};
 
 pub(super) const FUNCTION: u8 = 245;
@@ -32,7 +32,7 @@ pub(super) const NO_CHECKSUM: u64 = 0;
 /// Passes bytes on and takes their checksum.
 struct Summed<'o> {
     out: &'o mut dyn Write,
-    digest: Option<Digest<'static, u64, Table<16>>>,
+    digest: Option<Digest>,
 }
 
 impl Write for Summed<'_> {
@@ -72,7 +72,7 @@ pub fn save_data_set(
     each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
     let DataSet { keyspace, with_keys, libraries, aux } = *data_set;
-    let digest = config.rdbchecksum.then(|| CRC.digest());
+    let digest = config.rdbchecksum.then(|| Digest::new(CHECKSUM));
     let mut out = BufWriter::with_capacity(CHUNK, Summed { out, digest });
     let mut writer = Writer::new(&mut out, version, config.rdbcompression);
     writer.bytes(format!("REDIS{version:04}").as_bytes())?;

@@ -111,10 +111,16 @@ pub struct RdbLoad<'s> {
     /// The value of the key that is read, if it is a large one.
     growing: Option<Growing>,
     arrivals: Arrivals,
-    facts: Vec<(Box<[u8]>, Box<[u8]>)>,
+    facts: Vec<Fact>,
     /// The codes of libraries of functions.
     libraries: Vec<Box<[u8]>>,
     loaded: Loaded,
+}
+
+/// What a data set says of itself.
+struct Fact {
+    name: Box<[u8]>,
+    value: Box<[u8]>,
 }
 
 /// What is known of a key before its value.
@@ -190,12 +196,12 @@ impl<'s> RdbLoad<'s> {
 
     /// What the data set says of itself (an AUX field, such as `repl-id`), as far as that was read.
     pub fn fact(&self, name: &[u8]) -> Option<&[u8]> {
-        self.facts.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+        self.facts.iter().find(|fact| *fact.name == *name).map(|fact| &*fact.value)
     }
 
     /// The last fact that was read.
     pub fn last_fact(&self) -> Option<(&[u8], &[u8])> {
-        self.facts.last().map(|(name, value)| (&**name, &**value))
+        self.facts.last().map(|fact| (&*fact.name, &*fact.value))
     }
 
     /// What was read last or, after a failure, begun.
@@ -276,7 +282,7 @@ impl<'s> RdbLoad<'s> {
                     let name = Box::from(self.reader.string()?);
                     let value = Box::from(self.reader.string()?);
                     if self.facts.len() < FACTS_MAX {
-                        self.facts.push((name, value));
+                        self.facts.push(Fact { name, value });
                     }
                 }
                 SELECT_DB => {
@@ -292,7 +298,9 @@ impl<'s> RdbLoad<'s> {
                     let keys = self.reader.length()?.min(EXPECTED_MAX);
                     // Of them, those that expire.
                     self.reader.length()?;
-                    keyspace.expect_keys(keys as usize);
+                    if self.purpose != LoadFor::Check {
+                        keyspace.expect_keys(keys as usize);
+                    }
                 }
                 EXPIRE_MS => self.next.expire_at = Some(i64::from_le_bytes(self.reader.array()?)),
                 EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),

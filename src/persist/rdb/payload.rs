@@ -10,10 +10,10 @@ use super::save::save_library;
 use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Entry;
-use crc::{CRC_64_REDIS, Crc, Table};
+use crc_fast::CrcAlgorithm;
 
 /// The checksum that files and payloads end with.
-pub static CRC: Crc<u64, Table<16>> = Crc::<u64, Table<16>>::new(&CRC_64_REDIS);
+pub const CHECKSUM: CrcAlgorithm = CrcAlgorithm::Crc64Redis;
 
 const FOOTER: usize = 10;
 
@@ -36,7 +36,7 @@ pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
 /// Adds the version and the checksum.
 fn sign(payload: &mut Vec<u8>) {
     payload.extend_from_slice(&VERSION.to_le_bytes());
-    let checksum = CRC.checksum(payload);
+    let checksum = crc_fast::checksum(CHECKSUM, payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
 }
 
@@ -47,7 +47,7 @@ fn signed(payload: &[u8], verify: bool) -> Result<&[u8], InvalidPayload> {
     let (version, checksum) = footer.split_at(2);
     let version = u16::from_le_bytes(version.try_into().expect("two bytes"));
     let checksum = u64::from_le_bytes(checksum.try_into().expect("eight bytes"));
-    let is_right = || CRC.checksum(&payload[..payload.len() - 8]) == checksum;
+    let is_right = || crc_fast::checksum(CHECKSUM, &payload[..payload.len() - 8]) == checksum;
     if version > VERSION || (verify && !is_right()) {
         return Err(InvalidPayload::Footer);
     }

@@ -1,9 +1,9 @@
 //! Lengths, strings and numbers, read from bytes that may be anything. No claim that they make
 //! allocates more than what then really comes, or could.
 
-use super::payload::CRC;
+use super::payload::CHECKSUM;
 use super::{INT_8, INT_16, INT_32, LEN_6, LEN_14, LEN_32, LEN_64, LZF, SPECIAL};
-use crc::{Digest, Table};
+use crc_fast::Digest;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, ErrorKind, Read};
@@ -54,7 +54,7 @@ pub struct Reader<'s> {
     mark: usize,
     /// Bytes before the window, and their checksum.
     passed: u64,
-    digest: Option<Digest<'static, u64, Table<16>>>,
+    digest: Option<Digest>,
     /// The last string, where it is not in the window.
     string: Vec<u8>,
     /// So many bytes are needed from the mark on before it is worth reading on.
@@ -92,7 +92,7 @@ impl<'s> Reader<'s> {
     }
 
     fn from(source: Source<'s>, checksum: bool) -> Reader<'s> {
-        let digest = checksum.then(|| CRC.digest());
+        let digest = checksum.then(|| Digest::new(CHECKSUM));
         let (window, string) = (Cow::default(), Vec::new());
         Reader { source, window, at: 0, end: 0, mark: 0, passed: 0, digest, string, needed: 0 }
     }
@@ -156,7 +156,7 @@ impl<'s> Reader<'s> {
 
     /// The checksum of all bytes read so far, if it is wanted.
     pub fn checksum(&self) -> Option<u64> {
-        let mut digest = self.digest.clone()?;
+        let mut digest = self.digest?;
         digest.update(&self.window[..self.at]);
         Some(digest.finalize())
     }
