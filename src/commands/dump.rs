@@ -1,6 +1,7 @@
 //! DUMP and RESTORE.
 
 use super::prelude::*;
+use crate::keyspace::LastUse;
 use crate::persist::rdb::{self, InvalidPayload, KeyFacts};
 
 pub const COMMANDS: &[&Command] = &[&DUMP, &RESTORE, &RESTORE_ASKING];
@@ -59,7 +60,7 @@ pub const RESTORE_ASKING: Command = Command {
 struct RestoreOptions {
     replace: bool,
     absolute: bool,
-    idle_s: Option<i64>,
+    last_use: LastUse,
 }
 
 impl RestoreOptions {
@@ -67,19 +68,21 @@ impl RestoreOptions {
         const IDLE: CommandError = CommandError::new("ERR Invalid IDLETIME value, must be >= 0");
         const FREQUENCY: CommandError = CommandError::new("ERR Invalid FREQ value, must be >= 0 and <= 255");
         let mut options = RestoreOptions::default();
-        let (mut at, mut frequency) = (4, None);
+        let mut at = 4;
         while at < args.len() {
             let more = at + 1 < args.len();
             if args.is(at, "replace") {
                 options.replace = true;
             } else if args.is(at, "absttl") {
                 options.absolute = true;
-            } else if more && args.is(at, "idletime") && frequency.is_none() {
+            } else if more && args.is(at, "idletime") && !matches!(options.last_use, LastUse::Frequency(_)) {
                 at += 1;
-                options.idle_s = Some(args.int(at).ok().filter(|&idle| idle >= 0).ok_or(IDLE)?);
-            } else if more && args.is(at, "freq") && options.idle_s.is_none() {
+                let idle_s = args.int(at).ok().and_then(|idle_s| idle_s.try_into().ok());
+                options.last_use = LastUse::IdleSeconds(idle_s.ok_or(IDLE)?);
+            } else if more && args.is(at, "freq") && !matches!(options.last_use, LastUse::IdleSeconds(_)) {
                 at += 1;
-                frequency = Some(args.int(at).ok().filter(|f| (0..=255).contains(f)).ok_or(FREQUENCY)?);
+                let frequency = args.int(at).ok().and_then(|frequency| frequency.try_into().ok());
+                options.last_use = LastUse::Frequency(frequency.ok_or(FREQUENCY)?);
             } else {
                 return Err(CommandError::SYNTAX);
             }
@@ -105,8 +108,7 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ttl if options.absolute => Some(ttl),
         ttl => Some(now_ms.saturating_add(ttl)),
     };
-    let clock = ctx.keyspace.access_clock;
-    let clock = options.idle_s.map_or(clock, |idle_s| (now_ms / 1000).wrapping_sub(idle_s) as u32 & CLOCK_MASK);
+    let clock = ctx.keyspace.access.stamp_of(options.last_use);
     let facts = KeyFacts { name: key, expire_at, clock };
     let entry =
         rdb::restore(&facts, &args[3], !ctx.config.skip_checksum_validation, ctx.config).map_err(
@@ -141,6 +143,3 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
     ctx.reply.ok();
     Ok(())
 }
-
-/// An entry's clock has 24 bits.
-const CLOCK_MASK: u32 = 0xff_ffff;

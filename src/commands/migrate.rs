@@ -31,6 +31,7 @@ pub const MIGRATE: Command = Command {
     key_finder: Some(find_keys),
     tips: &["nondeterministic_output"],
     args: "host port:int key-selector(key:key#0 | empty-string='') destination-db:int timeout:int copy=COPY?^3.0.0 replace=REPLACE?^3.0.0 authentication(auth:string~password=AUTH^4.0.7 | auth2{username password}=AUTH2^6.0.0)? keys:key~key#1=KEYS?+^3.0.6",
+    secrets: Some(secrets),
     handler: Handler::Server(migrate),
     ..Command::DEFAULT
 };
@@ -51,6 +52,14 @@ fn find_keys(args: &Args) -> Option<Vec<FoundKey>> {
         };
     }
     Some(keys.map(|index| FoundKey { index, flags: RW | ACCESS | DELETE }).collect())
+}
+
+/// The arguments of AUTH and AUTH2.
+fn secrets(args: &Args) -> Vec<usize> {
+    let option = (6..args.len()).find(|&at| args.is(at, "auth") || args.is(at, "auth2") || args.is(at, "keys"));
+    let count = option.map_or(0, |at| if args.is(at, "keys") { 0 } else { 1 + args.is(at, "auth2") as usize });
+    let first = option.map_or(0, |at| at + 1);
+    (first..(first + count).min(args.len())).collect()
 }
 
 /// What MIGRATE is to do.

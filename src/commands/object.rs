@@ -86,27 +86,33 @@ fn encoding(ctx: &mut DataContext, args: &Args) -> CommandResult {
 }
 
 fn freq(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    if inspect(ctx, args, |_| ()).is_some() {
+    let Some(kept) = inspect(ctx, args, Entry::clock) else { return Ok(()) };
+    if !ctx.keyspace.access.counts_uses() {
         return Err(CommandError::new(
             "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
         ));
     }
+    ctx.reply.integer(ctx.keyspace.access.frequency_of(kept) as i64);
     Ok(())
 }
 
 fn idletime(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let now_s = ctx.keyspace.now_ms / 1000;
-    if let Some(clock) = inspect(ctx, args, Entry::clock) {
-        // Of the clock an entry keeps 24 bits.
-        ctx.reply.integer((now_s - clock as i64) & 0xff_ffff);
+    let Some(kept) = inspect(ctx, args, Entry::clock) else { return Ok(()) };
+    if ctx.keyspace.access.counts_uses() {
+        return Err(CommandError::new(
+            "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust.",
+        ));
     }
+    ctx.reply.integer(ctx.keyspace.access.idle_seconds_of(kept) as i64);
     Ok(())
 }
 
 fn refcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
     /// COMPAT: Redis shares small integers between keys, and says so with the largest count.
     const SHARED_INTEGERS: i64 = 10_000;
-    let is_shared = |entry: &Entry| matches!(entry.string(), Some(StringRef::Int(0..SHARED_INTEGERS)));
+    // With these policies each value needs a clock of its own.
+    let shares = ctx.config.maxmemory == 0 || !ctx.config.maxmemory_policy.keeps_use();
+    let is_shared = |entry: &Entry| shares && matches!(entry.string(), Some(StringRef::Int(0..SHARED_INTEGERS)));
     if let Some(shared) = inspect(ctx, args, is_shared) {
         ctx.reply.integer(if shared { i32::MAX as i64 } else { 1 });
     }

@@ -146,15 +146,15 @@ directives! {
 
     // Memory
     /// Bytes; 0 is no limit.
-    "maxmemory" => maxmemory: u64 = 0, Memory(0, u64::MAX as i128), [], Later;
-    "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction, OneOf, [], Later;
-    "maxmemory-samples" => maxmemory_samples: u32 = 5, Int(1, INT_MAX), [], Later;
-    "maxmemory-eviction-tenacity" => maxmemory_eviction_tenacity: u32 = 10, Int(0, 100), [], Later;
+    "maxmemory" => maxmemory: u64 = 0, Memory(0, u64::MAX as i128), [], Works;
+    "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction, OneOf, [], Works;
+    "maxmemory-samples" => maxmemory_samples: u32 = 5, Int(1, INT_MAX), [], Works;
+    "maxmemory-eviction-tenacity" => maxmemory_eviction_tenacity: u32 = 10, Int(0, 100), [], Works;
     "maxmemory-clients" =>
-        maxmemory_clients: MemoryOrPercent = MemoryOrPercent::Bytes(0), MemoryOrPercentage, [], Later;
-    "lfu-log-factor" => lfu_log_factor: u32 = 10, Int(0, INT_MAX), [], Later;
+        maxmemory_clients: MemoryOrPercent = MemoryOrPercent::Bytes(0), MemoryOrPercentage, [], Works;
+    "lfu-log-factor" => lfu_log_factor: u32 = 10, Int(0, INT_MAX), [], Works;
     /// Minutes.
-    "lfu-decay-time" => lfu_decay_time: u32 = 1, Int(0, INT_MAX), [], Later;
+    "lfu-decay-time" => lfu_decay_time: u32 = 1, Int(0, INT_MAX), [], Works;
     "activedefrag" => activedefrag: bool = false, YesNo, [], Later;
     /// Bytes.
     "active-defrag-ignore-bytes" => active_defrag_ignore_bytes: u64 = 100 << 20, Memory(1, LONG_MAX), [], Later;
@@ -238,7 +238,7 @@ directives! {
     "masterauth" => masterauth: Vec<u8> = Vec::new(), Text, [SENSITIVE], Works;
     "replica-serve-stale-data" | "slave-serve-stale-data" => replica_serve_stale_data: bool = true, YesNo, [], Works;
     "replica-read-only" | "slave-read-only" => replica_read_only: bool = true, YesNo, [], Works;
-    "replica-ignore-maxmemory" | "slave-ignore-maxmemory" => replica_ignore_maxmemory: bool = true, YesNo, [], Later;
+    "replica-ignore-maxmemory" | "slave-ignore-maxmemory" => replica_ignore_maxmemory: bool = true, YesNo, [], Works;
     "replica-ignore-disk-write-errors" => replica_ignore_disk_write_errors: bool = false, YesNo, [], Works;
     "replica-lazy-flush" | "slave-lazy-flush" => replica_lazy_flush: bool = false, YesNo, [], Works;
     "replica-priority" | "slave-priority" => replica_priority: u32 = 100, Int(0, INT_MAX), [], Works;
@@ -301,10 +301,10 @@ directives! {
 
     // Observation
     /// Microseconds; below 0 is off.
-    "slowlog-log-slower-than" => slowlog_log_slower_than: i64 = 10_000, Int(-1, LONG_MAX), [], Later;
-    "slowlog-max-len" => slowlog_max_len: u64 = 128, Int(0, LONG_MAX), [], Later;
+    "slowlog-log-slower-than" => slowlog_log_slower_than: i64 = 10_000, Int(-1, LONG_MAX), [], Works;
+    "slowlog-max-len" => slowlog_max_len: u64 = 128, Int(0, LONG_MAX), [], Works;
     /// Milliseconds; 0 is off.
-    "latency-monitor-threshold" => latency_monitor_threshold: u64 = 0, Int(0, LONG_MAX), [], Later;
+    "latency-monitor-threshold" => latency_monitor_threshold: u64 = 0, Int(0, LONG_MAX), [], Works;
     "latency-tracking" => latency_tracking: bool = true, YesNo, [], Works;
     "latency-tracking-info-percentiles" =>
         latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Percentiles, [MULTI_ARG], Works;

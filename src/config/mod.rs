@@ -16,6 +16,7 @@
 mod directive;
 mod directives;
 mod kinds;
+mod memory_limits;
 mod parse;
 mod rewrite;
 mod type_limits;

@@ -278,8 +278,29 @@ impl DueIndex {
 
     /// The bytes allocated.
     pub fn bytes(&self) -> usize {
-        let slots = self.levels.iter().flatten().flat_map(|level| &level.slots);
-        slots.map(|slot| size_of::<Slot>() + slot.bytes()).sum()
+        self.slots().map(|slot| size_of::<Slot>() + slot.bytes()).sum()
+    }
+
+    /// All items, stale ones included, in no certain order.
+    pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.slots().flat_map(|slot| &slot.chunks).flatten().map(|item| (item.due_ms(), item.hash48()))
+    }
+
+    /// The item at a place in the order of [`iter`](Self::iter).
+    pub fn nth(&self, place: usize) -> Option<(u64, u64)> {
+        let mut place = place;
+        for slot in self.slots() {
+            if place < slot.len() {
+                let item = slot.chunks[place / CHUNK_ITEMS][place % CHUNK_ITEMS];
+                return Some((item.due_ms(), item.hash48()));
+            }
+            place -= slot.len();
+        }
+        None
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.levels.iter().flatten().flat_map(|level| &level.slots)
     }
 
     /// Drops all items and their memory.

@@ -1,7 +1,8 @@
 //! What follows from a changed configuration, beyond its values being read from now on.
 
-use super::rewrite;
+use super::{memory, rewrite};
 use crate::config::{Config, Directive, SetError, os_reason};
+use crate::server::allocator::used_memory;
 use crate::server::{Server, collation, logging, system};
 
 /// Brings into effect what `changed` says has changed since `before`. If something cannot be, nothing
@@ -32,12 +33,27 @@ fn apply_directive(server: &mut Server, directive: &Directive) -> Result<(), Str
         "loglevel" => logging::set_level(server.config.loglevel),
         "maxclients" => make_room_for_clients(&server.config)?,
         "notify-keyspace-events" => server.apply_wanted_events(),
+        "maxmemory" => apply_maxmemory(server),
+        "maxmemory-clients" => server.count_all_clients(),
+        "maxmemory-policy" | "lfu-log-factor" | "lfu-decay-time" => server.apply_keyspace_options(),
+        "slowlog-log-slower-than" | "latency-monitor-threshold" => server.apply_slow_nanos(),
         "timeout" => server.clients.ids_by_age().into_iter().for_each(|id| server.watch_idle(id)),
         name if name.starts_with("lazyfree-lazy-") => server.apply_keyspace_options(),
         // All others are read where they matter.
         _ => (),
     }
     Ok(())
+}
+
+fn apply_maxmemory(server: &mut Server) {
+    let (max, used) = (server.config.maxmemory, used_memory() as u64);
+    if max > 0 && max < used {
+        log::warn!(
+            "WARNING: the new maxmemory value set via CONFIG SET ({max}) is smaller than the current memory usage ({used}). This will result in key eviction and/or the inability to accept new write commands depending on the maxmemory-policy."
+        );
+    }
+    memory::go_on_later(server);
+    server.count_all_clients();
 }
 
 fn make_room_for_clients(config: &Config) -> Result<(), String> {

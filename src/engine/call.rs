@@ -1,6 +1,6 @@
 //! Running one command: the handler, its reply, its effects, its time.
 
-use super::blocking;
+use super::{blocking, observe};
 use crate::config::Config;
 use crate::keyspace::Propagate;
 use crate::persist::aof::Aof;
@@ -33,6 +33,11 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
         }
         Handler::Server(run) => call_server(server, id, found, run, args),
         Handler::Container => unreachable!("a container was resolved to its subcommand"),
+    }
+    if !server.monitors.is_empty()
+        && !server.clients.get(id).is_some_and(|client| client.flags.contains(ClientFlags::BLOCKED))
+    {
+        observe::show(server, id, found.command, args);
     }
 }
 
@@ -146,6 +151,9 @@ fn finish(server: &mut Server, id: ClientId, db: usize, found: Found, args: &Arg
     let nanos = server.clock.nanos_between(server.command_started, now);
     server.command_started = now;
     server.stats.ran(found.index, nanos, server.config.latency_tracking);
+    if nanos >= server.slow_nanos {
+        observe::slow(server, id, found, args, nanos);
+    }
     if server.keyspace.effects.are_any() {
         drain_effects(server, db, Some(args));
         let offset = server.replication.stream.offset();

@@ -48,6 +48,7 @@ pub fn start(server: &mut Server, job: Job, output: Output) -> io::Result<u32> {
         Fork::Parent(pid) => pid,
     };
     server.persistence.last_fork_us = began.elapsed().as_micros() as u64;
+    server.note_latency("fork", began.elapsed().as_nanos() as u64);
     server.persistence.forks += 1;
     drop(sender);
     server.persistence.child = Some(Child {

@@ -2,6 +2,7 @@
 //! order.
 
 use super::call::call;
+use super::memory;
 use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
@@ -62,6 +63,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
     (is_unrestricted(server) || client.flags.contains(ClientFlags::PRIMARY))
+        && server.monitors.is_empty()
         && client.authenticated
         && client.multi.is_none()
         && !client.only_listens()
@@ -130,13 +132,20 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     if client.multi.is_some() && command.has(flag::NO_MULTI) {
         return Err(CommandError::new("ERR Command not allowed inside a transaction"));
     }
+    let has_room = memory::make_room(server);
+    let client = &server.clients[id];
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
         // What a script declares matters only where something could be held against it.
-        _ if is_unrestricted(server) => command.flags,
+        _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),
     };
+    // What is queued takes memory, too, whatever it does.
+    let is_queued = client.multi.is_some() && !command.never_queued && command.name != "unwatch";
+    if !has_room && (flags & flag::DENYOOM != 0 || is_queued) {
+        return Err(CommandError::OOM);
+    }
     let writes = flags & flag::WRITE != 0;
     // PING as well, so that health checks notice.
     if (writes || command.name == "ping")

@@ -28,9 +28,9 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
     let load = if server.config.appendonly {
         load_aof::open_or_create(server)?
     } else {
-        // A replica leaves it to its primary which keys' time has come.
-        let is_replica = server.config.replicaof.is_some();
-        open_snapshot(server, if is_replica { LoadFor::Replay } else { LoadFor::Start }, true)?
+        // A replica is told by its primary what has expired.
+        let purpose = if server.config.replicaof.is_some() { LoadFor::Replay } else { LoadFor::Start };
+        open_snapshot(server, purpose, true)?
     };
     match load {
         Some(source) => server.load = Some(Box::new(begin(server, source))),

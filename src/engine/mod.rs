@@ -7,6 +7,8 @@
 //! * `load`     loading the data set in steps
 //! * `load_aof` the same from the append-only file
 //! * `child`    the forked child that writes the data set
+//! * `memory`   evicting keys to keep within `maxmemory`
+//! * `observe`  MONITOR, SLOWLOG and LATENCY
 //! * `snapshot` saving an RDB file
 //! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
@@ -22,6 +24,8 @@ pub mod child;
 pub mod dispatch;
 pub mod load;
 pub mod load_aof;
+pub mod memory;
+pub mod observe;
 pub mod replication;
 pub mod rewrite;
 pub mod script;

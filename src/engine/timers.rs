@@ -2,7 +2,7 @@
 
 use super::blocking::{self, GaveUp};
 use super::call::{drain_effects, free_garbage};
-use super::{child, replication, shutdown};
+use super::{child, memory, replication, shutdown};
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::{self, used_memory};
@@ -29,6 +29,7 @@ pub fn fire(server: &mut Server, timer: Timer) {
             blocking::give_up(server, id, GaveUp::TimedOut);
         }
         Timer::PauseEnd => server.unpause(),
+        Timer::Evict => memory::evict_more(server),
         Timer::IdlePeers => server.close_idle_peers(),
         Timer::ReapChild => child::reap(server),
         Timer::Heartbeat => replication::heartbeat::beat(server),
@@ -103,11 +104,15 @@ fn expire(server: &mut Server) {
     if !server.active_expire {
         return;
     }
+    let began = server.clock.stamp();
     for db in 0..server.keyspace.databases() {
         server.keyspace.expire_due(db, EXPIRE_KEYS);
         drain_effects(server, db, None);
     }
     free_garbage(server);
+    let nanos = server.clock.nanos_between(began, server.clock.stamp());
+    server.stats.expire_cycle_nanos += nanos;
+    server.note_latency("expire-cycle", nanos);
 }
 
 /// A helper thread has answered.
@@ -146,7 +151,10 @@ pub fn flush_append_only_file(server: &mut Server) {
     }
     let durable = policy == AppendFsync::Always && !rewrite_comes_first(&server.config, &server.persistence);
     let flushed = aof.flush(policy, durable);
-    server.stats.aof_nanos += server.clock.nanos_between(began, server.clock.stamp());
+    let nanos = server.clock.nanos_between(began, server.clock.stamp());
+    server.stats.aof_nanos += nanos;
+    server.note_latency(if durable { "aof-fsync-always" } else { "aof-write" }, nanos);
+    let Some(aof) = &mut server.aof else { return };
     match flushed {
         Ok(()) => {
             if had_failed {

@@ -143,6 +143,25 @@ impl Db {
         Some(entry.key().to_vec())
     }
 
+    /// Visits up to `samples` random keys with an expiry, and at least one if there is any.
+    pub(super) fn sample_volatile(&self, samples: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(&Entry)) {
+        /// Items of the index may be stale: so many are tried for each key.
+        const TRIES: usize = 8;
+        let Some(index) = &self.due else { return };
+        let find = |(at, hash48)| self.table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at));
+        let tried = (0..samples * TRIES).filter_map(|_| find(index.nth(rng.usize(..index.len()))?));
+        let mut seen = 0;
+        for entry in tried.take(samples) {
+            seen += 1;
+            visit(&entry);
+        }
+        if seen == 0
+            && let Some(entry) = index.iter().find_map(find)
+        {
+            visit(&entry);
+        }
+    }
+
     /// When to look for due keys again.
     pub fn next_due_ms(&self) -> Option<u64> {
         self.due.as_ref().and_then(|index| index.next_due_ms())

@@ -5,28 +5,37 @@
 //! guards these return, and reports each change by [`Keyspace::changed`]. The keyspace calls nobody:
 //! what happened is left in [`Effects`].
 //!
+//! * `access`  how entries remember their use
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
+//! * `arrivals` keys of a data set that is loaded
 //! * `db`      one database: the table and the index of due times
 //! * `digest`  what tests compare data by
 //! * `keys_of_interest` keys that somebody waits for or watches
+//! * `evict`   deleting keys to make room
 //! * `expire`  deleting keys whose time has come
 //! * `prefetch` what a batch of requests will look at
 //! * `string`  strings that are changed in place
 //! * `effects` what a command did
 
+mod access;
+mod arrivals;
 mod db;
 mod digest;
 mod effects;
 mod entry;
+mod evict;
 mod expire;
 mod keys_of_interest;
 mod prefetch;
 mod string;
 
+pub use access::{AccessClock, Frequency, LastUse};
+pub use arrivals::{AlreadyThere, Arrivals};
 pub use db::Db;
 pub use digest::Digest;
 pub use effects::{Commands, Effects, Event, EventClass, Propagate};
 pub use entry::{CollectionMut, CollectionRef, Entry};
+pub use evict::{EvictionPolicy, EvictionPool, Rank};
 pub use expire::ExpiryMode;
 pub use keys_of_interest::KeySet;
 pub use string::StringMut;
@@ -47,6 +56,7 @@ pub struct KeyspaceStats {
     pub hits: u64,
     pub misses: u64,
     pub expired: u64,
+    pub evicted: u64,
 }
 
 /// Choices of the configuration that the keyspace needs.
@@ -81,10 +91,11 @@ pub struct Keyspace {
     /// The time of the command that runs, in milliseconds of the Unix epoch.
     pub now_ms: i64,
     /// What entries are stamped with when they are made, and when they are looked up.
-    pub access_clock: u32,
+    pub access: AccessClock,
     /// Lookups leave stamps alone where this is false (CLIENT NO-TOUCH, a live child).
     pub stamps: bool,
     pub rng: fastrand::Rng,
+    pub evictable: EvictionPool,
     /// Values to be freed off the loop.
     pub lazy_free: Vec<Garbage>,
     /// The first key of the request that runs and its hash, computed when the request was batched.
@@ -104,7 +115,8 @@ impl Keyspace {
             options: KeyspaceOptions::default(),
             expiry_mode: ExpiryMode::Delete,
             now_ms: 0,
-            access_clock: 0,
+            access: AccessClock::default(),
+            evictable: EvictionPool::default(),
             stamps: true,
             rng: fastrand::Rng::with_seed(seed),
             lazy_free: Vec::new(),
@@ -260,9 +272,12 @@ impl Keyspace {
 
     #[inline]
     fn touch(&mut self, slot: Slot) {
-        let clock = self.access_clock;
-        if self.stamps && self.db().table.at(slot).clock() != clock {
-            self.db_mut().table.at_mut(slot).set_clock(clock);
+        if self.stamps {
+            let kept = self.db().table.at(slot).clock();
+            let clock = self.access.used(kept, &mut self.rng);
+            if kept != clock {
+                self.db_mut().table.at_mut(slot).set_clock(clock);
+            }
         }
     }
 
@@ -329,7 +344,7 @@ impl Keyspace {
             Some((_, slot)) => slot,
             None => {
                 let hash = self.hash(key);
-                self.add(hash, Entry::with_collection(key, new(), None, self.access_clock));
+                self.add(hash, Entry::with_collection(key, new(), None, self.access.stamp()));
                 self.notify(EventClass::NEW, "new", key);
                 self.db().table.find(hash, key).expect("just added").0
             }
@@ -368,11 +383,10 @@ impl Keyspace {
     /// Sets `key` to a string, whatever it was.
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: NewString, expiry: NewExpiry) {
-        let clock = self.access_clock;
         self.comes_or_goes(key);
         let Some((hash, slot)) = self.find_live(key) else {
             let expire_at = expiry.after(None);
-            self.add(self.hash(key), Entry::with_string(key, value, expire_at, clock));
+            self.add(self.hash(key), Entry::with_string(key, value, expire_at, self.access.stamp()));
             self.notify(EventClass::NEW, "new", key);
             return;
         };
@@ -380,6 +394,8 @@ impl Keyspace {
         let mut entry = self.dbs[self.selected].table.at_mut(slot);
         let before = entry.expire_at();
         let after = expiry.after(before);
+        // COMPAT: a new value inherits how often the old one was used.
+        let clock = self.access.used(entry.clock(), &mut self.rng);
         if lazy && entry.is_costly_to_free() {
             drop(entry);
             let old = self.db_mut().take(hash, key).expect("just found");
@@ -400,7 +416,7 @@ impl Keyspace {
         if !self.remove(key) {
             self.notify(EventClass::NEW, "new", key);
         }
-        self.add(self.hash(key), Entry::with_collection(key, value, None, self.access_clock));
+        self.add(self.hash(key), Entry::with_collection(key, value, None, self.access.stamp()));
     }
 
     /// Deletes `key`; true if it was there. Reports nothing: see [`Self::changed`].
@@ -475,7 +491,7 @@ impl Keyspace {
         let mut spare = Keyspace::new(self.dbs.len(), self.rng.clone().u64(..));
         spare.options = self.options.clone();
         spare.expiry_mode = ExpiryMode::Ignore;
-        (spare.now_ms, spare.access_clock) = (self.now_ms, self.access_clock);
+        (spare.now_ms, spare.access) = (self.now_ms, self.access);
         spare
     }
 

@@ -172,7 +172,9 @@ pub fn handle(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input
             if event.is_read_closed() || event.is_error() {
                 client.flags |= ClientFlags::PEER_CLOSED;
             }
-            if (event.is_writable() || event.is_error()) && !client.output.is_empty() {
+            // Replicas are sent more than what is in their buffers.
+            let has_more = !client.output.is_empty() || client.flags.contains(ClientFlags::REPLICA);
+            if (event.is_writable() || event.is_error()) && has_more {
                 server.will_write(id);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
@@ -195,6 +197,7 @@ pub fn send(server: &mut Server, except: Option<ClientId>) {
     // Keep the allocation, and those who have more to be sent than goes in a turn.
     pending.append(&mut server.pending_writes);
     server.pending_writes = pending;
+    server.evict_clients();
     let mut kept = None;
     while let Some(id) = server.pending_closes.pop() {
         if Some(id) == except {
@@ -203,9 +206,9 @@ pub fn send(server: &mut Server, except: Option<ClientId>) {
         }
         server.unsubscribe_all(id);
         engine::replication::client_closed(server, id);
-        if let Some(client) = server.clients.remove(id)
-            && let Some(timer) = client.idle_timer
-        {
+        let Some(client) = server.clients.remove(id) else { continue };
+        server.memory.clients -= client.counted_memory;
+        if let Some(timer) = client.idle_timer {
             server.timers.cancel(timer);
         }
     }

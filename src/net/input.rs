@@ -9,7 +9,7 @@ use crate::encoding::hashtable::Ref;
 use crate::encoding::number::parse_f64;
 use crate::engine::call::call_data;
 use crate::engine::dispatch::{self, Outcome};
-use crate::engine::replication;
+use crate::engine::{memory, replication};
 use crate::keyspace::{Entry, ExpiryMode};
 use crate::resp::CommandError;
 use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
@@ -133,6 +133,9 @@ impl Input {
         let peer_closed = client.flags.contains(ClientFlags::PEER_CLOSED);
         if in_long_argument {
             client.parser.long_argument_filled(count);
+            if server.is_evicted_for_memory(id) {
+                return;
+            }
             self.run(server, id, Source::Own(own));
         } else if kept > 0 {
             self.run(server, id, Source::Own(own));
@@ -141,6 +144,7 @@ impl Input {
         }
         // A read that filled the space leaves the rest for the next turn; one that did not took all
         // there was, unless the end of the stream came with it.
+        server.count_client_memory(id);
         if count == wanted || peer_closed {
             server.pending_read(id);
         }
@@ -163,7 +167,7 @@ impl Input {
             } else if !left.is_empty() {
                 client.input = region[left].to_vec();
             }
-            let held = client.input.len() + client.parser.allocated();
+            let held = client.input.len() + client.parser.buffered();
             let from_primary = client.flags.contains(ClientFlags::PRIMARY);
             if !from_primary && held as u64 > server.config.client_query_buffer_limit.min(u32::MAX as u64 / 2) {
                 log::warn!(
@@ -277,6 +281,7 @@ impl Input {
                 && let Handler::Data(run) = found.command.handler
                 && gates_are_open
                 && found.command.accepts(args.len())
+                && memory::make_room(server)
             {
                 if call_data(server, id, found, run, &args) as u64 >= output_watermark {
                     server.check_output_limit(id);

@@ -12,6 +12,11 @@ const BYTES_MAX: usize = 1 << 20;
 /// Sends what the client has waiting; if that is much, the rest in the next turns. Closes it if that
 /// is what was to follow, or if it is gone.
 pub fn flush(server: &mut Server, id: ClientId) {
+    send(server, id);
+    server.count_client_memory(id);
+}
+
+fn send(server: &mut Server, id: ClientId) {
     let Some(client) = server.clients.get_mut(id) else { return };
     client.flags -= ClientFlags::WRITE_PENDING;
     if client.flags.contains(ClientFlags::CLOSE_NOW) {

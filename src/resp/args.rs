@@ -168,7 +168,9 @@ pub struct OwnedRequest {
 impl OwnedRequest {
     pub fn new<'a>(arguments: impl ExactSizeIterator<Item = &'a [u8]>) -> OwnedRequest {
         let arguments: Vec<&[u8]> = arguments.collect();
-        let mut buffer = Vec::new();
+        let len = |argument: &[u8]| header_len(argument.len()) + argument.len() + 2;
+        let len = header_len(arguments.len()) + arguments.iter().map(|argument| len(argument)).sum::<usize>();
+        let mut buffer = Vec::with_capacity(len);
         super::encode_request(&mut buffer, arguments.iter().copied());
         let mut tokens = Vec::with_capacity(arguments.len());
         let mut at = header_len(arguments.len());

@@ -32,6 +32,7 @@ impl CommandError {
     pub const NEGATIVE_TIMEOUT: CommandError = Self::new("ERR timeout is negative");
     pub const NO_AUTH: CommandError = Self::new("NOAUTH Authentication required.");
     pub const WRONG_PASS: CommandError = Self::new("WRONGPASS invalid username-password pair or user is disabled.");
+    pub const OOM: CommandError = Self::new("OOM command not allowed when used memory > 'maxmemory'.");
     pub const LOADING: CommandError = Self::new("LOADING Redis is loading the dataset in memory");
 
     pub const fn new(text: &'static str) -> CommandError {

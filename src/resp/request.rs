@@ -175,7 +175,12 @@ impl RequestParser {
     pub fn allocated(&self) -> usize {
         self.tokens.capacity() * size_of::<Token>()
             + self.bulks.iter().map(|b| b.len()).sum::<usize>()
-            + self.long.as_ref().map_or(0, |long| long.filled)
+            + self.long.as_ref().map_or(0, |long| long.buffer.capacity())
+    }
+
+    /// Bytes of an incomplete request that are in buffers of their own.
+    pub fn buffered(&self) -> usize {
+        self.bulks.iter().map(|b| b.len()).sum::<usize>() + self.long.as_ref().map_or(0, |long| long.filled)
     }
 
     /// Parses requests from `buffer`, from offset `start` on, into `batch` until that holds `max`.

@@ -127,6 +127,8 @@ bitflags! {
         const REPLICA = 1 << 14;
         /// The replication stream comes through it.
         const PRIMARY = 1 << 15;
+        /// It sent MONITOR.
+        const MONITOR = 1 << 16;
     }
 }
 
@@ -190,6 +192,8 @@ pub struct Client {
     /// Since when the output has been over the soft limit.
     pub soft_limit_since_ms: Option<u64>,
     pub idle_timer: Option<TimerId>,
+    /// Its memory as it is counted towards the limit on all clients.
+    pub counted_memory: usize,
 }
 
 impl Client {
@@ -314,6 +318,7 @@ impl Clients {
             after_reply: Vec::new(),
             soft_limit_since_ms: None,
             idle_timer: None,
+            counted_memory: 0,
         });
         id
     }

@@ -39,6 +39,8 @@ pub struct Command {
     pub declared: Option<fn(&Server, &Args) -> Option<ScriptFlags>>,
     /// It runs at once even after MULTI.
     pub never_queued: bool,
+    /// The indices of arguments that nobody else may see, such as passwords.
+    pub secrets: Option<fn(&Args) -> Vec<usize>>,
     pub subcommands: &'static [Command],
     pub handler: Handler,
 }
@@ -91,6 +93,7 @@ impl Command {
         system: false,
         declared: None,
         never_queued: false,
+        secrets: None,
         subcommands: &[],
         handler: Handler::Container,
     };
@@ -104,6 +107,11 @@ impl Command {
     pub fn accepts(&self, arguments: usize) -> bool {
         let arguments = arguments as i32;
         if self.arity >= 0 { arguments == self.arity } else { arguments >= -self.arity }
+    }
+
+    /// The indices of arguments that nobody else may see.
+    pub fn secrets(&self, args: &Args) -> Vec<usize> {
+        self.secrets.map_or_else(Vec::new, |find| find(args))
     }
 
     /// All access categories, those included that follow from the flags.

@@ -13,12 +13,15 @@
 //! * `background`    helper threads
 //! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
+//! * `latency`       what took long, for LATENCY
 //! * `listeners`     TCP and unix sockets
 //! * `loading`       a data set on its way into memory
 //! * `logging`       the log
+//! * `memory`        limits on memory, and clients evicted for them
 //! * `migration`     connections to the servers that MIGRATE sends keys to
 //! * `pause`         CLIENT PAUSE
 //! * `transactions`  what MULTI and WATCH keep of a client
+//! * `slowlog`       slow commands
 //! * `system`        what the operating system knows of the process
 
 pub mod allocator;
@@ -29,15 +32,18 @@ pub mod clock;
 pub mod collation;
 pub mod command;
 pub mod command_table;
+pub mod latency;
 pub mod listeners;
 pub mod loading;
 pub mod logging;
+pub mod memory;
 pub mod migration;
 mod pause;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
 pub mod scripts;
+pub mod slowlog;
 pub mod stats;
 pub mod system;
 pub mod transactions;
@@ -55,8 +61,10 @@ pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
 use clock::Clock;
 pub use command::{Command, DataContext, Handler};
 use command_table::CommandTable;
+use latency::{LatencyEvents, Sample};
 use listeners::Listener;
 use loading::{Load, LoadProgress};
+use memory::MemoryState;
 use migration::Peers;
 use mio::Registry;
 use persistence::Persistence;
@@ -64,6 +72,7 @@ use pubsub::PubSub;
 use replication::Replication;
 use replication::replica::Replica;
 use scripts::Scripts;
+use slowlog::SlowLog;
 use stats::Stats;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -86,6 +95,8 @@ pub enum Timer {
     BlockedClient(ClientId),
     /// CLIENT PAUSE ends.
     PauseEnd,
+    /// Too much memory is in use: keys are to be evicted.
+    Evict,
     /// A connection that MIGRATE opened was not used for a while.
     IdlePeers,
     /// The child has ended, but could not be waited for yet.
@@ -142,9 +153,16 @@ pub struct Server {
     pub timers: TimerWheel<Timer>,
     pub clock: Clock,
     pub stats: Stats,
+    pub slowlog: SlowLog,
+    pub latency: LatencyEvents,
+    /// Commands that take at least so long are looked at, for SLOWLOG and LATENCY.
+    pub slow_nanos: u64,
+    /// Clients that sent MONITOR.
+    pub monitors: Vec<ClientId>,
     pub background: Background,
     pub aof: Option<Aof>,
     pub persistence: Persistence,
+    pub memory: MemoryState,
 
     /// The client whose commands run.
     pub executing: Option<ClientId>,
@@ -230,9 +248,14 @@ impl Server {
             commands,
             timers: TimerWheel::new(clock.now_ms),
             stats,
+            slowlog: SlowLog::default(),
+            latency: LatencyEvents::default(),
+            slow_nanos: 0,
+            monitors: Vec::new(),
             background,
             aof: None,
             persistence: Persistence::default(),
+            memory: MemoryState::default(),
             executing: None,
             command_started: clock.stamp(),
             run_id: random_id(),
@@ -269,6 +292,7 @@ impl Server {
         };
         server.apply_keyspace_options();
         server.apply_wanted_events();
+        server.apply_slow_nanos();
         server.refresh_time();
         server.persistence.snapshots.last_unix_s = server.clock.unix_s();
         server
@@ -282,13 +306,33 @@ impl Server {
             lazy_user_del: self.config.lazyfree_lazy_user_del,
             lazy_user_flush: self.config.lazyfree_lazy_user_flush,
         };
+        self.keyspace.access.count_uses(self.config.frequency());
+        self.keyspace.evictable.clear();
+    }
+
+    /// From when on a command is slow enough for somebody.
+    pub fn apply_slow_nanos(&mut self) {
+        let slowlog_us = u64::try_from(self.config.slowlog_log_slower_than).unwrap_or(u64::MAX);
+        let latency_ms = match self.config.latency_monitor_threshold {
+            0 => u64::MAX,
+            ms => ms,
+        };
+        self.slow_nanos = slowlog_us.saturating_mul(1000).min(latency_ms.saturating_mul(1_000_000));
+    }
+
+    /// Records that something took so long, if that is long enough for LATENCY.
+    pub fn note_latency(&mut self, event: &'static str, nanos: u64) {
+        let (ms, threshold_ms) = (nanos / 1_000_000, self.config.latency_monitor_threshold);
+        if threshold_ms > 0 && ms >= threshold_ms {
+            self.latency.add(event, Sample { unix_s: self.clock.unix_s(), ms });
+        }
     }
 
     /// Reads the clocks. Commands of one batch share a reading.
     pub fn refresh_time(&mut self) {
         self.clock.refresh();
         self.keyspace.now_ms = self.clock.unix_ms();
-        self.keyspace.access_clock = self.lru_clock();
+        self.keyspace.access.set_time(self.keyspace.now_ms);
     }
 
     /// Why writes are refused, if they are.
@@ -305,6 +349,7 @@ impl Server {
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 
+    /// The clock of INFO: seconds, in 24 bits.
     /// Forgets the data set, to get another.
     pub fn empty(&mut self, lazy: bool) {
         self.keyspace.flush(None, lazy);
@@ -387,7 +432,8 @@ impl Server {
     pub fn output_watermark(&self) -> u64 {
         // Who subscribed is looked at after each message.
         let limit = self.config.client_output_buffer_limit[0];
-        [limit.hard_bytes, limit.soft_bytes].into_iter().filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX)
+        let clients = self.config.clients_memory_max() as u64;
+        [limit.hard_bytes, limit.soft_bytes, clients].into_iter().filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX)
     }
 
     /// Closes clients that have been over the soft limit for too long without asking for more.
@@ -442,6 +488,12 @@ impl Server {
                 client.addr
             );
             self.close_client(id);
+            return;
+        }
+        let clients_max = self.config.clients_memory_max();
+        let may_be_evicted = !client.flags.contains(ClientFlags::NO_EVICT);
+        if clients_max > 0 && may_be_evicted && client.output_memory() > clients_max {
+            self.evict_client(id);
         }
     }
 
@@ -468,6 +520,7 @@ impl Server {
             self.unblock_client(id);
             self.stop_waiting_for_acks(id);
             self.discard_transaction(id);
+            self.monitors.retain(|&monitor| monitor != id);
         }
     }
 }

@@ -12,6 +12,8 @@ mod hash;
 mod hyperloglog;
 mod keyspace;
 mod list;
+mod memory;
+mod observe;
 mod protocol;
 mod pubsub;
 mod server;

@@ -17,6 +17,7 @@ pub const AUTH: Command = Command {
     flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
     categories: category::CONNECTION,
     args: "username?^6.0.0 password",
+    secrets: Some(|args| (1..args.len()).collect()),
     handler: Handler::Server(auth),
     ..Command::DEFAULT
 };
@@ -58,9 +59,16 @@ pub const HELLO: Command = Command {
     flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
     categories: category::CONNECTION,
     args: "arguments{protover:int auth{username password}=AUTH? clientname:string=SETNAME?}?",
+    secrets: Some(hello_secrets),
     handler: Handler::Server(hello),
     ..Command::DEFAULT
 };
+
+/// The user and the password after AUTH.
+fn hello_secrets(args: &Args) -> Vec<usize> {
+    let auth = (2..args.len()).find(|&at| args.is(at, "auth"));
+    auth.map_or(Vec::new(), |at| (at + 1..(at + 3).min(args.len())).collect())
+}
 
 fn hello(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let resp3 = if args.len() > 1 { Some(protocol(args)?) } else { None };

@@ -84,8 +84,12 @@ impl ClientType {
 fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut Vec<u8>) {
     let seconds_since = |ms: u64| server.clock.now_ms.saturating_sub(ms) / 1000;
     let argument_bytes: usize = request.map_or(0, |args| args.iter().map(<[u8]>::len).sum());
-    let query_bytes = client.input.len() + request.and_then(Args::raw).map_or(argument_bytes, <[u8]>::len);
+    let query_bytes =
+        client.input.len() + client.parser.buffered() + request.and_then(Args::raw).map_or(argument_bytes, <[u8]>::len);
+    // COMPAT: Redis has a buffer of this size, and a list of such for what is beyond it.
+    const CHUNK: usize = 16 * 1024;
     let output = &client.output;
+    let beyond = output.len().saturating_sub(CHUNK);
     let subscriptions = |kind| client.subscriptions.as_ref().map_or(0, |own| own.of(kind).len());
     let command = client.last_command.map_or("NULL", |index| server.commands.full_name(index));
     let fields: &[(&str, &dyn std::fmt::Display)] = &[
@@ -104,13 +108,13 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
         ("multi", &client.multi.as_ref().map_or(-1, |multi| multi.queued.len() as i64)),
         ("qbuf", &query_bytes),
         ("qbuf-free", &(client.input.capacity() - client.input.len())),
-        ("argv-mem", &(argument_bytes + client.parser.allocated())),
+        ("argv-mem", &argument_bytes),
         ("multi-mem", &client.transaction_memory()),
         ("rbs", &output.bytes.capacity()),
         ("rbp", &output.bytes.capacity()),
-        ("obl", &(output.len() - output.large_bytes())),
-        ("oll", &output.large.len()),
-        ("omem", &output.large_bytes()),
+        ("obl", &output.len().min(CHUNK)),
+        ("oll", &beyond.div_ceil(CHUNK)),
+        ("omem", &beyond),
         ("tot-mem", &client.memory_usage()),
         ("events", &events(client)),
         ("cmd", &command),
@@ -130,6 +134,7 @@ fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut
 fn flag_letters(client: &Client) -> String {
     let has = |flags: ClientFlags| client.flags.intersects(flags);
     let letters = [
+        (has(ClientFlags::MONITOR), 'O'),
         (has(ClientFlags::REPLICA), 'S'),
         (has(ClientFlags::PRIMARY), 'M'),
         (has(ClientFlags::SUBSCRIBED), 'P'),

@@ -117,9 +117,10 @@ fn reset(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     client.name.clear();
     client.authenticated = authenticated;
     client.reply_mode = ReplyMode::On;
-    client.flags -= ClientFlags::NO_EVICT | ClientFlags::NO_TOUCH;
+    client.flags -= ClientFlags::NO_EVICT | ClientFlags::NO_TOUCH | ClientFlags::MONITOR;
     server.discard_transaction(id);
     server.unsubscribe_all(id);
+    server.monitors.retain(|&monitor| monitor != id);
     server.reply(id).simple("RESET");
     Ok(())
 }

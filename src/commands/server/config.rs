@@ -1,7 +1,7 @@
 //! CONFIG.
 
 use crate::commands::prelude::*;
-use crate::config::{self, SetContext, os_reason};
+use crate::config::{self, Flags, SetContext, lookup, os_reason};
 use crate::encoding::glob::glob_match;
 use crate::engine::apply_config;
 use crate::keyspace::KeyspaceStats;
@@ -65,6 +65,7 @@ pub const CONFIG: Command = Command {
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "data{parameter value}+",
+            secrets: Some(secrets),
             handler: Handler::Server(set),
             ..Command::DEFAULT
         },
@@ -116,6 +117,12 @@ fn set(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     Ok(())
 }
 
+/// The values of directives such as `requirepass`.
+fn secrets(args: &Args) -> Vec<usize> {
+    let is_secret = |at: &usize| lookup(&args[*at]).is_some_and(|directive| directive.flags.contains(Flags::SENSITIVE));
+    (2..args.len()).step_by(2).filter(is_secret).map(|at| at + 1).filter(|&at| at < args.len()).collect()
+}
+
 fn rewrite(ctx: &mut DataContext, _: &Args) -> CommandResult {
     if ctx.config.config_file.is_none() {
         return Err(CommandError::new("ERR The server is running without a config file"));
@@ -132,6 +139,8 @@ fn rewrite(ctx: &mut DataContext, _: &Args) -> CommandResult {
 fn resetstat(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     server.stats.reset();
     server.keyspace.stats = KeyspaceStats::default();
+    server.memory.evicted_clients = 0;
+    server.memory.over_nanos = 0;
     server.background.reset_freed();
     server.persistence.reset_counters();
     server.reply(id).ok();

@@ -226,7 +226,6 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let now_s = server.lru_clock();
     // A key past its time is there until somebody looks.
     let mode = std::mem::replace(&mut server.keyspace.expiry_mode, ExpiryMode::Ignore);
     let text = server.keyspace.get(&args[2]).map(|entry| {
@@ -237,7 +236,7 @@ fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             &*entry,
             entry.encoding().name(),
             entry.clock(),
-            now_s.wrapping_sub(entry.clock()) & 0xff_ffff
+            server.keyspace.access.idle_seconds_of(entry.clock())
         )
     });
     server.keyspace.expiry_mode = mode;

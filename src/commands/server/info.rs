@@ -222,7 +222,7 @@ fn memory(server: &Server, fields: &mut Fields) {
         fields.add(format_args!("{name}_ratio"), format_args!("{:.2}", ratio(left, right)));
         fields.add(format_args!("{name}_bytes"), difference(left, right));
     }
-    fields.add("mem_not_counted_for_evict", account.aof_buffer);
+    fields.add("mem_not_counted_for_evict", server.not_counted_for_eviction());
     fields.add("mem_replication_backlog", account.stream);
     fields.add("mem_total_replication_buffers", account.stream);
     fields.add("mem_clients_slaves", account.replicas);
@@ -322,9 +322,13 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("expired_stale_perc", "0.00");
     fields.add("expired_time_cap_reached_count", 0);
     fields.add("expire_cycle_cpu_milliseconds", stats.expire_cycle_nanos / 1_000_000);
-    let eviction =
-        ["evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time"];
-    fields.add_all(&eviction, 0);
+    let memory = &server.memory;
+    let now = server.clock.stamp();
+    let over_nanos = memory.over_since.map_or(0, |since| server.clock.nanos_between(since, now));
+    fields.add("evicted_keys", server.keyspace.stats.evicted);
+    fields.add("evicted_clients", memory.evicted_clients);
+    fields.add("total_eviction_exceeded_time", (memory.over_nanos + over_nanos) / 1_000_000);
+    fields.add("current_eviction_exceeded_time", over_nanos / 1_000_000);
     fields.add("keyspace_hits", server.keyspace.stats.hits);
     fields.add("keyspace_misses", server.keyspace.stats.misses);
     let subscribed = |kind| server.pubsub.of(kind).len();

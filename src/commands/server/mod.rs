@@ -6,11 +6,14 @@
 //! * `config`   CONFIG
 //! * `debug`    DEBUG
 //! * `info`     INFO
+//! * `latency`  LATENCY
 //! * `lolwut`   LOLWUT
 //! * `memory`   MEMORY, and the account of memory that INFO shows
 //! * `module`   MODULE
+//! * `monitor`  MONITOR
 //! * `save`     SAVE, LASTSAVE
 //! * `shutdown` SHUTDOWN
+//! * `slowlog`  SLOWLOG
 
 mod background;
 mod command;
@@ -18,11 +21,14 @@ mod config;
 mod debug;
 mod docs;
 mod info;
+mod latency;
 mod lolwut;
 mod memory;
 mod module;
+mod monitor;
 mod save;
 mod shutdown;
+mod slowlog;
 
 use super::prelude::*;
 use crate::server::clock::unix_us;
@@ -34,12 +40,15 @@ pub const COMMANDS: &[&Command] = &[
     &config::CONFIG,
     &debug::DEBUG,
     &info::INFO,
+    &latency::LATENCY,
     &lolwut::LOLWUT,
     &memory::MEMORY,
     &module::MODULE,
+    &monitor::MONITOR,
     &save::LASTSAVE,
     &save::SAVE,
     &shutdown::SHUTDOWN,
+    &slowlog::SLOWLOG,
     &TIME,
 ];
 

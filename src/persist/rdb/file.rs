@@ -85,6 +85,12 @@ pub fn save_data_set(
                 writer.bytes(&[EXPIRE_MS])?;
                 writer.bytes(&at.to_le_bytes())?;
             }
+            if config.maxmemory_policy.keeps_frequency() {
+                writer.bytes(&[FREQ, keyspace.access.frequency_of(entry.clock())])?;
+            } else if config.maxmemory_policy.keeps_use() {
+                writer.bytes(&[IDLE])?;
+                writer.len(keyspace.access.idle_seconds_of(entry.clock()) as u64)?;
+            }
             writer.bytes(&[value_type(&entry) as u8])?;
             writer.string(entry.key())?;
             save_value(&entry, &mut writer)?;

@@ -19,7 +19,7 @@ use super::file::*;
 use super::load::{Begun, Growing, begin_value};
 use super::{KeyFacts, RdbError, Reader, ValueType};
 use crate::config::Config;
-use crate::keyspace::{Entry, Keyspace};
+use crate::keyspace::{AlreadyThere, Arrivals, Entry, Keyspace, LastUse};
 use crate::persist::delay;
 use std::fmt;
 use std::io::Read;
@@ -28,8 +28,9 @@ use std::io::Read;
 const VERSION_MAX: u16 = 12;
 /// From this version on there is a checksum.
 const CHECKSUM_SINCE: u16 = 5;
-/// An entry's clock has 24 bits.
-const CLOCK_MASK: u32 = 0xff_ffff;
+/// Room is made for so many keys at most before they are there: half a gigabyte, untouched.
+const EXPECTED_MAX: u64 = 1 << 26;
+const TWICE: RdbError = RdbError::Corrupt("a key that is there twice");
 /// Facts about the data set that are kept; nobody writes more.
 const FACTS_MAX: usize = 64;
 
@@ -89,6 +90,7 @@ pub struct RdbLoad<'s> {
     next: NextKey,
     /// The value of the key that is read, if it is a large one.
     growing: Option<Growing>,
+    arrivals: Arrivals,
     facts: Vec<(Box<[u8]>, Box<[u8]>)>,
     /// The codes of libraries of functions.
     libraries: Vec<Box<[u8]>>,
@@ -100,12 +102,12 @@ pub struct RdbLoad<'s> {
 struct NextKey {
     name: Vec<u8>,
     expire_at: Option<i64>,
-    idle_s: u64,
+    last_use: LastUse,
 }
 
 impl NextKey {
     fn facts(&self, keyspace: &Keyspace) -> KeyFacts<'_> {
-        let clock = (keyspace.now_ms / 1000).wrapping_sub(self.idle_s as i64) as u32 & CLOCK_MASK;
+        let clock = keyspace.access.stamp_of(self.last_use);
         KeyFacts { name: &self.name, expire_at: self.expire_at, clock }
     }
 }
@@ -129,6 +131,7 @@ impl<'s> RdbLoad<'s> {
             db: 0,
             next: NextKey::default(),
             growing: None,
+            arrivals: Arrivals::default(),
             facts: Vec::new(),
             libraries: Vec::new(),
             loaded: Loaded::default(),
@@ -177,6 +180,7 @@ impl<'s> RdbLoad<'s> {
         let selected = keyspace.selected();
         keyspace.select(self.db);
         let result = self.read_until(self.reader.position().saturating_add(bytes), keyspace, config);
+        let result = self.settle(keyspace).and(result);
         keyspace.select(selected);
         match result {
             Err(RdbError::NotYet) => {
@@ -193,6 +197,10 @@ impl<'s> RdbLoad<'s> {
             LoadStep::Done => Ok(self.loaded),
             step => unreachable!("{step:?} without a bound, from a source"),
         }
+    }
+
+    fn settle(&mut self, keyspace: &mut Keyspace) -> Result<(), RdbError> {
+        keyspace.settle(self.purpose == LoadFor::Merge, &mut self.arrivals).map_err(|AlreadyThere| TWICE)
     }
 
     fn read_until(&mut self, until: u64, keyspace: &mut Keyspace, config: &Config) -> Result<LoadStep, RdbError> {
@@ -230,19 +238,20 @@ impl<'s> RdbLoad<'s> {
                 SELECT_DB => {
                     let number = self.reader.length()?;
                     let number = usize::try_from(number).ok().filter(|&number| number < keyspace.databases());
+                    self.settle(keyspace)?;
                     self.db = number.ok_or(RdbError::Corrupt("a database beyond those configured"))?;
                     keyspace.select(self.db);
                 }
                 RESIZE_DB => {
+                    let keys = self.reader.length()?.min(EXPECTED_MAX);
+                    // Of them, those that expire.
                     self.reader.length()?;
-                    self.reader.length()?;
+                    keyspace.expect_keys(keys as usize);
                 }
                 EXPIRE_MS => self.next.expire_at = Some(i64::from_le_bytes(self.reader.array()?)),
                 EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),
-                IDLE => self.next.idle_s = self.reader.length()?,
-                FREQ => {
-                    self.reader.byte()?;
-                }
+                IDLE => self.next.last_use = LastUse::IdleSeconds(self.reader.length()?),
+                FREQ => self.next.last_use = LastUse::Frequency(self.reader.byte()?),
                 FUNCTION => {
                     let code = self.reader.string()?.into();
                     self.libraries.push(code);
@@ -283,15 +292,14 @@ impl<'s> RdbLoad<'s> {
                     // Who goes on from this data set has it still.
                     let selected = keyspace.selected();
                     keyspace.effects.deleted.push(selected, &[b"DEL", &self.next.name]);
-                } else if self.purpose != LoadFor::Merge && keyspace.exists(&self.next.name) {
-                    return Err(RdbError::Corrupt("a key that is there twice"));
                 } else {
-                    keyspace.put(entry);
+                    let replace = self.purpose == LoadFor::Merge;
+                    keyspace.arrive(entry, replace, &mut self.arrivals).map_err(|AlreadyThere| TWICE)?;
                     self.loaded.keys += 1;
                 }
             }
         }
-        (self.next.expire_at, self.next.idle_s) = (None, 0);
+        (self.next.expire_at, self.next.last_use) = (None, LastUse::Now);
         delay(config.key_load_delay);
         Ok(())
     }

@@ -1,0 +1,102 @@
+//! Keeping within `maxmemory`: before a command runs, keys are evicted until there is room again or the
+//! time for it is over; then a timer goes on with it between turns.
+
+use super::call::{drain_effects, free_garbage};
+use crate::server::allocator::used_memory;
+use crate::server::{Server, Timer};
+use std::time::Duration;
+
+/// Keys evicted between two looks at the clock.
+const KEYS_A_LOOK: usize = 16;
+
+/// Makes room if there is too little. False if there is none and nothing may go: commands that need
+/// memory are to be refused.
+#[inline]
+pub fn make_room(server: &mut Server) -> bool {
+    let max = server.config.maxmemory;
+    max == 0 || (used_memory() as u64 <= max && server.memory.over_since.is_none()) || is_room_made(server)
+}
+
+#[cold]
+fn is_room_made(server: &mut Server) -> bool {
+    // While clients are paused, or loading, the data set does not change by itself.
+    let began = server.clock.stamp();
+    let is_kept = server.loading || server.pause.is_some();
+    // A replica leaves it to the primary what goes.
+    let follows = server.replication.is_replica() && server.config.replica_ignore_maxmemory;
+    let has_room = is_kept || follows || evict(server);
+    server.memory.exhausted = !has_room;
+    let now = server.clock.stamp();
+    server.note_latency("eviction-cycle", server.clock.nanos_between(began, now));
+    if excess(server) > 0 {
+        server.memory.over_since.get_or_insert(now);
+    } else if let Some(since) = server.memory.over_since.take() {
+        server.memory.over_nanos += server.clock.nanos_between(since, now);
+    }
+    server.command_started = now;
+    has_room
+}
+
+/// Bytes beyond the limit that nothing was done about yet.
+fn excess(server: &Server) -> usize {
+    let not_counted = server.not_counted_for_eviction() + server.memory.promised;
+    used_memory().saturating_sub(not_counted).saturating_sub(server.config.maxmemory as usize)
+}
+
+/// Evicts keys until there is room, or it is time for others; false if there are no more.
+fn evict(server: &mut Server) -> bool {
+    if server.background.pending_free() == 0 {
+        server.memory.promised = 0;
+    }
+    if excess(server) == 0 {
+        return true;
+    }
+    let Some(policy) = server.config.maxmemory_policy.eviction() else { return false };
+    let samples = server.config.maxmemory_samples as usize;
+    let lazy = server.config.lazyfree_lazy_eviction;
+    let time_max = server.config.eviction_time_max();
+    let began = server.clock.stamp();
+    let selected = server.keyspace.selected();
+    loop {
+        let mut any_left = true;
+        for _ in 0..KEYS_A_LOOK {
+            if excess(server) == 0 {
+                break;
+            }
+            match server.keyspace.evict(policy, samples, lazy) {
+                Some(later) => server.memory.promised += later,
+                None => {
+                    any_left = false;
+                    break;
+                }
+            }
+        }
+        drain_effects(server, selected, None);
+        free_garbage(server);
+        if excess(server) == 0 {
+            return true;
+        }
+        if !any_left {
+            // What others left to the helper thread will be free soon.
+            return server.background.pending_free() > 0;
+        }
+        let nanos = server.clock.nanos_between(began, server.clock.stamp());
+        if Duration::from_nanos(nanos) > time_max {
+            go_on_later(server);
+            return true;
+        }
+    }
+}
+
+/// Evicts what is still too much with the next turn of the loop.
+pub fn go_on_later(server: &mut Server) {
+    if server.memory.timer.is_none() {
+        server.memory.timer = Some(server.timers.insert(server.clock.now_ms, Timer::Evict));
+    }
+}
+
+/// The timer of [`go_on_later`].
+pub fn evict_more(server: &mut Server) {
+    server.memory.timer = None;
+    make_room(server);
+}
