@@ -133,10 +133,14 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
         return Err(CommandError::new("ERR Command not allowed inside a transaction"));
     }
     let has_room = memory::make_room(server);
+    // For scripts, which need to know it of when they began.
+    server.memory.exhausted = !has_room;
     let client = &server.clients[id];
     // EXEC is what it will run.
     let flags = match &client.multi {
-        Some(multi) if command.name == "exec" => command.flags | multi.flags,
+        Some(multi) if command.name == "exec" => {
+            (command.flags | multi.flags) & !(multi.lacking & (flag::STALE | flag::LOADING))
+        }
         // What a script declares matters only where something could be held against it.
         _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),
@@ -167,8 +171,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     {
         return Err(error);
     }
-    if (server.loading && !command.has(flag::LOADING)) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING))
-    {
+    if (server.loading && flags & flag::LOADING == 0) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING)) {
         return Err(CommandError::LOADING);
     }
     if !command.has(flag::ALLOW_BUSY)
