@@ -69,9 +69,15 @@ fn change(entry: Entry) {
         let request = OwnedRequest::new(words.into_iter());
         let mut output = Output::default();
         let reply = Reply::new(&mut output, false);
-        let (only_listens, repeated) = (false, false);
         // An error, such as that of another type, is an answer like any other.
-        let mut context = DataContext { keyspace: &mut keyspace, reply, config: &CONFIG, only_listens, repeated };
+        let mut context = DataContext {
+            keyspace: &mut keyspace,
+            reply,
+            config: &CONFIG,
+            only_listens: false,
+            repeated: false,
+            may_read_any_key: true,
+        };
         let _ = run(&mut context, &request.args());
     }
 }

@@ -2,6 +2,7 @@
 //! command, write both in the family's file and add the spec to the family's list. Nothing else
 //! lists commands. See docs/adding-a-command.md.
 
+pub mod acl;
 pub mod bitmap;
 pub mod connection;
 pub mod database;
@@ -32,6 +33,7 @@ use crate::server::Command;
 
 /// The families, each a list of its commands.
 pub const FAMILIES: &[&[&Command]] = &[
+    acl::COMMANDS,
     bitmap::COMMANDS,
     connection::COMMANDS,
     database::COMMANDS,

@@ -43,7 +43,7 @@ pub const SORT: Command = Command {
 };
 
 fn sort(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    Options::parse(args, true)?.run(ctx, &args[1])
+    Options::parse(args, true, ctx.may_read_any_key)?.run(ctx, &args[1])
 }
 
 /// The key to sort, and the last of those to store at.
@@ -92,7 +92,7 @@ pub const SORT_RO: Command = Command {
 };
 
 fn sort_ro(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    Options::parse(args, false)?.run(ctx, &args[1])
+    Options::parse(args, false, ctx.may_read_any_key)?.run(ctx, &args[1])
 }
 
 /// Elements, each with what it sorts by.
@@ -116,7 +116,12 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    fn parse(args: &Args<'a>, may_store: bool) -> Result<Options<'a>, CommandError> {
+    /// Patterns name keys that nobody checked: they need a user who may read any.
+    fn parse(args: &Args<'a>, may_store: bool, may_read_any_key: bool) -> Result<Options<'a>, CommandError> {
+        const BY_DENIED: CommandError =
+            CommandError::new("ERR BY option of SORT denied due to insufficient ACL permissions.");
+        const GET_DENIED: CommandError =
+            CommandError::new("ERR GET option of SORT denied due to insufficient ACL permissions.");
         let mut parsed = Options { count: -1, ..Options::default() };
         let mut options = args.from(2);
         while !options.is_empty() {
@@ -145,10 +150,16 @@ impl<'a> Options<'a> {
                 () if options.is(0, "by") && values >= 1 => {
                     let pattern = Pattern::of_key(options.get(1));
                     parsed.unsorted |= matches!(pattern, Pattern::Constant);
+                    if !parsed.unsorted && !may_read_any_key {
+                        return Err(BY_DENIED);
+                    }
                     parsed.by = Some(pattern);
                     2
                 }
                 () if options.is(0, "get") && values >= 1 => {
+                    if !may_read_any_key {
+                        return Err(GET_DENIED);
+                    }
                     parsed.get.push(Pattern::parse(options.get(1)));
                     2
                 }

@@ -121,9 +121,9 @@ directives! {
     "enable-debug-command" => enable_debug_command: CommandAccess = CommandAccess::No, OneOf, [IMMUTABLE], Works;
     "enable-module-command" =>
         enable_module_command: CommandAccess = CommandAccess::No, OneOf, [IMMUTABLE], Ignored(NO_MODULES);
-    "aclfile" => aclfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Later;
-    "acllog-max-len" => acllog_max_len: u64 = 128, Int(0, LONG_MAX), [], Later;
-    "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, OneOf, [], Later;
+    "aclfile" => aclfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Works;
+    "acllog-max-len" => acllog_max_len: u64 = 128, Int(0, LONG_MAX), [], Works;
+    "acl-pubsub-default" => acl_pubsub_default: AclPubsubDefault = AclPubsubDefault::ResetChannels, OneOf, [], Works;
     /// Whatever it says, all is always checked in full.
     "sanitize-dump-payload" => sanitize_dump_payload: SanitizeDumpPayload = SanitizeDumpPayload::No, OneOf, [], Works;
 

@@ -224,15 +224,9 @@ impl Config {
             }
         }
         warnings.extend(ignored.iter().map(|(reason, names)| no_effect(&names.join(", "), reason)));
-        if !self.users.is_empty() && USERS == Status::Later {
-            warnings.push(no_effect("user", "not implemented yet"));
-        }
         warnings
     }
 }
-
-/// Whether the `user` lines of a file have an effect; they are no directive with a value.
-const USERS: Status = Status::Later;
 
 fn no_effect(name: &str, reason: &str) -> String {
     format!("The configuration directive '{name}' is accepted but has no effect: {reason}.")

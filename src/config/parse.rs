@@ -286,7 +286,10 @@ impl Loader {
         let name = name.to_ascii_lowercase();
         match (name.as_slice(), words) {
             (b"include", [pattern]) => self.include(pattern),
-            (b"user", [_, ..]) => {
+            (b"user", [user, ..]) => {
+                if self.config.users.iter().any(|known| known[0] == *user) {
+                    return Err("Duplicate user found. A user can only be defined once in config files".into());
+                }
                 self.config.users.push(words.to_vec());
                 Ok(())
             }

@@ -22,6 +22,8 @@ pub type BlockingHandler = fn(&mut DataContext, &Args) -> Result<Attempt, Comman
 
 /// Runs a command that passed the gates. Its effects are drained when this returns.
 pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
+    // One that waited was shown when it began to.
+    let is_retry = server.blocked.retry.is_some();
     match found.command.handler {
         Handler::Data(run) => {
             server.will_write(id);
@@ -34,9 +36,7 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
         Handler::Server(run) => call_server(server, id, found, run, args),
         Handler::Container => unreachable!("a container was resolved to its subcommand"),
     }
-    if !server.monitors.is_empty()
-        && !server.clients.get(id).is_some_and(|client| client.flags.contains(ClientFlags::BLOCKED))
-    {
+    if !server.monitors.is_empty() && !is_retry {
         observe::show(server, id, found.command, args);
     }
 }
@@ -46,7 +46,7 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
 #[inline]
 pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandler, args: &Args) -> usize {
     let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
-    run_with_context(server, id, found, |context| run(context, args));
+    run_with_context(server, id, found, args, |context| run(context, args));
     let client = &server.clients[id];
     let waiting = client.output.len();
     if client.reply_mode != ReplyMode::On {
@@ -62,6 +62,7 @@ fn run_with_context<T>(
     server: &mut Server,
     id: ClientId,
     found: Found,
+    args: &Args,
     run: impl FnOnce(&mut DataContext) -> Result<T, CommandError>,
 ) -> Option<T> {
     let client = &mut server.clients[id];
@@ -79,6 +80,7 @@ fn run_with_context<T>(
         only_listens,
         repeated,
         in_script: client.flags.contains(ClientFlags::SCRIPT),
+        may_read_any_key: client.user.is_unrestricted() || client.user.may_read_any_key(found, args),
     };
     let result = run(&mut context);
     if let Err(error) = &result {
@@ -94,7 +96,7 @@ fn run_with_context<T>(
 /// counted when it has.
 fn call_blocking(server: &mut Server, id: ClientId, found: Found, run: BlockingHandler, args: &Args) {
     let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
-    if let Some(Attempt::Wait(wait)) = run_with_context(server, id, found, |context| run(context, args)) {
+    if let Some(Attempt::Wait(wait)) = run_with_context(server, id, found, args, |context| run(context, args)) {
         blocking::wait(server, id, wait, args);
     }
     if server.clients[id].flags.contains(ClientFlags::BLOCKED) {

@@ -7,6 +7,7 @@ use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
 use crate::resp::{Args, CommandError, CommandResult};
+use crate::server::acl::{Context, Denied};
 use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Pause, Server};
@@ -65,6 +66,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     (is_unrestricted(server) || client.flags.contains(ClientFlags::PRIMARY))
         && server.monitors.is_empty()
         && client.authenticated
+        && client.user.is_unrestricted()
         && client.multi.is_none()
         && !client.only_listens()
 }
@@ -123,7 +125,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     if client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
         return Ok(Outcome::Done);
     }
-    if !client.authenticated && !command.has(flag::NO_AUTH) {
+    if !client.authenticated && !command.has(flag::NO_AUTH) && !server.acl.default_user().needs_no_password() {
         return Err(CommandError::NO_AUTH);
     }
     if command.system && command.name == "debug" {
@@ -131,6 +133,9 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     }
     if client.multi.is_some() && command.has(flag::NO_MULTI) {
         return Err(CommandError::new("ERR Command not allowed inside a transaction"));
+    }
+    if !client.user.is_unrestricted() {
+        check_access(server, id, found, args)?;
     }
     let has_room = memory::make_room(server);
     // For scripts, which need to know it of when they began.
@@ -209,6 +214,27 @@ pub fn stale(server: &Server) -> Option<CommandError> {
 pub fn writes_allowed(server: &Server) -> CommandResult {
     replication_allows_writes(server)?;
     server.write_error().map_or(Ok(()), Err)
+}
+
+/// Whether the client's user may do that.
+fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<(), CommandError> {
+    let client = &mut server.clients[id];
+    client.last_command = Some(found.index);
+    let context = if client.multi.is_some() { Context::Multi } else { Context::TopLevel };
+    let checked = server.check_access(id, found, args, context);
+    checked.map_err(|denied| CommandError::coded(format!("NOPERM {}", denied_text(server, id, found, denied))))
+}
+
+/// What the client's user may not do, in Redis's words.
+pub fn denied_text(server: &Server, id: ClientId, found: Found, denied: Denied) -> String {
+    match denied {
+        Denied::Command => {
+            let (user, command) = (&server.clients[id].user.name, server.commands.full_name(found.index));
+            format!("User {} has no permissions to run the '{command}' command", String::from_utf8_lossy(user))
+        }
+        Denied::Key(_) => "No permissions to access a key".to_owned(),
+        Denied::Channel(_) => "No permissions to access a channel".to_owned(),
+    }
 }
 
 /// Replicas follow, and a primary may insist on being followed.

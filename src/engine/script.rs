@@ -5,12 +5,13 @@
 //! in which all but a few commands are refused.
 
 use super::call::{call, end_unit};
-use super::dispatch::{stale, writes_allowed};
+use super::dispatch::{denied_text, resolve, stale, writes_allowed};
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
 use crate::script::interpreter::Code;
 use crate::script::library::{Existing, Library, stage};
 use crate::script::{Host, Interpreter, ReplicateTo, ScriptError, ScriptFlags, with_host};
+use crate::server::acl::Context;
 use crate::server::clock::Clock;
 use crate::server::command::flag;
 use crate::server::command_table::Found;
@@ -139,13 +140,20 @@ impl ScriptHost<'_> {
     }
 
     /// The gates of a script's command, in Redis's order.
-    fn gates(&mut self, found: Found) -> CommandResult {
+    fn gates(&mut self, found: Found, args: &Args) -> CommandResult {
         let command = found.command;
         if command.has(flag::NOSCRIPT) && !self.server.scripts.allow_all_commands {
             return Err(CommandError::new("ERR This Redis command is not allowed from script"));
         }
         if !command.has(flag::STALE) && stale(self.server).is_some() {
             return Err(CommandError::new("ERR Can not execute the command on a stale replica"));
+        }
+        if !self.server.clients[self.client].user.is_unrestricted() {
+            let checked = self.server.check_access(self.client, found, args, Context::Lua);
+            checked.map_err(|denied| {
+                let what = denied_text(self.server, self.client, found, denied);
+                CommandError::err(format_args!("ACL failure in script: {what}"))
+            })?;
         }
         let writes = command.has(flag::WRITE);
         if self.script.read_only && command.has(flag::WRITE | flag::MAY_REPLICATE) {
@@ -177,7 +185,7 @@ impl ScriptHost<'_> {
 impl Host for ScriptHost<'_> {
     fn call(&mut self, args: &Args, reply: &mut Vec<u8>) {
         let found = self.find(args);
-        let passed = found.as_ref().map_err(Clone::clone).and_then(|&found| self.gates(found));
+        let passed = found.as_ref().map_err(Clone::clone).and_then(|&found| self.gates(found, args));
         match (found, passed) {
             (Ok(found), Ok(())) => {
                 call(self.server, self.client, found, args);
@@ -195,7 +203,9 @@ impl Host for ScriptHost<'_> {
     }
 
     fn may_run(&mut self, args: &Args) -> Option<bool> {
-        self.server.commands.find(args.get(0)).map(|_| true)
+        let found = self.server.commands.find(args.get(0))?;
+        let found = resolve(self.server, found, args).ok()?;
+        Some(self.server.clients[self.client].user.check(found, args).is_ok())
     }
 
     fn set_resp3(&mut self, resp3: bool) {

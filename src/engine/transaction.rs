@@ -5,6 +5,7 @@ use super::call::{apply_reply_mode, call, end_unit};
 use super::dispatch::flags_of;
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult};
+use crate::server::acl::{Context, Denied};
 use crate::server::command_table::Found;
 use crate::server::{ClientId, Server};
 
@@ -23,6 +24,21 @@ pub fn queue(server: &mut Server, id: ClientId, found: Found, args: &Args) {
     }
     server.reply(id).simple("QUEUED");
     apply_reply_mode(server, id, mark);
+}
+
+/// Answers a queued command that the client's user was allowed when it was queued, but is no more.
+#[cold]
+fn refuse(server: &mut Server, id: ClientId, denied: Denied) {
+    let reason = match denied {
+        Denied::Command => "no permission to execute the command or subcommand",
+        Denied::Key(_) => "no permission to touch the specified keys",
+        Denied::Channel(_) => "no permission to access one of the channels used as arguments to the command",
+    };
+    let error = CommandError::coded(format!(
+        "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. This command is no longer allowed for the following reason: {reason}"
+    ));
+    server.stats.count_error(error.code());
+    server.reply(id).error(&error);
 }
 
 /// EXEC.
@@ -44,6 +60,10 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
     server.reply(id).array(multi.queued.len());
     server.unit = Some(Commands::default());
     for (found, request) in &multi.queued {
+        if let Err(denied) = server.check_access(id, *found, &request.args(), Context::Multi) {
+            refuse(server, id, denied);
+            continue;
+        }
         call(server, id, *found, &request.args());
     }
     end_unit(server);

@@ -48,7 +48,7 @@ fn add_client(server: &mut Server, stream: Stream, addr: String, laddr: String) 
         return;
     }
     if let Stream::Tcp(tcp) = &stream {
-        if server.config.protected_mode && server.config.requirepass.is_empty() && !stream.is_local() {
+        if server.config.protected_mode && server.acl.default_user().nopass && !stream.is_local() {
             server.stats.connections_rejected += 1;
             let _ = (&stream).write(DENIED);
             return;
@@ -62,9 +62,9 @@ fn add_client(server: &mut Server, stream: Stream, addr: String, laddr: String) 
         }
     }
     server.stats.connections_received += 1;
-    let authenticated = server.config.requirepass.is_empty();
+    let user = server.acl.default_user().clone();
     let now_ms = server.clock.now_ms;
-    let id = server.clients.add(stream, addr, laddr, authenticated, now_ms);
+    let id = server.clients.add(stream, addr, laddr, user, now_ms);
     let token = Token(id.to_bits());
     let client = &mut server.clients[id];
     let both = Interest::READABLE | Interest::WRITABLE;

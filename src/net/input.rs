@@ -167,7 +167,7 @@ impl Input {
             } else if !left.is_empty() {
                 client.input = region[left].to_vec();
             }
-            let held = client.input.len() + client.parser.buffered();
+            let held = client.input.len() + client.parser.buffered().unwrap_or(0);
             let from_primary = client.flags.contains(ClientFlags::PRIMARY);
             if !from_primary && held as u64 > server.config.client_query_buffer_limit.min(u32::MAX as u64 / 2) {
                 log::warn!(

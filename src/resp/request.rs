@@ -178,9 +178,10 @@ impl RequestParser {
             + self.long.as_ref().map_or(0, |long| long.buffer.capacity())
     }
 
-    /// Bytes of an incomplete request that are in buffers of their own.
-    pub fn buffered(&self) -> usize {
-        self.bulks.iter().map(|b| b.len()).sum::<usize>() + self.long.as_ref().map_or(0, |long| long.filled)
+    /// Bytes of an incomplete request that are in buffers of their own, if it has come to one that is.
+    pub fn buffered(&self) -> Option<usize> {
+        let filled = self.long.as_ref()?.filled;
+        Some(filled + self.bulks.iter().map(|b| b.len()).sum::<usize>())
     }
 
     /// Parses requests from `buffer`, from offset `start` on, into `batch` until that holds `max`.

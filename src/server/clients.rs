@@ -1,5 +1,6 @@
 //! The clients: each one's connection, state and buffers.
 
+use super::acl::User;
 use super::blocked::{Blocked, Retry};
 use super::command_table::CommandIndex;
 use super::pubsub::Subscriptions;
@@ -14,6 +15,7 @@ use mio::net::{TcpStream, UnixStream};
 use slab::Slab;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
 
 /// Names one client for good: a later one in the same place has another generation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -154,7 +156,7 @@ pub struct Client {
     pub name: Vec<u8>,
     pub lib_name: Vec<u8>,
     pub lib_ver: Vec<u8>,
-    pub user: &'static str,
+    pub user: Arc<User>,
     pub authenticated: bool,
     pub resp3: bool,
     pub db: usize,
@@ -269,7 +271,7 @@ pub struct Clients {
 
 impl Clients {
     /// Adds a client; the rest of its state is that of a fresh connection.
-    pub fn add(&mut self, stream: Stream, addr: String, laddr: String, authenticated: bool, now_ms: u64) -> ClientId {
+    pub fn add(&mut self, stream: Stream, addr: String, laddr: String, user: Arc<User>, now_ms: u64) -> ClientId {
         self.next_number += 1;
         let number = self.next_number;
         let entry = self.slab.vacant_entry();
@@ -293,8 +295,8 @@ impl Clients {
             name: Vec::new(),
             lib_name: Vec::new(),
             lib_ver: Vec::new(),
-            user: "default",
-            authenticated,
+            authenticated: user.needs_no_password(),
+            user,
             resp3: false,
             db: 0,
             reply_mode: ReplyMode::On,

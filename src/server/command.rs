@@ -72,6 +72,8 @@ pub struct DataContext<'a> {
     pub repeated: bool,
     /// A script runs the command.
     pub in_script: bool,
+    /// The client's user may read keys that no argument names.
+    pub may_read_any_key: bool,
 }
 
 impl Command {

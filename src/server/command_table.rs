@@ -82,6 +82,12 @@ impl CommandTable {
         &self.rows[index.0 as usize].full_name
     }
 
+    /// The row of a command, or a subcommand such as `config|get`, by its own name in any case, whatever
+    /// `rename-command` says.
+    pub fn row_named(&self, full_name: &[u8]) -> Option<usize> {
+        self.rows.iter().position(|row| full_name.eq_ignore_ascii_case(row.full_name.as_bytes()))
+    }
+
     /// Commands without their subcommands, under the names they go by now.
     pub fn top_level(&self) -> impl Iterator<Item = (&[u8], Found)> {
         self.slots.iter().filter(|&&slot| slot != 0).map(|&slot| {

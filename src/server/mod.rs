@@ -1,6 +1,8 @@
 //! The server: the sole owner of all state. What a command, a timer or the loop works on is here;
 //! what they do is in `engine`, `commands` and `net`.
 //!
+//! * `acl`           users and what they may do
+//! * `client_list`   how CLIENT LIST describes a client
 //! * `clients`       connections and their buffers
 //! * `blocked`       clients that wait for keys
 //! * `command`       the specification of a command
@@ -24,9 +26,11 @@
 //! * `slowlog`       slow commands
 //! * `system`        what the operating system knows of the process
 
+pub mod acl;
 pub mod allocator;
 pub mod background;
 pub mod blocked;
+pub mod client_list;
 pub mod clients;
 pub mod clock;
 pub mod collation;
@@ -55,6 +59,7 @@ use crate::persist::aof::Aof;
 use crate::persist::rdb::Loaded;
 use crate::resp::{CommandError, Output, Reply};
 use crate::script::ReplicateTo;
+use acl::Acl;
 use background::Background;
 use blocked::BlockedClients;
 pub use clients::{Client, ClientFlags, ClientId, Clients, ReplyMode, Stream};
@@ -140,6 +145,7 @@ pub struct Server {
     pub config: Config,
     pub keyspace: Keyspace,
     pub clients: Clients,
+    pub acl: Acl,
     pub blocked: BlockedClients,
     watchers: Watchers,
     pub pubsub: PubSub,
@@ -238,6 +244,7 @@ impl Server {
         let mut server = Server {
             keyspace: Keyspace::new(config.databases, seed.rotate_left(17)),
             clients: Clients::default(),
+            acl: Acl::new(&commands),
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
             pubsub: PubSub::default(),
@@ -438,14 +445,7 @@ impl Server {
 
     /// Closes clients that have been over the soft limit for too long without asking for more.
     pub fn check_output_limits(&mut self) {
-        let watermark = self.output_watermark();
-        if watermark == u64::MAX {
-            return;
-        }
-        let over = self
-            .clients
-            .iter()
-            .filter(|client| client.output.len() as u64 >= watermark || client.soft_limit_since_ms.is_some());
+        let over = self.clients.iter().filter(|client| client.soft_limit_since_ms.is_some());
         for id in over.map(|client| client.id).collect::<Vec<_>>() {
             self.check_output_limit(id);
         }
@@ -475,7 +475,8 @@ impl Server {
         let mut over_soft = false;
         if limit.soft_bytes > 0 && waiting >= limit.soft_bytes {
             let since = *client.soft_limit_since_ms.get_or_insert(now_ms);
-            over_soft = now_ms - since > limit.soft_seconds * 1000;
+            // COMPAT: counted in whole seconds.
+            over_soft = now_ms / 1000 - since / 1000 > limit.soft_seconds;
         } else {
             client.soft_limit_since_ms = None;
         }

@@ -101,7 +101,8 @@ impl Server {
         let id = match self.scripts.client {
             Some(id) => id,
             None => {
-                let id = self.clients.add(Stream::None, String::new(), String::new(), true, self.clock.now_ms);
+                let user = self.clients[caller].user.clone();
+                let id = self.clients.add(Stream::None, String::new(), String::new(), user, self.clock.now_ms);
                 // What it is answered is not sent, so the loop need not know.
                 self.clients[id].flags = ClientFlags::INTERNAL | ClientFlags::SCRIPT | ClientFlags::WRITE_PENDING;
                 self.scripts.client = Some(id);
@@ -109,7 +110,7 @@ impl Server {
             }
         };
         let from = &self.clients[caller];
-        let (db, user, no_touch) = (from.db, from.user, from.flags & ClientFlags::NO_TOUCH);
+        let (db, user, no_touch) = (from.db, from.user.clone(), from.flags & ClientFlags::NO_TOUCH);
         let client = &mut self.clients[id];
         (client.db, client.user, client.resp3) = (db, user, false);
         client.flags = client.flags - ClientFlags::NO_TOUCH | no_touch;

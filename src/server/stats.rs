@@ -61,7 +61,6 @@ pub struct Stats {
     pub aof_nanos: u64,
     pub loop_command_nanos: u64,
     pub lazy_freed: u64,
-    pub auth_failures: u64,
     pub expire_cycle_nanos: u64,
     /// Changes since the data set was last saved.
     pub dirty: u64,

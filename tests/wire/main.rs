@@ -1,5 +1,6 @@
 //! What a user can see, tested through the wire: one module a family.
 
+mod acl;
 mod bitmap;
 mod blocking;
 mod command_facts;

@@ -3,11 +3,7 @@
 use super::client::check_name;
 use crate::commands::prelude::*;
 use crate::config::REDIS_VERSION;
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-
-/// The only user there is.
-pub const DEFAULT_USER: &str = "default";
+use crate::server::acl::DEFAULT_USER;
 
 pub const AUTH: Command = Command {
     name: "auth",
@@ -24,9 +20,9 @@ pub const AUTH: Command = Command {
 
 fn auth(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     match args.len() {
-        2 if server.config.requirepass.is_empty() => return Err(NO_PASSWORD),
-        2 => authenticate(server, id, DEFAULT_USER.as_bytes(), &args[1])?,
-        3 => authenticate(server, id, &args[1], &args[2])?,
+        2 if server.acl.default_user().nopass => return Err(NO_PASSWORD),
+        2 => server.authenticate(id, DEFAULT_USER, &args[1], &args[0])?,
+        3 => server.authenticate(id, &args[1], &args[2], &args[0])?,
         _ => return Err(CommandError::SYNTAX),
     }
     server.reply(id).ok();
@@ -36,19 +32,6 @@ fn auth(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 const NO_PASSWORD: CommandError = CommandError::new(
     "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?",
 );
-
-fn authenticate(server: &mut Server, id: ClientId, user: &[u8], password: &[u8]) -> CommandResult {
-    let expected = &server.config.requirepass;
-    // Of equal length, so that the time tells nothing of the password, not even how long it is.
-    let right: bool = Sha256::digest(password).ct_eq(&Sha256::digest(expected)).into();
-    // Without a password the default user is anybody's.
-    if user != DEFAULT_USER.as_bytes() || !(right || expected.is_empty()) {
-        server.stats.auth_failures += 1;
-        return Err(CommandError::WRONG_PASS);
-    }
-    server.clients[id].authenticated = true;
-    Ok(())
-}
 
 pub const HELLO: Command = Command {
     name: "hello",
@@ -88,7 +71,7 @@ fn hello(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         }
     }
     if let Some((user, password)) = credentials {
-        authenticate(server, id, user, password)?;
+        server.authenticate(id, user, password, &args[0])?;
     }
     if !server.clients[id].authenticated {
         return Err(MUST_BE_AUTHENTICATED);

@@ -1,9 +1,9 @@
 //! CLIENT KILL.
 
-use super::auth::DEFAULT_USER;
 use super::client_list::ClientType;
 use crate::commands::prelude::*;
 use crate::server::Client;
+use crate::server::acl::Acl;
 
 /// Which clients are to go: those that every filter given lets pass.
 #[derive(Default)]
@@ -17,7 +17,7 @@ struct Filters<'a> {
 }
 
 impl<'a> Filters<'a> {
-    fn parse(args: &Args<'a>) -> Result<Filters<'a>, CommandError> {
+    fn parse(args: &Args<'a>, acl: &Acl) -> Result<Filters<'a>, CommandError> {
         let mut filters = Filters { spare_self: true, ..Filters::default() };
         for at in (2..args.len()).step_by(2) {
             if at + 1 == args.len() {
@@ -32,7 +32,7 @@ impl<'a> Filters<'a> {
                 _ if args.is(at, "type") => filters.kind = Some(ClientType::parse(value)?),
                 _ if args.is(at, "addr") => filters.addr = Some(value),
                 _ if args.is(at, "laddr") => filters.laddr = Some(value),
-                _ if args.is(at, "user") && value == DEFAULT_USER.as_bytes() => filters.user = Some(value),
+                _ if args.is(at, "user") && acl.get(value).is_some() => filters.user = Some(value),
                 _ if args.is(at, "user") => {
                     return Err(CommandError::err(format_args!("No such user '{}'", String::from_utf8_lossy(value))));
                 }
@@ -47,7 +47,7 @@ impl<'a> Filters<'a> {
     fn pass(&self, client: &Client) -> bool {
         self.number.is_none_or(|number| number == client.number as i64)
             && self.kind.is_none_or(|kind| kind == ClientType::of(client))
-            && self.user.is_none_or(|user| user == client.user.as_bytes())
+            && self.user.is_none_or(|user| user == client.user.name)
             && self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|laddr| laddr == client.laddr.as_bytes())
     }
@@ -55,8 +55,11 @@ impl<'a> Filters<'a> {
 
 pub fn kill(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let by_address = args.len() == 3;
-    let filters =
-        if by_address { Filters { addr: Some(args.get(2)), ..Filters::default() } } else { Filters::parse(args)? };
+    let filters = if by_address {
+        Filters { addr: Some(args.get(2)), ..Filters::default() }
+    } else {
+        Filters::parse(args, &server.acl)?
+    };
     let mut killed = 0;
     for victim in server.clients.ids_by_age() {
         let client = &mut server.clients[victim];
@@ -66,12 +69,7 @@ pub fn kill(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         {
             continue;
         }
-        if victim == id {
-            // It is told of its end first.
-            client.flags |= ClientFlags::CLOSE_AFTER_REPLY;
-        } else {
-            server.close_client(victim);
-        }
+        server.close_after_reply(victim);
         killed += 1;
     }
     match by_address {

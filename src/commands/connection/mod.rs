@@ -110,12 +110,13 @@ pub const RESET: Command = Command {
 };
 
 fn reset(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    let authenticated = server.config.requirepass.is_empty();
+    let user = server.acl.default_user().clone();
     let client = &mut server.clients[id];
     client.db = 0;
     client.resp3 = false;
     client.name.clear();
-    client.authenticated = authenticated;
+    client.authenticated = user.needs_no_password();
+    client.user = user;
     client.reply_mode = ReplyMode::On;
     client.flags -= ClientFlags::NO_EVICT | ClientFlags::NO_TOUCH | ClientFlags::MONITOR;
     server.discard_transaction(id);

@@ -53,7 +53,7 @@ pub const CONFIG: Command = Command {
             arity: 2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
-            handler: Handler::Data(rewrite),
+            handler: Handler::Server(rewrite),
             ..Command::DEFAULT
         },
         Command {
@@ -123,22 +123,24 @@ fn secrets(args: &Args) -> Vec<usize> {
     (2..args.len()).step_by(2).filter(is_secret).map(|at| at + 1).filter(|&at| at < args.len()).collect()
 }
 
-fn rewrite(ctx: &mut DataContext, _: &Args) -> CommandResult {
-    if ctx.config.config_file.is_none() {
+fn rewrite(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.users_to_config();
+    if server.config.config_file.is_none() {
         return Err(CommandError::new("ERR The server is running without a config file"));
     }
-    if let Err(error) = config::rewrite(ctx.config) {
+    if let Err(error) = config::rewrite(&server.config) {
         log::warn!("CONFIG REWRITE failed: {error}");
         return Err(CommandError::err(format_args!("Rewriting config file: {}", os_reason(&error))));
     }
     log::info!("CONFIG REWRITE executed with success.");
-    ctx.reply.ok();
+    server.reply(id).ok();
     Ok(())
 }
 
 fn resetstat(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     server.stats.reset();
     server.keyspace.stats = KeyspaceStats::default();
+    server.acl.counts = Default::default();
     server.memory.evicted_clients = 0;
     server.memory.over_nanos = 0;
     server.background.reset_freed();

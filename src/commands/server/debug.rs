@@ -228,6 +228,7 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     // A key past its time is there until somebody looks.
     let mode = std::mem::replace(&mut server.keyspace.expiry_mode, ExpiryMode::Ignore);
+    let access = &server.keyspace.access;
     let text = server.keyspace.get(&args[2]).map(|entry| {
         let list = entry.collection::<List>();
         let quicklist = list.as_deref().and_then(List::quicklist).map(describe_quicklist).unwrap_or_default();
@@ -236,7 +237,7 @@ fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             &*entry,
             entry.encoding().name(),
             entry.clock(),
-            server.keyspace.access.idle_seconds_of(entry.clock())
+            access.idle_seconds_of(entry.clock())
         )
     });
     server.keyspace.expiry_mode = mode;

@@ -167,7 +167,7 @@ fn server_section(server: &Server, fields: &mut Fields) {
 
 fn clients(server: &Server, fields: &mut Fields) {
     let most = |of: fn(&Client) -> usize| server.clients.iter().map(of).max().unwrap_or(0);
-    fields.add("connected_clients", server.clients.len());
+    fields.add("connected_clients", server.clients.len() - server.replication.replicas.len());
     fields.add("cluster_connections", 0);
     fields.add("maxclients", server.config.maxclients);
     fields.add("client_recent_max_input_buffer", most(Client::input_memory));
@@ -354,8 +354,11 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("eventloop_duration_cmd_sum", stats.loop_command_nanos / 1000);
     fields.add("instantaneous_eventloop_cycles_per_sec", rates.per_second(|totals| totals.loop_cycles));
     fields.add("instantaneous_eventloop_duration_usec", rates.loop_nanos() / 1000);
-    fields.add("acl_access_denied_auth", stats.auth_failures);
-    fields.add_all(&["acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel"], 0);
+    let denied = &server.acl.counts;
+    fields.add("acl_access_denied_auth", denied.auth);
+    fields.add("acl_access_denied_cmd", denied.command);
+    fields.add("acl_access_denied_key", denied.key);
+    fields.add("acl_access_denied_channel", denied.channel);
 }
 
 fn replication(server: &Server, fields: &mut Fields) {

@@ -12,7 +12,9 @@ pub fn begin(server: &mut Server, connection: Connection, selected: usize, ackno
     let Connection { stream, input, .. } = connection;
     let addr = stream.peer_addr().map(|addr| addr.to_string()).unwrap_or_default();
     let laddr = stream.local_addr().map(|addr| addr.to_string()).unwrap_or_default();
-    let id = server.clients.add(Stream::Tcp(stream), addr, laddr, true, server.clock.now_ms);
+    let user = server.acl.default_user().clone();
+    let id = server.clients.add(Stream::Tcp(stream), addr, laddr, user, server.clock.now_ms);
+    server.clients[id].authenticated = true;
     let both = Interest::READABLE | Interest::WRITABLE;
     let client = &mut server.clients[id];
     client.flags |= ClientFlags::PRIMARY;

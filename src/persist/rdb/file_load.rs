@@ -55,6 +55,8 @@ pub struct Loaded {
     pub expired: u64,
     /// Without a value, and left out.
     pub empty: u64,
+    /// Of those that were read, with a time.
+    pub volatile: u64,
 }
 
 /// What a data set is loaded for.
@@ -67,6 +69,8 @@ pub enum LoadFor {
     /// An empty keyspace for commands that follow, of the append-only file or of a primary. They found
     /// keys that are past their time by now, so all are loaded.
     Replay,
+    /// Only to see whether it could be: nothing is kept. Keys past their time are counted.
+    Check,
 }
 
 /// How far a step has come.
@@ -80,6 +84,20 @@ pub enum LoadStep {
     Done,
 }
 
+/// What a data set is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item {
+    Header,
+    Fact,
+    Database,
+    /// How many keys a database has.
+    Size,
+    Key,
+    End,
+    /// Nobody knows yet.
+    Next,
+}
+
 /// A data set on its way into a keyspace.
 pub struct RdbLoad<'s> {
     reader: Reader<'s>,
@@ -87,6 +105,8 @@ pub struct RdbLoad<'s> {
     /// None before the header was read.
     version: Option<u16>,
     db: usize,
+    /// What was read last, or begun.
+    item: Item,
     next: NextKey,
     /// The value of the key that is read, if it is a large one.
     growing: Option<Growing>,
@@ -129,6 +149,7 @@ impl<'s> RdbLoad<'s> {
             purpose,
             version: None,
             db: 0,
+            item: Item::Header,
             next: NextKey::default(),
             growing: None,
             arrivals: Arrivals::default(),
@@ -170,6 +191,26 @@ impl<'s> RdbLoad<'s> {
     /// What the data set says of itself (an AUX field, such as `repl-id`), as far as that was read.
     pub fn fact(&self, name: &[u8]) -> Option<&[u8]> {
         self.facts.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+    }
+
+    /// The last fact that was read.
+    pub fn last_fact(&self) -> Option<(&[u8], &[u8])> {
+        self.facts.last().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// What was read last or, after a failure, begun.
+    pub fn item(&self) -> Item {
+        self.item
+    }
+
+    /// The database that keys are for at present.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// The name of the key that was read last or, after a failure, begun.
+    pub fn key(&self) -> &[u8] {
+        &self.next.name
     }
 
     /// Reads on by about so many bytes.
@@ -222,13 +263,16 @@ impl<'s> RdbLoad<'s> {
                 self.version = Some(load_header(&mut self.reader)?);
                 continue;
             };
+            self.item = Item::Next;
             match self.reader.byte()? {
                 EOF => {
+                    self.item = Item::End;
                     check_end(version, &mut self.reader)?;
                     self.reader.mark();
                     return Ok(LoadStep::Done);
                 }
                 AUX => {
+                    self.item = Item::Fact;
                     let name = Box::from(self.reader.string()?);
                     let value = Box::from(self.reader.string()?);
                     if self.facts.len() < FACTS_MAX {
@@ -236,6 +280,7 @@ impl<'s> RdbLoad<'s> {
                     }
                 }
                 SELECT_DB => {
+                    self.item = Item::Database;
                     let number = self.reader.length()?;
                     let number = usize::try_from(number).ok().filter(|&number| number < keyspace.databases());
                     self.settle(keyspace)?;
@@ -243,6 +288,7 @@ impl<'s> RdbLoad<'s> {
                     keyspace.select(self.db);
                 }
                 RESIZE_DB => {
+                    self.item = Item::Size;
                     let keys = self.reader.length()?.min(EXPECTED_MAX);
                     // Of them, those that expire.
                     self.reader.length()?;
@@ -261,6 +307,7 @@ impl<'s> RdbLoad<'s> {
                     let value_type = ValueType::from_byte(byte).ok_or(RdbError::Corrupt("unknown type"))?;
                     self.next.name.clear();
                     self.next.name.extend_from_slice(self.reader.string()?);
+                    self.item = Item::Key;
                     match begin_value(&self.next.facts(keyspace), value_type, &mut self.reader, config) {
                         Ok(Begun::Growing(value)) => self.growing = Some(value),
                         Ok(Begun::Whole(entry)) => self.key_done(Ok(entry), keyspace, config)?,
@@ -286,8 +333,12 @@ impl<'s> RdbLoad<'s> {
             }
             Err(error) => return Err(error),
             Ok(entry) => {
-                let is_past = |at| at < keyspace.now_ms;
-                if self.purpose != LoadFor::Replay && self.next.expire_at.is_some_and(is_past) {
+                let is_past = self.next.expire_at.is_some_and(|at| at < keyspace.now_ms);
+                self.loaded.volatile += self.next.expire_at.is_some() as u64;
+                if self.purpose == LoadFor::Check {
+                    self.loaded.keys += 1;
+                    self.loaded.expired += is_past as u64;
+                } else if self.purpose != LoadFor::Replay && is_past {
                     self.loaded.expired += 1;
                     // Who goes on from this data set has it still.
                     let selected = keyspace.selected();
