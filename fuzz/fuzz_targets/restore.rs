@@ -76,6 +76,7 @@ fn change(entry: Entry) {
             config: &CONFIG,
             only_listens: false,
             repeated: false,
+            in_script: false,
             may_read_any_key: true,
         };
         let _ = run(&mut context, &request.args());

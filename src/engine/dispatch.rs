@@ -65,6 +65,7 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
     (is_unrestricted(server) || client.flags.contains(ClientFlags::PRIMARY))
+        && server.monitors.is_empty()
         && client.authenticated
         && client.user.is_unrestricted()
         && client.multi.is_none()
@@ -73,8 +74,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
 
 /// The state of the server holds no command back, whatever it does.
 fn is_unrestricted(server: &Server) -> bool {
-    server.monitors.is_empty()
-        && !server.loading
+    !server.loading
         && !server.async_loading
         && server.pause.is_none()
         && !server.scripts.is_busy()
@@ -139,10 +139,14 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
         check_access(server, id, found, args)?;
     }
     let has_room = memory::make_room(server);
+    // For scripts, which need to know it of when they began.
+    server.memory.exhausted = !has_room;
     let client = &server.clients[id];
     // EXEC is what it will run.
     let flags = match &client.multi {
-        Some(multi) if command.name == "exec" => command.flags | multi.flags,
+        Some(multi) if command.name == "exec" => {
+            (command.flags | multi.flags) & !(multi.lacking & (flag::STALE | flag::LOADING))
+        }
         // What a script declares matters only where something could be held against it.
         _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),
@@ -173,8 +177,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     {
         return Err(error);
     }
-    if (server.loading && !command.has(flag::LOADING)) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING))
-    {
+    if (server.loading && flags & flag::LOADING == 0) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING)) {
         return Err(CommandError::LOADING);
     }
     if !command.has(flag::ALLOW_BUSY)

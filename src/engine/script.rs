@@ -160,9 +160,15 @@ impl ScriptHost<'_> {
             return Err(CommandError::new("ERR Write commands are not allowed from read-only scripts."));
         }
         // Once it has written something it is not stopped half way by what has changed since.
-        if writes && !self.running().wrote {
-            writes_allowed(self.server)?;
-            self.running().wrote = true;
+        if !self.running().wrote {
+            if writes {
+                writes_allowed(self.server)?;
+            }
+            let may_grow = self.script.flags.contains(ScriptFlags::ALLOW_OOM);
+            if command.has(flag::DENYOOM) && self.server.memory.exhausted && !may_grow {
+                return Err(CommandError::OOM);
+            }
+            self.running().wrote = writes;
         }
         Ok(())
     }

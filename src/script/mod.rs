@@ -28,6 +28,8 @@ pub mod library;
 mod packing;
 mod random;
 pub mod shebang;
+#[cfg(test)]
+mod tests;
 
 use crate::resp::Args;
 use bitflags::bitflags;

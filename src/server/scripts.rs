@@ -113,7 +113,7 @@ impl Server {
         let (db, user, no_touch) = (from.db, from.user.clone(), from.flags & ClientFlags::NO_TOUCH);
         let client = &mut self.clients[id];
         (client.db, client.user, client.resp3) = (db, user, false);
-        client.flags = client.flags - ClientFlags::NO_TOUCH | no_touch;
+        client.flags = (client.flags - ClientFlags::NO_TOUCH) | no_touch;
         id
     }
 }

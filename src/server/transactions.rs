@@ -14,6 +14,8 @@ pub struct Transaction {
     pub aborted: bool,
     /// The flags of all of them together.
     pub flags: u32,
+    /// Those that one of them does not have.
+    pub lacking: u32,
 }
 
 impl Transaction {

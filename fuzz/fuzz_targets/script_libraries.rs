@@ -1,0 +1,62 @@
+//! Bytes for what reads them on a script's behalf: JSON, MessagePack, packed structures, the first lines
+//! of scripts and libraries, and what FUNCTION RESTORE takes. Whatever they are, the answer is a value or
+//! an error.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rondo::persist::rdb::restore_libraries;
+use rondo::resp::{Args, Output, Reply};
+use rondo::script::interpreter::Code;
+use rondo::script::{Host, Interpreter, ReplicateTo, shebang, with_host};
+
+struct Nobody;
+
+impl Host for Nobody {
+    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) {
+        reply.extend_from_slice(b"-ERR nobody is there\r\n");
+    }
+
+    fn may_run(&mut self, _: &Args) -> Option<bool> {
+        None
+    }
+
+    fn set_resp3(&mut self, _: bool) {}
+
+    fn replicate_to(&mut self, _: ReplicateTo) {}
+
+    fn interrupt(&mut self) -> Option<String> {
+        None
+    }
+}
+
+const SCRIPT: &[u8] = b"
+local results = {pcall(cjson.decode, ARGV[1]), pcall(cjson.encode, ARGV[1])}
+for _, unpack in ipairs({cmsgpack.unpack, cmsgpack.unpack_one}) do
+    local ok, value = pcall(unpack, ARGV[1])
+    if ok then
+        results[#results + 1] = cmsgpack.pack(value)
+        pcall(cjson.encode, value)
+    end
+end
+local half = math.floor(#ARGV[1] / 2)
+pcall(struct.unpack, ARGV[1]:sub(1, half), ARGV[1]:sub(half + 1))
+pcall(struct.size, ARGV[1])
+return results";
+
+thread_local!(static INTERPRETER: (Interpreter, Code) = {
+    let interpreter = Interpreter::new(false);
+    let slot = interpreter.compile(SCRIPT, 0).unwrap();
+    (interpreter, Code::Script(slot))
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = shebang::script_flags(bytes);
+    let _ = shebang::library_name(bytes);
+    let _ = restore_libraries(bytes);
+    INTERPRETER.with(|(interpreter, code)| {
+        let arguments = std::iter::once(bytes);
+        let result = with_host(&mut Nobody, || interpreter.run(*code, std::iter::empty(), arguments));
+        let mut output = Output::default();
+        interpreter.write_reply(&result.unwrap(), false, &mut Reply::new(&mut output, false)).unwrap();
+    });
+});
