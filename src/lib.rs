@@ -7,7 +7,7 @@
 //! (`tests/layers.rs` holds this):
 //!
 //! ```text
-//! encoding <- types <- keyspace <- {resp, config} <- persist <- server <- engine <- commands <- net <- main
+//! encoding <- types <- keyspace <- {resp, config} <- {persist, script} <- server <- engine <- commands <- net <- main
 //! ```
 #![deny(unsafe_code)]
 
@@ -19,5 +19,6 @@ pub mod keyspace;
 pub mod net;
 pub mod persist;
 pub mod resp;
+pub mod script;
 pub mod server;
 pub mod types;

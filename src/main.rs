@@ -4,10 +4,12 @@ use rondo::commands::FAMILIES;
 use rondo::config::{self, CommandLine, Config};
 use rondo::engine::load;
 use rondo::net::event_loop::EventLoop;
+use rondo::persist::check::{self, Repair};
 use rondo::server::command_table::CommandTable;
 use rondo::server::{collation, logging, system};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "Usage: rondo [FILE] [OPTIONS] [-]
@@ -15,10 +17,29 @@ const USAGE: &str = "Usage: rondo [FILE] [OPTIONS] [-]
   FILE                 read this configuration file; `-` reads one from standard input
   --DIRECTIVE VALUE    set any directive of the configuration, as if it stood in the file
 
-Instead of starting a server:";
+Instead of starting a server:
+
+        --check-rdb FILE        say whether a snapshot is whole
+        --check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
+                                say whether an append-only file (its manifest, or one
+                                file) is whole; cut off what is not, or what was run
+                                after a second of the Unix epoch";
 
 fn main() -> ExitCode {
-    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    let arguments: Vec<OsString> = arguments.collect();
+    // As who looks for Redis's tools calls it.
+    match Path::new(&name).file_name().and_then(OsStr::to_str) {
+        Some("redis-check-rdb") => return check_rdb(&arguments, "Usage: redis-check-rdb <rdb-file-name>"),
+        Some("redis-check-aof") => return check_aof(&arguments, "Usage: redis-check-aof"),
+        _ => (),
+    }
+    match arguments.split_first() {
+        Some((first, rest)) if first == "--check-rdb" => return check_rdb(rest, "Usage: rondo --check-rdb FILE"),
+        Some((first, rest)) if first == "--check-aof" => return check_aof(rest, "Usage: rondo --check-aof"),
+        _ => (),
+    }
     if let Some(exit) = instead_of_a_server(&arguments) {
         return exit;
     }
@@ -75,6 +96,49 @@ fn instead_of_a_server(arguments: &[OsString]) -> Option<ExitCode> {
         });
     }
     Some(ExitCode::SUCCESS)
+}
+
+/// `--check-rdb` with these arguments.
+fn check_rdb(arguments: &[OsString], usage: &str) -> ExitCode {
+    let [file] = arguments else {
+        eprintln!("{usage}");
+        return ExitCode::FAILURE;
+    };
+    conclude(check::check_rdb(Path::new(file), &mut std::io::stdout()).map(|length| length.is_some()))
+}
+
+/// `--check-aof` with these arguments.
+fn check_aof(arguments: &[OsString], usage: &str) -> ExitCode {
+    let (repair, file) = match arguments {
+        [file] => (Repair::None, file),
+        [option, file] if option == "--fix" => (Repair::Fix, file),
+        [option, seconds, file] if option == "--truncate-to-timestamp" => {
+            match seconds.to_str().and_then(|seconds| seconds.parse().ok()) {
+                Some(seconds) => (Repair::To(seconds), file),
+                None => {
+                    println!("Invalid timestamp, aborting...");
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+        _ => {
+            eprintln!("{usage} [--fix|--truncate-to-timestamp $timestamp] <file.manifest|file.aof>");
+            return ExitCode::FAILURE;
+        }
+    };
+    let (answers, out) = (&mut std::io::stdin().lock(), &mut std::io::stdout());
+    conclude(check::check_aof(Path::new(file), repair, answers, out))
+}
+
+fn conclude(is_whole: std::io::Result<bool>) -> ExitCode {
+    match is_whole {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn serve(mut config: Config) -> Result<(), String> {

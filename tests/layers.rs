@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["types"],
     &["keyspace"],
     &["resp", "config"],
-    &["persist"],
+    &["persist", "script"],
     &["server"],
     &["engine"],
     &["commands"],

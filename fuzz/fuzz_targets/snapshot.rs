@@ -16,7 +16,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let is_whole = load(input, &mut keyspace, LoadFor::Start);
     let mut file = Vec::new();
-    save_data_set(&keyspace, &config, &[("name", "value".to_owned())], &mut file, &mut || ()).unwrap();
+    save_data_set(&keyspace, &[], &config, &[("name", "value".to_owned())], &mut file, &mut || ()).unwrap();
     assert!(load(&file, &mut again, LoadFor::Start), "what was saved can be loaded");
     assert_eq!(again.digest(), keyspace.digest());
     if is_whole {

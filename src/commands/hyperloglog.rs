@@ -85,7 +85,7 @@ pub const PFCOUNT: Command = Command {
     since: "2.8.9",
     group: Group::HyperLogLog,
     arity: -2,
-    flags: READONLY,
+    flags: READONLY | MAY_REPLICATE,
     categories: category::HYPERLOGLOG,
     keys: &[KeySpec::range(1, -1, 1, RW | ACCESS)
         .notes("RW because it may change the internal representation of the key, and propagate to replicas")],

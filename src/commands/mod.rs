@@ -8,6 +8,7 @@ pub mod connection;
 pub mod database;
 pub mod dump;
 pub mod expire;
+pub mod function;
 pub mod generic;
 pub mod geo;
 pub mod hash;
@@ -19,6 +20,7 @@ pub mod object;
 pub mod pubsub;
 pub mod replication;
 pub mod scan;
+pub mod script;
 pub mod server;
 pub mod set;
 pub mod sort;
@@ -37,6 +39,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     database::COMMANDS,
     dump::COMMANDS,
     expire::COMMANDS,
+    function::COMMANDS,
     generic::COMMANDS,
     geo::COMMANDS,
     hash::COMMANDS,
@@ -47,6 +50,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     pubsub::COMMANDS,
     replication::COMMANDS,
     scan::COMMANDS,
+    script::COMMANDS,
     server::COMMANDS,
     stream::COMMANDS,
     set::COMMANDS,

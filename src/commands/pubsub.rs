@@ -136,7 +136,7 @@ pub const PUBLISH: Command = Command {
     since: "2.0.0",
     group: Group::PubSub,
     arity: 3,
-    flags: flag::PUBSUB | LOADING | STALE | FAST,
+    flags: flag::PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE,
     args: "channel message",
     handler: Handler::Server(publish),
     ..Command::DEFAULT
@@ -154,7 +154,7 @@ pub const SPUBLISH: Command = Command {
     since: "7.0.0",
     group: Group::PubSub,
     arity: 3,
-    flags: flag::PUBSUB | LOADING | STALE | FAST,
+    flags: flag::PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE,
     keys: &[KeySpec::one(1, NOT_KEY)],
     args: "shardchannel message",
     handler: Handler::Server(spublish),

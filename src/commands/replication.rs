@@ -307,10 +307,9 @@ fn failover(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             let port = u16::try_from(args.int(at + 2)?).map_err(|_| CommandError::NOT_INTEGER)?;
             options.target = Some((String::from_utf8_lossy(args.get(at + 1)).into_owned(), port));
             at += 3;
-            if at < args.len() && args.is(at, "force") {
-                options.force = true;
-                at += 1;
-            }
+        } else if args.is(at, "force") && !options.force {
+            options.force = true;
+            at += 1;
         } else {
             return Err(CommandError::SYNTAX);
         }

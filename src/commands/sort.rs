@@ -178,8 +178,8 @@ impl<'a> Options<'a> {
         };
         let mut elements: Vec<&[u8]> = texts.iter().collect();
         let range = self.range(elements.len());
-        if self.unsorted && !has_order(type_) && self.store.is_some() {
-            // What is stored must not depend on how a set is laid out.
+        if self.unsorted && !has_order(type_) && (self.store.is_some() || ctx.in_script) {
+            // What is stored, or a script may store, must not depend on how a set is laid out.
             (self.unsorted, self.alpha, self.by) = (false, true, None);
         }
         let elements = if self.unsorted {

@@ -297,7 +297,7 @@ directives! {
 
     // Scripts
     /// Milliseconds.
-    "busy-reply-threshold" | "lua-time-limit" => busy_reply_threshold: u64 = 5000, Int(0, LONG_MAX), [], Later;
+    "busy-reply-threshold" | "lua-time-limit" => busy_reply_threshold: u64 = 5000, Int(0, LONG_MAX), [], Works;
 
     // Observation
     /// Microseconds; below 0 is off.

@@ -359,6 +359,15 @@ impl<T: Element> HashTable<T> {
         table
     }
 
+    /// Makes room for `count` elements, if there are none yet.
+    pub fn expect(&mut self, count: usize) {
+        if self.is_empty() && self.rehash.is_none() {
+            let resize_allowed = self.resize_allowed;
+            *self = Self::with_capacity(count);
+            self.resize_allowed = resize_allowed;
+        }
+    }
+
     #[inline]
     pub fn len(&self) -> usize {
         self.len

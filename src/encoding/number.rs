@@ -262,7 +262,12 @@ pub fn parse_formatted_f64(text: &[u8]) -> Option<f64> {
 
 /// `value` as C's `%.17g` prints it.
 pub fn format_f64_17g(value: f64) -> F64Text {
-    const DIGITS: i32 = 17;
+    format_f64_digits(value, 17)
+}
+
+/// `value` as C's `%.*g` prints it with up to `digits` significant digits, from 1 to 17.
+pub fn format_f64_digits(value: f64, digits: i32) -> F64Text {
+    let precision = digits;
     if !value.is_finite() {
         return format_f64(value);
     }
@@ -271,13 +276,13 @@ pub fn format_f64_17g(value: f64) -> F64Text {
         out.push(b'-');
     }
     // `d.dddde-ddd`, exact to the last digit.
-    let text = format!("{:.16e}", value.abs());
+    let text = format!("{:.*e}", precision as usize - 1, value.abs());
     let (digits, exponent) = text.split_once('e').expect("the format has an exponent");
     let exponent: i32 = exponent.parse().expect("a number");
     let digits: SmallVec<[u8; 17]> = digits.bytes().filter(|&byte| byte != b'.').collect();
     let significant = digits.iter().rposition(|&digit| digit != b'0').map_or(1, |last| last + 1);
     let digits = &digits[..significant];
-    if !(-4..DIGITS).contains(&exponent) {
+    if !(-4..precision).contains(&exponent) {
         out.push(digits[0]);
         if digits.len() > 1 {
             out.push(b'.');

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::keyspace::Propagate;
 use crate::persist::aof::Aof;
 use crate::resp::{Args, CommandError, CommandResult, Reply};
+use crate::script::ReplicateTo;
 use crate::server::blocked::Attempt;
 use crate::server::clock::Clock;
 use crate::server::command::{DataContext, Handler};
@@ -71,13 +72,14 @@ fn run_with_context<T>(
     if client.flags.contains(ClientFlags::NO_TOUCH) {
         server.keyspace.stamps = false;
     }
-    let only_listens = client.only_listens();
+    let (only_listens, repeated) = (client.only_listens(), client.repeats());
     let mut context = DataContext {
         keyspace: &mut server.keyspace,
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
         only_listens,
-        repeated: client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY),
+        repeated,
+        in_script: client.flags.contains(ClientFlags::SCRIPT),
         may_read_any_key: client.user.is_unrestricted() || client.user.may_read_any_key(found, args),
     };
     let result = run(&mut context);
@@ -138,7 +140,9 @@ fn call_server(
 #[cold]
 fn failed(stats: &mut Stats, found: Found, error: &CommandError) {
     stats.of(found.index).failed += 1;
-    stats.count_error(error.code());
+    if !error.is_counted() {
+        stats.count_error(error.code());
+    }
 }
 
 /// Counts a command that ran, and drains what it did.
@@ -233,7 +237,14 @@ pub fn end_unit(server: &mut Server) {
     if transaction {
         history.append_marker(b"MULTI");
     }
-    unit.iter().for_each(|(db, arguments)| history.append(db, arguments));
+    let mut targets = std::mem::take(&mut server.unit_targets).into_iter().peekable();
+    let mut to = ReplicateTo::all();
+    for (place, (db, arguments)) in unit.iter().enumerate() {
+        while let Some((_, next)) = targets.next_if(|&(from, _)| from <= place) {
+            to = next;
+        }
+        history.append_to(to, db, arguments);
+    }
     if transaction {
         history.append_marker(b"EXEC");
     }
@@ -263,10 +274,20 @@ impl<'s> History<'s> {
     }
 
     fn append<'a>(&mut self, db: usize, arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone) {
-        if let Some(aof) = &mut self.aof {
+        self.append_to(ReplicateTo::all(), db, arguments);
+    }
+
+    #[inline]
+    fn append_to<'a>(
+        &mut self,
+        to: ReplicateTo,
+        db: usize,
+        arguments: impl ExactSizeIterator<Item = &'a [u8]> + Clone,
+    ) {
+        if let Some(aof) = self.aof.as_mut().filter(|_| to.contains(ReplicateTo::AOF)) {
             aof.append(db, arguments.clone());
         }
-        if let Some(stream) = &mut self.stream {
+        if let Some(stream) = self.stream.as_mut().filter(|_| to.contains(ReplicateTo::REPLICAS)) {
             stream.append(db, arguments);
         }
     }

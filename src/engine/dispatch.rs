@@ -3,11 +3,12 @@
 
 use super::call::call;
 use super::memory;
+use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
-use crate::resp::{Args, CommandError};
+use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};
-use crate::server::command::flag;
+use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Pause, Server};
 
@@ -66,6 +67,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
         && !server.loading
         && !server.async_loading
         && server.pause.is_none()
+        && !server.scripts.is_busy()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
         && server.config.min_replicas_to_write == 0;
@@ -136,7 +138,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
-        _ => command.flags,
+        _ => flags_of(server, command, args),
     };
     // What is queued takes memory, too, whatever it does.
     let is_queued = client.multi.is_some() && !command.never_queued && command.name != "unwatch";
@@ -159,22 +161,23 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
             server.commands.full_name(found.index)
         )));
     }
-    if let Some(primary) = &server.replication.primary
-        && !primary.is_up()
-        && !server.config.replica_serve_stale_data
-        && !command.has(flag::STALE)
+    if flags & flag::STALE == 0
+        && let Some(error) = stale(server)
     {
-        return Err(CommandError::new(
-            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
-        ));
+        return Err(error);
     }
     if (server.loading && !command.has(flag::LOADING)) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING))
     {
         return Err(CommandError::LOADING);
     }
+    if !command.has(flag::ALLOW_BUSY)
+        && let Some(error) = server.scripts.busy_error()
+    {
+        return Err(error);
+    }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     if let Some((pause, _)) = server.pause
-        && (pause == Pause::All || writes)
+        && (pause == Pause::All || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
     {
         return Ok(Outcome::Held);
     }
@@ -186,7 +189,12 @@ fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) ->
     let client = &mut server.clients[id];
     client.last_command = Some(found.index);
     let context = if client.multi.is_some() { Context::Multi } else { Context::TopLevel };
-    server.check_access(id, found, args, context).map_err(|denied| match denied {
+    server.check_access(id, found, args, context).map_err(|denied| no_permission(server, id, found, denied))
+}
+
+/// The reply to a client whose user may not do that.
+pub fn no_permission(server: &Server, id: ClientId, found: Found, denied: Denied) -> CommandError {
+    match denied {
         Denied::Command => {
             let (user, command) = (&server.clients[id].user.name, server.commands.full_name(found.index));
             let user = String::from_utf8_lossy(user);
@@ -194,7 +202,30 @@ fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) ->
         }
         Denied::Key(_) => CommandError::new("NOPERM No permissions to access a key"),
         Denied::Channel(_) => CommandError::new("NOPERM No permissions to access a channel"),
-    })
+    }
+}
+
+/// The flags of a command; those of a script are what it declares.
+pub fn flags_of(server: &Server, command: &Command, args: &Args) -> u32 {
+    match command.declared.and_then(|declared| declared(server, args)) {
+        Some(declared) => flags_of_script(command.flags, declared),
+        None => command.flags,
+    }
+}
+
+/// Why a replica that lost its primary does not say what it has, if it does not.
+pub fn stale(server: &Server) -> Option<CommandError> {
+    let primary = server.replication.primary.as_ref()?;
+    let is_stale = !primary.is_up() && !server.config.replica_serve_stale_data;
+    is_stale.then_some(CommandError::new(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    ))
+}
+
+/// Whether a script may write.
+pub fn writes_allowed(server: &Server) -> CommandResult {
+    replication_allows_writes(server)?;
+    server.write_error().map_or(Ok(()), Err)
 }
 
 /// Replicas follow, and a primary may insist on being followed.

@@ -6,9 +6,10 @@
 use super::call::free_garbage;
 use super::load_aof;
 use super::replication::{follow, receive};
-use super::snapshot;
+use super::{script, snapshot};
 use crate::persist::aof::Files;
-use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbLoad};
+use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbError, RdbLoad};
+use crate::script::library::Existing;
 use crate::server::Server;
 use crate::server::listeners::Listener;
 use crate::server::loading::{Load, LoadProgress, LoadSource, SnapshotLoad};
@@ -27,7 +28,9 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
     let load = if server.config.appendonly {
         load_aof::open_or_create(server)?
     } else {
-        open_snapshot(server, LoadFor::Start)?
+        // A replica is told by its primary what has expired.
+        let purpose = if server.config.replicaof.is_some() { LoadFor::Replay } else { LoadFor::Start };
+        open_snapshot(server, purpose, true)?
     };
     match load {
         Some(source) => server.load = Some(Box::new(begin(server, source))),
@@ -76,7 +79,7 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
 
 /// As a replica: begins to load what the primary sent.
 pub fn start_from_primary(server: &mut Server) -> Result<(), LoadError> {
-    let Some(LoadSource::Snapshot(load)) = open_snapshot(server, LoadFor::Replay)? else {
+    let Some(LoadSource::Snapshot(load)) = open_snapshot(server, LoadFor::Replay, false)? else {
         return Err(LoadError("the file is gone".into()));
     };
     server.load = Some(Box::new(begin(server, LoadSource::FromPrimary(load))));
@@ -87,7 +90,7 @@ pub fn start_from_primary(server: &mut Server) -> Result<(), LoadError> {
 pub fn give_up(server: &mut Server) {
     if server.load.take().is_some() {
         no_longer_loading(server);
-        server.keyspace.flush(None, false);
+        server.empty(false);
     }
 }
 
@@ -95,7 +98,7 @@ pub fn give_up(server: &mut Server) {
 /// are there.
 pub fn load_snapshot(server: &mut Server, merge: bool) -> Result<(), LoadError> {
     let purpose = if merge { LoadFor::Merge } else { LoadFor::Start };
-    match open_snapshot(server, purpose)? {
+    match open_snapshot(server, purpose, false)? {
         Some(source) => load_at_once(server, source).map(drop),
         None => Ok(()),
     }
@@ -117,12 +120,12 @@ pub(super) fn load_at_once(server: &mut Server, source: LoadSource) -> Result<Op
 }
 
 /// None if there is no snapshot.
-fn open_snapshot(server: &mut Server, purpose: LoadFor) -> Result<Option<LoadSource>, LoadError> {
+fn open_snapshot(server: &mut Server, purpose: LoadFor, at_start: bool) -> Result<Option<LoadSource>, LoadError> {
     let path = snapshot::path(server);
     match File::open(&path) {
         Ok(file) => {
             let data_set = RdbLoad::new(file, purpose, &server.config);
-            Ok(Some(LoadSource::Snapshot(SnapshotLoad { path, data_set })))
+            Ok(Some(LoadSource::Snapshot(SnapshotLoad { path, data_set, at_start })))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LoadError(format!("Can't open {}: {error}", path.display()))),
@@ -151,8 +154,8 @@ fn advance(server: &mut Server, source: &mut LoadSource, bytes: u64) -> Result<b
 }
 
 fn advance_snapshot(server: &mut Server, load: &mut SnapshotLoad, bytes: u64) -> Result<bool, LoadError> {
-    let SnapshotLoad { path, data_set } = load;
-    let step = step_data_set(server, data_set, 0, bytes).map_err(|failure| {
+    let SnapshotLoad { path, data_set, at_start } = load;
+    let step = step_data_set(server, data_set, 0, bytes, *at_start).map_err(|failure| {
         log::warn!("Internal error in RDB reading: {failure}");
         LoadError(format!(
             "Can't load {}: {failure}. Restore it from a copy, or move it away to start empty. Terminating server after rdb file reading failure.",
@@ -163,15 +166,25 @@ fn advance_snapshot(server: &mut Server, load: &mut SnapshotLoad, bytes: u64) ->
 }
 
 /// As [`RdbLoad::step`], and takes note of how far the load is. `before`: bytes of other sources.
+/// `at_start`: others may go on from what is loaded.
 pub(super) fn step_data_set(
     server: &mut Server,
     data_set: &mut RdbLoad,
     before: u64,
     bytes: u64,
+    at_start: bool,
 ) -> Result<LoadStep, LoadFailure> {
     let result = data_set.step(&mut server.keyspace, &server.config, bytes);
     // Loading is no change.
     server.keyspace.effects.dirty = 0;
+    if at_start {
+        follow::restore_history(server, data_set);
+        // Replicas that go on from this data set have keys whose time has come since.
+        for (db, arguments) in server.keyspace.effects.deleted.iter() {
+            server.replication.stream.append(db, arguments);
+        }
+    }
+    server.keyspace.effects.deleted.clear();
     free_garbage(server);
     server.load_progress.loaded_bytes = before + data_set.position();
     if server.load_progress.used_memory == 0 {
@@ -179,6 +192,7 @@ pub(super) fn step_data_set(
         server.load_progress.used_memory = used.unwrap_or(0);
     }
     if let Ok(LoadStep::Done) = result {
+        load_libraries(server, data_set)?;
         let loaded = data_set.loaded();
         log::info!(
             "Done loading RDB, keys loaded: {}, keys expired: {}, empty keys skipped: {}.",
@@ -191,13 +205,27 @@ pub(super) fn step_data_set(
     result
 }
 
+/// Loads the libraries of functions that were in a data set.
+pub(super) fn load_libraries(server: &mut Server, data_set: &mut RdbLoad) -> Result<(), LoadFailure> {
+    let existing = if data_set.purpose() == LoadFor::Merge { Existing::Replace } else { Existing::Keep };
+    let codes = data_set.take_libraries();
+    let codes: Vec<&[u8]> = codes.iter().map(|code| &code[..]).collect();
+    match script::load_libraries(server, &codes, existing) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            log::warn!("Failed creating the library: {}", error.text());
+            let error = RdbError::Corrupt("a library of functions that cannot be loaded");
+            Err(LoadFailure { error, offset: data_set.position() })
+        }
+    }
+}
+
 /// All is loaded. Gives the files of the append-only file, if it was that.
 fn end(server: &mut Server, load: Load) -> Option<Files> {
     let took_s = seconds_since(server, load.started);
     no_longer_loading(server);
     match load.source {
-        LoadSource::Snapshot(load) => {
-            follow::restore_history(server, &load.data_set);
+        LoadSource::Snapshot(_) => {
             log::info!("DB loaded from disk: {took_s:.3} seconds");
             None
         }

@@ -6,13 +6,13 @@ use super::load::{LoadError, load_at_once, seconds_since, step_data_set};
 use super::rewrite::{remove_history, write_commands};
 use super::snapshot::write_rdb;
 use crate::keyspace::KeyspaceStats;
-use crate::persist::aof::{Aof, CommandFile, Files, Form, Paths, ReadError, begins_with_data_set};
+use crate::persist::aof::{Aof, CommandFile, Files, Form, Paths, ReadError, begins_with_data_set, cut_off};
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
 use crate::resp::{Args, OwnedRequest};
 use crate::server::loading::{AofLoad, LoadSource, PartContents, PartLoad};
 use crate::server::stats::Stats;
 use crate::server::{ClientId, Server, Stream};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::mem::swap;
 use std::path::Path;
@@ -84,7 +84,7 @@ pub fn reload(server: &mut Server) -> Result<(), LoadError> {
     if files.manifest.is_empty() {
         return Err(LoadError(format!("There is no append-only file in {}", files.paths.folder.display())));
     }
-    server.keyspace.flush(None, false);
+    server.empty(false);
     let source = source(server, files);
     let files = load_at_once(server, source)?;
     server.stats.dirty = 0;
@@ -150,7 +150,7 @@ fn advance_part(server: &mut Server, load: &mut AofLoad, part: &mut PartLoad, by
     let commands = match &mut part.contents {
         PartContents::Commands(commands) => commands,
         PartContents::DataSet(data_set) => {
-            let step = step_data_set(server, data_set, load.bytes_before, bytes).map_err(|failure| {
+            let step = step_data_set(server, data_set, load.bytes_before, bytes, false).map_err(|failure| {
                 let path = part.path.display();
                 LoadError(format!("Error reading the RDB preamble of the AOF file {path}: {failure}"))
             })?;
@@ -189,7 +189,7 @@ fn failed(path: &Path, good_up_to: u64, error: ReadError) -> LoadError {
         ReadError::Io(error) => cannot_read(path, &error),
         ReadError::Refused(what) => LoadError(format!("{what} reading the append only file {}", path.display())),
         ReadError::Format { what, .. } => LoadError(format!(
-            "Bad file format reading the append only file {}: {what} after offset {good_up_to}. Make a backup of the file, then remove what does not belong there",
+            "Bad file format reading the append only file {}: {what} after offset {good_up_to}. Make a backup of the file, then run rondo --check-aof --fix on the manifest, which removes all after that",
             path.display(),
         )),
     }
@@ -199,7 +199,7 @@ fn failed(path: &Path, good_up_to: u64, error: ReadError) -> LoadError {
 fn cut(server: &Server, path: &Path, is_last: bool, good_up_to: u64, size: u64) -> Result<(), LoadError> {
     if !is_last || !server.config.aof_load_truncated {
         return Err(LoadError(format!(
-            "Unexpected end of file reading the append only file {}. It is whole up to offset {good_up_to} of {size}. Make a backup, then set aof-load-truncated to yes to go on with what is whole",
+            "Unexpected end of file reading the append only file {}. It is whole up to offset {good_up_to} of {size}. Make a backup, then run rondo --check-aof --fix on the manifest, or set aof-load-truncated to yes to go on with what is whole",
             path.display()
         )));
     }
@@ -210,11 +210,12 @@ fn cut(server: &Server, path: &Path, is_last: bool, good_up_to: u64, size: u64) 
         path.display(),
         size - good_up_to
     );
-    let cut = OpenOptions::new().write(true).open(path).and_then(|file| {
-        file.set_len(good_up_to)?;
-        file.sync_all()
-    });
-    cut.map_err(|error| LoadError(format!("Error truncating the AOF file {}: {error}", path.display())))
+    let kept = cut_off(path, good_up_to)
+        .map_err(|error| LoadError(format!("Error truncating the AOF file {}: {error}", path.display())))?;
+    if let Some(kept) = kept {
+        log::warn!("They are kept in {}", kept.display());
+    }
+    Ok(())
 }
 
 /// Runs one command of the file; commands between MULTI and EXEC once EXEC is there.

@@ -12,6 +12,7 @@
 //! * `snapshot` saving an RDB file
 //! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
+//! * `script`   scripts and functions
 //! * `shutdown` ending in order
 //! * `transaction` MULTI and EXEC
 //! * `timers`   what happens when a timer is due
@@ -27,6 +28,7 @@ pub mod memory;
 pub mod observe;
 pub mod replication;
 pub mod rewrite;
+pub mod script;
 pub mod shutdown;
 pub mod snapshot;
 pub mod timers;

@@ -10,7 +10,7 @@
 use super::child;
 use super::snapshot::write_rdb;
 use super::timers::flush_append_only_file;
-use crate::persist::aof::{Aof, Files, Form, Paths, time_note, write_data_set};
+use crate::persist::aof::{Aof, Files, Form, Paths, time_note, write_data_set, write_libraries};
 use crate::persist::file::write_durably;
 use crate::server::Server;
 use crate::server::persistence::{Child, Ended, Job, Retry};
@@ -79,6 +79,8 @@ pub fn write_commands(server: &Server, out: &mut dyn Write, each_key: &mut dyn F
     if server.config.aof_timestamp_enabled {
         out.write_all(time_note(server.clock.unix_s()).as_bytes())?;
     }
+    write_libraries(&server.scripts.libraries.codes(), out)?;
+    write_libraries(&server.scripts.libraries.codes(), out)?;
     write_data_set(&server.keyspace, out, each_key)
 }
 

@@ -1,10 +1,14 @@
 //! Ending in order: what must be on disk is, and files that stand for a running server go.
 
+use super::replication::{online_replicas, replica_name, replicas_that};
 use super::{child, snapshot};
 use crate::config::ShutdownFlags;
+use crate::resp::CommandError;
 use crate::server::persistence::Job;
-use crate::server::{Server, ShutdownOptions};
+use crate::server::{ClientFlags, ClientId, Pause, Server, ShutdownOptions, ShutdownWait, Timer};
 use std::sync::atomic::Ordering::Relaxed;
+
+pub const FAILED: CommandError = CommandError::new("ERR Errors trying to SHUTDOWN. Check logs.");
 
 /// SIGTERM or SIGINT arrived.
 pub fn on_signal(server: &mut Server, signal: i32) {
@@ -30,7 +34,7 @@ pub fn on_signal(server: &mut Server, signal: i32) {
 pub fn shut_down_if_asked(server: &mut Server) {
     if !server.cron_paused
         && let Some(options) = server.shutdown_asked.take()
-        && !shut_down(server, options)
+        && shut_down(server, options) == Shutdown::Failed
     {
         server.told_to_end.store(false, Relaxed);
     }
@@ -38,18 +42,105 @@ pub fn shut_down_if_asked(server: &mut Server) {
 
 /// SHUTDOWN ABORT; false if there was nothing to be called off.
 pub fn call_off(server: &mut Server) -> bool {
-    let asked = server.shutdown_asked.take().is_some();
+    let asked = server.shutdown_asked.take().is_some() || server.shutdown_wait.is_some();
     if asked {
+        stop_waiting(server);
         server.told_to_end.store(false, Relaxed);
         log::warn!("Shutdown manually aborted.");
     }
     asked
 }
 
+/// What came of the wish to end the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shutdown {
+    /// It ends once this turn of the loop is over.
+    Now,
+    /// As soon as replicas have everything, or had their time for it.
+    Waits,
+    /// Something that should be on disk is not, and the server goes on.
+    Failed,
+}
+
+/// Ends the server. Writes pause while replicas get what they lack.
+pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> Shutdown {
+    if server.shutdown_wait.is_some() && !options.now {
+        return Shutdown::Waits;
+    }
+    log::warn!("User requested shutdown...");
+    let timeout_ms = server.config.shutdown_timeout as u64 * 1000;
+    if !options.now && timeout_ms > 0 && !server.replication.is_replica() && !lagging_replicas(server).is_empty() {
+        let until_ms = server.clock.now_ms + timeout_ms;
+        server.set_pause(Pause::Writes, u64::MAX);
+        server.replication.ask_for_acks = true;
+        let timer = server.timers.insert(until_ms, Timer::ShutdownEnd);
+        server.shutdown_wait = Some(ShutdownWait { options, until_ms, timer, clients: Vec::new() });
+        log::warn!("Waiting for replicas before shutting down.");
+        return Shutdown::Waits;
+    }
+    if finish(server, options) { Shutdown::Now } else { Shutdown::Failed }
+}
+
+/// Has a client wait for the end, which closes its connection, or for the reply that it does not come.
+pub fn wait_for_end(server: &mut Server, id: ClientId) {
+    if let Some(wait) = &mut server.shutdown_wait {
+        wait.clients.push(id);
+        server.clients[id].flags |= ClientFlags::BLOCKED;
+    }
+}
+
+/// Replicas that do not have everything, or have not said that they do.
+fn lagging_replicas(server: &Server) -> Vec<ClientId> {
+    let offset = server.replication.stream.offset();
+    replicas_that(server, |replica| replica.is_online() && replica.acked != offset)
+}
+
+/// Replicas have said how far they are.
+pub fn go_on_if_in_sync(server: &mut Server) {
+    if server.shutdown_wait.is_some() && lagging_replicas(server).is_empty() {
+        waited_enough(server);
+    }
+}
+
+/// The end has waited for replicas for as long as it may, or need not wait any more.
+pub fn waited_enough(server: &mut Server) {
+    let Some(options) = server.shutdown_wait.as_ref().map(|wait| wait.options) else { return };
+    let lagging = lagging_replicas(server);
+    let offset = server.replication.stream.offset();
+    for &id in &lagging {
+        let acked = server.clients[id].replica.as_deref().map_or(0, |replica| replica.acked);
+        log::warn!(
+            "Lagging replica {} reported offset {} behind master, lag={}, state=online.",
+            replica_name(server, id),
+            offset - acked,
+            server.clients[id].replica.as_deref().map_or(0, |replica| replica.lag_s(server.clock.now_ms))
+        );
+    }
+    let all = online_replicas(server).len();
+    log::warn!("{} of {all} replicas are in sync when shutting down.", all - lagging.len());
+    if !finish(server, options) {
+        log::warn!("Errors trying to shut down the server. Check the logs for more information.");
+        stop_waiting(server);
+    }
+}
+
+/// The server goes on: those who asked for its end are told.
+fn stop_waiting(server: &mut Server) {
+    let Some(wait) = server.shutdown_wait.take() else { return };
+    server.timers.cancel(wait.timer);
+    server.told_to_end.store(false, Relaxed);
+    server.unpause();
+    for id in wait.clients {
+        let Some(client) = server.clients.get_mut(id) else { continue };
+        client.flags -= ClientFlags::BLOCKED;
+        server.reply(id).error(&FAILED);
+        server.pending_read(id);
+    }
+}
+
 /// Ends the server once this turn of the loop is over; false if something that should be on disk is
 /// not, and the server goes on.
-pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> bool {
-    log::warn!("User requested shutdown...");
+fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
     if server.aof.as_ref().is_some_and(|aof| aof.provisional) {
         if !options.force {
             log::warn!("Writing initial AOF, can't exit.");

@@ -98,7 +98,8 @@ pub fn write_rdb(
         aux.push(("repl-id", replication.id.clone()));
         aux.push(("repl-offset", replication.stream.offset().to_string()));
     }
-    save_data_set(&server.keyspace, &server.config, &aux, out, each_key)
+    let libraries = server.scripts.libraries.codes();
+    save_data_set(&server.keyspace, &libraries, &server.config, &aux, out, each_key)
 }
 
 /// Has a child save the data set; there must be no child.

@@ -7,7 +7,7 @@ use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
 use crate::server::allocator::{self, used_memory};
 use crate::server::persistence::Persistence;
-use crate::server::{ClientId, Server, Timer};
+use crate::server::{ClientFlags, ClientId, Server, Timer};
 
 /// `everysec`.
 const SYNC_INTERVAL_MS: u64 = 1000;
@@ -34,6 +34,7 @@ pub fn fire(server: &mut Server, timer: Timer) {
         Timer::ReapChild => child::reap(server),
         Timer::Heartbeat => replication::heartbeat::beat(server),
         Timer::StartTransfer => replication::transfer::delay_over(server),
+        Timer::ShutdownEnd => shutdown::waited_enough(server),
         Timer::FailoverEnd => replication::failover::time_out(server),
     }
 }
@@ -67,7 +68,8 @@ fn client_idle(server: &mut Server, id: ClientId) {
     let timeout_ms = server.config.timeout as u64 * 1000;
     let Some(client) = server.clients.get_mut(id) else { return };
     client.idle_timer = None;
-    if client.is_waiting() {
+    let others_look_after_it = ClientFlags::REPLICA | ClientFlags::PRIMARY | ClientFlags::SUBSCRIBED;
+    if client.is_waiting() || client.flags.intersects(others_look_after_it) {
         // It is we who keep it waiting.
         client.active_ms = server.clock.now_ms;
     }

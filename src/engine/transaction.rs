@@ -2,6 +2,7 @@
 //! What they do together is propagated as a whole, and those who wait for keys are served after it.
 
 use super::call::{apply_reply_mode, call, end_unit};
+use super::dispatch::flags_of;
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};
@@ -10,13 +11,14 @@ use crate::server::{ClientId, Server};
 
 /// Queues a command that passed the gates.
 pub fn queue(server: &mut Server, id: ClientId, found: Found, args: &Args) {
+    let flags = flags_of(server, found.command, args);
     let client = &mut server.clients[id];
     let mark = client.output.mark();
     client.last_command = Some(found.index);
     let Some(multi) = &mut client.multi else { return };
     // What EXEC will not run anyway is not kept.
     if !multi.aborted && !client.watch_failed {
-        multi.flags |= found.command.flags;
+        multi.flags |= flags;
         multi.queued.push((found, args.to_owned()));
     }
     server.reply(id).simple("QUEUED");

@@ -7,6 +7,7 @@
 //!
 //! * `access`  how entries remember their use
 //! * `entry`   one key, its value, expiry and access clock, in one allocation
+//! * `arrivals` keys of a data set that is loaded
 //! * `db`      one database: the table and the index of due times
 //! * `digest`  what tests compare data by
 //! * `keys_of_interest` keys that somebody waits for or watches
@@ -17,6 +18,7 @@
 //! * `effects` what a command did
 
 mod access;
+mod arrivals;
 mod db;
 mod digest;
 mod effects;
@@ -28,6 +30,7 @@ mod prefetch;
 mod string;
 
 pub use access::{AccessClock, Frequency, LastUse};
+pub use arrivals::{AlreadyThere, Arrivals};
 pub use db::Db;
 pub use digest::Digest;
 pub use effects::{Commands, Effects, Event, EventClass, Propagate};

@@ -1,5 +1,9 @@
 //! The loop: poll, read and run, expire, write the append-only file, then the replies.
+//!
+//! What is polled is shared with the turns that are taken while a script runs (`busy`).
 
+use super::accept::accept;
+use super::busy;
 use super::input::Input;
 use super::output;
 use super::signals::Signals;
@@ -8,27 +12,46 @@ use crate::engine;
 use crate::server::allocator::used_memory;
 use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
-use crate::server::listeners::{FIRST_TOKEN, Listener};
+use crate::server::listeners::FIRST_TOKEN;
 use crate::server::persistence::CHILD_TOKEN;
 use crate::server::replication::{LINK_TOKEN, TRANSFER_TOKEN};
-use crate::server::{ClientFlags, ClientId, Server, Stream, Timer};
+use crate::server::{ClientFlags, ClientId, Server, Timer};
+use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
-use socket2::{SockRef, TcpKeepalive};
-use std::io::{self, ErrorKind, Write};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Tokens from here down are not clients; a client's generation would have to come to 2^32 - 1.
 const WAKER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
-/// Connections accepted a turn and listener.
-const ACCEPTS_MAX: usize = 1000;
 
 pub struct EventLoop {
     pub server: Server,
+    sources: Rc<RefCell<Sources>>,
+    input: Input,
+}
+
+/// What is polled, and what was heard but not seen to yet.
+pub struct Sources {
     poll: Poll,
     events: Events,
+    pub heard: VecDeque<Event>,
     signals: Signals,
-    input: Input,
+}
+
+impl Sources {
+    /// Waits until something is heard.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => (),
+            Err(error) => return Err(error),
+            Ok(()) => self.heard.extend(self.events.iter().cloned()),
+        }
+        Ok(())
+    }
 }
 
 impl EventLoop {
@@ -44,8 +67,10 @@ impl EventLoop {
         poll.registry().register(signals.source(), SIGNALS, Interest::READABLE)?;
         server.listen()?;
         let (events, input) = (Events::with_capacity(1024), Input::default());
+        let sources = Rc::new(RefCell::new(Sources { poll, events, heard: VecDeque::new(), signals }));
+        server.scripts.busy_turn = Some(busy::turns(sources.clone()));
         server.startup_memory = used_memory();
-        Ok(EventLoop { server, poll, events, signals, input })
+        Ok(EventLoop { server, sources, input })
     }
 
     /// Runs until the server is told to shut down, or cannot go on.
@@ -57,10 +82,7 @@ impl EventLoop {
             let nanos = self.server.clock.nanos_between(woken, self.server.clock.stamp());
             self.server.stats.end_turn(nanos);
             let timeout = self.timeout();
-            match self.poll.poll(&mut self.events, timeout) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => self.events.clear(),
-                result => result.map_err(|error| error.to_string())?,
-            }
+            self.sources.borrow_mut().wait(timeout).map_err(|error| error.to_string())?;
             woken = self.server.clock.stamp();
             self.server.refresh_time();
             self.handle_events();
@@ -93,38 +115,10 @@ impl EventLoop {
     }
 
     fn handle_events(&mut self) {
-        let events = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        for event in &events {
-            if self.server.shutdown {
-                break;
-            }
-            match event.token() {
-                WAKER => engine::timers::background_done(&mut self.server),
-                CHILD_TOKEN => engine::child::hear(&mut self.server),
-                LINK_TOKEN => engine::replication::follow::event(&mut self.server),
-                TRANSFER_TOKEN => engine::replication::transfer::readable(&mut self.server),
-                SIGNALS => {
-                    if let Some(signal) = self.signals.take() {
-                        engine::shutdown::on_signal(&mut self.server, signal);
-                    }
-                }
-                Token(token) if token >= FIRST_TOKEN => self.accept(token - FIRST_TOKEN),
-                Token(token) => {
-                    let id = ClientId::from_bits(token);
-                    let Some(client) = self.server.clients.get_mut(id) else { continue };
-                    if event.is_read_closed() || event.is_error() {
-                        client.flags |= ClientFlags::PEER_CLOSED;
-                    }
-                    if (event.is_writable() || event.is_error()) && !client.output.is_empty() {
-                        self.server.will_write(id);
-                    }
-                    if event.is_readable() || event.is_read_closed() || event.is_error() {
-                        self.input.turn(&mut self.server, id);
-                    }
-                }
-            }
+        while !self.server.shutdown {
+            let Some(event) = self.sources.borrow_mut().heard.pop_front() else { break };
+            handle(&mut self.server, &self.sources, &mut self.input, &event);
         }
-        self.events = events;
     }
 
     /// Clients that were cut short get one more turn each.
@@ -133,7 +127,7 @@ impl EventLoop {
             engine::replication::follow::event(&mut self.server);
         }
         for index in std::mem::take(&mut self.server.accept_again) {
-            self.accept(index);
+            accept(&mut self.server, index);
         }
         for _ in 0..self.server.pending_reads.len() {
             if let Some(id) = self.server.pending_reads.pop_front()
@@ -149,94 +143,74 @@ impl EventLoop {
         engine::timers::schedule_expiry(server);
         engine::timers::flush_append_only_file(server);
         engine::replication::before_sleep(server);
-        let mut pending = std::mem::take(&mut server.pending_writes);
-        for id in pending.drain(..) {
-            output::flush(server, id);
-        }
-        // Keep the allocation, and those who have more to be sent than goes in a turn.
-        pending.append(&mut server.pending_writes);
-        server.pending_writes = pending;
-        server.evict_clients();
-        while let Some(id) = server.pending_closes.pop() {
-            server.unsubscribe_all(id);
-            engine::replication::client_closed(server, id);
-            let Some(client) = server.clients.remove(id) else { continue };
-            server.memory.clients -= client.counted_memory;
-            if let Some(timer) = client.idle_timer {
-                server.timers.cancel(timer);
-            }
-        }
-    }
-
-    fn accept(&mut self, index: usize) {
-        for _ in 0..ACCEPTS_MAX {
-            let Some(listener) = self.server.listeners.get(index) else { return };
-            let accepted = match listener {
-                Listener::Tcp(listener) => listener.accept().map(|(stream, addr)| {
-                    let laddr = stream.local_addr().map(|addr| addr.to_string()).unwrap_or_default();
-                    (Stream::Tcp(stream), addr.to_string(), laddr)
-                }),
-                Listener::Unix(listener, path) => listener.accept().map(|(stream, _)| {
-                    let addr = format!("{}:0", path.display());
-                    (Stream::Unix(stream), addr.clone(), addr)
-                }),
-            };
-            match accepted {
-                Ok((stream, addr, laddr)) => self.add_client(stream, addr, laddr),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) => match error.raw_os_error() {
-                    // That one connection is gone; others may wait.
-                    Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => (),
-                    _ => {
-                        log::warn!("Accepting client connection: {error}");
-                        return self.server.accept_later.push(index);
-                    }
-                },
-            }
-        }
-        // An edge tells of new connections only: come back for those that are left.
-        self.server.accept_again.push(index);
-    }
-
-    fn add_client(&mut self, stream: Stream, addr: String, laddr: String) {
-        let server = &mut self.server;
-        if server.clients.len() as u64 >= server.config.maxclients {
-            server.stats.connections_rejected += 1;
-            let _ = (&stream).write(b"-ERR max number of clients reached\r\n");
-            return;
-        }
-        if let Stream::Tcp(tcp) = &stream {
-            if server.config.protected_mode && server.acl.default_user().nopass && !stream.is_local() {
-                server.stats.connections_rejected += 1;
-                let _ = (&stream).write(DENIED);
-                return;
-            }
-            let _ = tcp.set_nodelay(true);
-            if server.config.tcp_keepalive > 0 {
-                let interval = Duration::from_secs(server.config.tcp_keepalive as u64);
-                let third = Duration::from_secs((server.config.tcp_keepalive as u64 / 3).max(1));
-                let keepalive = TcpKeepalive::new().with_time(interval).with_interval(third).with_retries(3);
-                let _ = SockRef::from(tcp).set_tcp_keepalive(&keepalive);
-            }
-        }
-        server.stats.connections_received += 1;
-        let user = server.acl.default_user().clone();
-        let now_ms = server.clock.now_ms;
-        let id = server.clients.add(stream, addr, laddr, user, now_ms);
-        let token = Token(id.to_bits());
-        let client = &mut server.clients[id];
-        let both = Interest::READABLE | Interest::WRITABLE;
-        let registered = match &mut client.stream {
-            Stream::Tcp(stream) => self.poll.registry().register(stream, token, both),
-            Stream::Unix(stream) => self.poll.registry().register(stream, token, both),
-            Stream::None => Ok(()),
-        };
-        if let Err(error) = registered {
-            log::warn!("Error registering fd event for the new client: {error}");
-            server.close_client(id);
-        }
-        server.watch_idle(id);
+        send(server, None);
     }
 }
 
-const DENIED: &[u8] = b"-DENIED Redis is running in protected mode because protected mode is enabled and no password is set for the default user. Only connections from the loopback interface are accepted. Set a password, or turn protected mode off, to connect from elsewhere.\r\n";
+/// Whether it is clients, or those who want to be, that an event of this token is about.
+pub fn is_for_clients(token: Token) -> bool {
+    ![SIGNALS, CHILD_TOKEN, LINK_TOKEN, TRANSFER_TOKEN].contains(&token)
+}
+
+/// Sees to one event.
+pub fn handle(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input, event: &Event) {
+    match event.token() {
+        WAKER => engine::timers::background_done(server),
+        CHILD_TOKEN => engine::child::hear(server),
+        LINK_TOKEN => engine::replication::follow::event(server),
+        TRANSFER_TOKEN => engine::replication::transfer::readable(server),
+        SIGNALS => {
+            let signal = sources.borrow_mut().signals.take();
+            if let Some(signal) = signal {
+                engine::shutdown::on_signal(server, signal);
+            }
+        }
+        Token(token) if token >= FIRST_TOKEN => accept(server, token - FIRST_TOKEN),
+        Token(token) => {
+            let id = ClientId::from_bits(token);
+            let Some(client) = server.clients.get_mut(id) else { return };
+            if event.is_read_closed() || event.is_error() {
+                client.flags |= ClientFlags::PEER_CLOSED;
+            }
+            // Replicas are sent more than what is in their buffers.
+            let has_more = !client.output.is_empty() || client.flags.contains(ClientFlags::REPLICA);
+            if (event.is_writable() || event.is_error()) && has_more {
+                server.will_write(id);
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                input.turn(server, id);
+            }
+        }
+    }
+}
+
+/// Sends what clients have waiting, and closes those that are to go; `except` is left alone.
+pub fn send(server: &mut Server, except: Option<ClientId>) {
+    let mut pending = std::mem::take(&mut server.pending_writes);
+    for id in pending.drain(..) {
+        if Some(id) == except {
+            server.pending_writes.push(id);
+        } else {
+            output::flush(server, id);
+        }
+    }
+    // Keep the allocation, and those who have more to be sent than goes in a turn.
+    pending.append(&mut server.pending_writes);
+    server.pending_writes = pending;
+    server.evict_clients();
+    let mut kept = None;
+    while let Some(id) = server.pending_closes.pop() {
+        if Some(id) == except {
+            kept = except;
+            continue;
+        }
+        server.unsubscribe_all(id);
+        engine::replication::client_closed(server, id);
+        let Some(client) = server.clients.remove(id) else { continue };
+        server.memory.clients -= client.counted_memory;
+        if let Some(timer) = client.idle_timer {
+            server.timers.cancel(timer);
+        }
+    }
+    server.pending_closes.extend(kept);
+}

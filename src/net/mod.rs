@@ -1,11 +1,15 @@
 //! Sockets and the loop that waits for them. Knows no command.
 //!
-//! * `event_loop` one turn after another, and accepting connections
+//! * `accept`     accepting connections
+//! * `busy`       turns while a script runs for long
+//! * `event_loop` one turn after another
 //! * `input`      reading and running requests
 //! * `output`     sending replies
 //! * `replica_output` sending the data set and the stream to replicas
 //! * `signals`    being told to end
 
+mod accept;
+mod busy;
 pub mod event_loop;
 pub mod input;
 pub mod output;

@@ -2,9 +2,11 @@
 //!
 //! * `rdb`  snapshots, and values by themselves
 //! * `aof`  the append-only file
+//! * `check` looking whether files are whole, as redis-check-rdb and redis-check-aof do
 //! * `file` a file written once and made durable
 
 pub mod aof;
+pub mod check;
 pub mod file;
 pub mod rdb;
 

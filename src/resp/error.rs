@@ -10,7 +10,11 @@ pub type CommandResult = Result<(), CommandError>;
 
 /// An error reply: its text with the code in front, without the leading `-`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommandError(Cow<'static, str>);
+pub struct CommandError {
+    text: Cow<'static, str>,
+    /// INFO errorstats has it already: it is that of a command that this one ran.
+    is_counted: bool,
+}
 
 impl CommandError {
     pub const SYNTAX: CommandError = Self::new("ERR syntax error");
@@ -32,17 +36,26 @@ impl CommandError {
     pub const LOADING: CommandError = Self::new("LOADING Redis is loading the dataset in memory");
 
     pub const fn new(text: &'static str) -> CommandError {
-        CommandError(Cow::Borrowed(text))
+        CommandError { text: Cow::Borrowed(text), is_counted: false }
     }
 
     /// An error with code ERR whose text is put together.
     pub fn err(text: impl Display) -> CommandError {
-        CommandError(Cow::Owned(format!("ERR {text}")))
+        Self::coded(format!("ERR {text}"))
     }
 
     /// An error whose text, code and all, is put together.
     pub fn coded(text: String) -> CommandError {
-        CommandError(Cow::Owned(text))
+        CommandError { text: Cow::Owned(text), is_counted: false }
+    }
+
+    /// The same error, which is not to be counted again.
+    pub fn counted(self) -> CommandError {
+        CommandError { is_counted: true, ..self }
+    }
+
+    pub fn is_counted(&self) -> bool {
+        self.is_counted
     }
 
     /// `name` is the command's full name, such as `client|kill`.
@@ -76,12 +89,12 @@ impl CommandError {
     }
 
     pub fn text(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The code, by which INFO errorstats counts.
     pub fn code(&self) -> &str {
-        self.0.split(' ').next().unwrap_or("ERR")
+        self.text.split(' ').next().unwrap_or("ERR")
     }
 }
 

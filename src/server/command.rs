@@ -7,6 +7,7 @@ use super::{ClientId, Server};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crate::resp::{Args, CommandError, CommandResult, Reply};
+use crate::script::ScriptFlags;
 
 /// One command or subcommand.
 pub struct Command {
@@ -34,6 +35,8 @@ pub struct Command {
     pub deprecated: Option<(&'static str, &'static str)>,
     /// Not for applications: COMMAND DOCS marks it `syscmd`.
     pub system: bool,
+    /// What the script or function declares that it runs, if there is one.
+    pub declared: Option<fn(&Server, &Args) -> Option<ScriptFlags>>,
     /// It runs at once even after MULTI.
     pub never_queued: bool,
     /// The indices of arguments that nobody else may see, such as passwords.
@@ -67,6 +70,8 @@ pub struct DataContext<'a> {
     /// The command ran before: the append-only file repeats it. What was decided then is not to be
     /// decided anew.
     pub repeated: bool,
+    /// A script runs the command.
+    pub in_script: bool,
     /// The client's user may read keys that no argument names.
     pub may_read_any_key: bool,
 }
@@ -88,6 +93,7 @@ impl Command {
         args: "",
         deprecated: None,
         system: false,
+        declared: None,
         never_queued: false,
         secrets: None,
         subcommands: &[],
@@ -257,6 +263,8 @@ pub mod flag {
         MOVABLE_KEYS "movablekeys",
         ALLOW_BUSY "allow_busy",
     }
+    /// It may do what is replicated without being a command that writes. COMMAND INFO does not show it.
+    pub const MAY_REPLICATE: u32 = 1 << 31;
 }
 
 /// Access categories.

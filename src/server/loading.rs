@@ -62,6 +62,8 @@ pub enum LoadSource {
 pub struct SnapshotLoad {
     pub path: PathBuf,
     pub data_set: RdbLoad<'static>,
+    /// It is what the server starts with.
+    pub at_start: bool,
 }
 
 /// The files of an append-only file, which are loaded one after the other.

@@ -9,6 +9,7 @@
 //! * `command_table` commands by name
 //! * `pubsub`        subscriptions, and delivering messages
 //! * `replication` whom we follow, who follows us, and the stream of changes
+//! * `scripts`       scripts and functions
 //! * `stats`         counters for INFO
 //! * `clock`         time
 //! * `background`    helper threads
@@ -45,6 +46,7 @@ mod pause;
 pub mod persistence;
 pub mod pubsub;
 pub mod replication;
+pub mod scripts;
 pub mod slowlog;
 pub mod stats;
 pub mod system;
@@ -56,6 +58,7 @@ use crate::keyspace::{Commands, ExpiryMode, Keyspace, KeyspaceOptions};
 use crate::persist::aof::Aof;
 use crate::persist::rdb::Loaded;
 use crate::resp::{CommandError, Output, Reply};
+use crate::script::ReplicateTo;
 use acl::Acl;
 use background::Background;
 use blocked::BlockedClients;
@@ -72,6 +75,8 @@ use mio::Registry;
 use persistence::Persistence;
 use pubsub::PubSub;
 use replication::Replication;
+use replication::replica::Replica;
+use scripts::Scripts;
 use slowlog::SlowLog;
 use stats::Stats;
 use std::collections::VecDeque;
@@ -107,6 +112,8 @@ pub enum Timer {
     StartTransfer,
     /// A failover has taken too long.
     FailoverEnd,
+    /// Replicas had time enough to get everything before the end.
+    ShutdownEnd,
 }
 
 /// CLIENT PAUSE.
@@ -124,6 +131,16 @@ pub struct ShutdownOptions {
     pub force: bool,
 }
 
+/// The server is to end as soon as its replicas have everything.
+pub struct ShutdownWait {
+    pub options: ShutdownOptions,
+    /// When it no longer waits, on the monotonic clock.
+    pub until_ms: u64,
+    pub timer: TimerId,
+    /// Clients whose SHUTDOWN has no reply yet.
+    pub clients: Vec<ClientId>,
+}
+
 pub struct Server {
     pub config: Config,
     pub keyspace: Keyspace,
@@ -135,6 +152,9 @@ pub struct Server {
     pub peers: Peers,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
+    /// Where what comes after a place in the unit goes, if not everywhere.
+    pub unit_targets: Vec<(usize, ReplicateTo)>,
+    pub scripts: Scripts,
     pub commands: CommandTable,
     pub timers: TimerWheel<Timer>,
     pub clock: Clock,
@@ -197,6 +217,8 @@ pub struct Server {
     pub load: Option<Box<Load>>,
     /// A signal said how to end, but that was not done yet.
     pub shutdown_asked: Option<ShutdownOptions>,
+    /// The end waits for replicas.
+    pub shutdown_wait: Option<ShutdownWait>,
     /// A signal has arrived, and the server may be about to end.
     pub told_to_end: Arc<AtomicBool>,
     /// All is prepared for the end: the loop ends with this turn.
@@ -228,6 +250,8 @@ impl Server {
             pubsub: PubSub::default(),
             peers: Peers::default(),
             unit: None,
+            unit_targets: Vec::new(),
+            scripts: Scripts::default(),
             commands,
             timers: TimerWheel::new(clock.now_ms),
             stats,
@@ -264,6 +288,7 @@ impl Server {
             load_progress: LoadProgress::default(),
             load: None,
             shutdown_asked: None,
+            shutdown_wait: None,
             told_to_end: Arc::default(),
             shutdown: false,
             aof_flush_sleep: Duration::ZERO,
@@ -332,6 +357,22 @@ impl Server {
     }
 
     /// The clock of INFO: seconds, in 24 bits.
+    /// Forgets the data set, to get another.
+    pub fn empty(&mut self, lazy: bool) {
+        self.keyspace.flush(None, lazy);
+        self.scripts.libraries.flush();
+    }
+
+    /// What the unit gets from here on goes there only.
+    pub fn replicate_unit_to(&mut self, to: ReplicateTo) {
+        if let Some(unit) = &self.unit
+            && (!to.is_all() || !self.unit_targets.is_empty())
+        {
+            self.unit_targets.push((unit.len(), to));
+        }
+    }
+
+    /// The clock that entries are stamped with: seconds, in 24 bits.
     pub fn lru_clock(&self) -> u32 {
         (self.clock.unix_s() & 0xff_ffff) as u32
     }
@@ -413,11 +454,23 @@ impl Server {
     /// Closes a client whose replies wait beyond the limits of its class.
     pub fn check_output_limit(&mut self, id: ClientId) {
         let now_ms = self.clock.now_ms;
+        let stream_end = self.replication.stream.offset();
         let Some(client) = self.clients.get_mut(id) else { return };
-        let class =
-            if client.flags.contains(ClientFlags::SUBSCRIBED) { ClientClass::Pubsub } else { ClientClass::Normal };
-        let limit = self.config.client_output_buffer_limit[class as usize];
-        let waiting = client.output.len() as u64;
+        let needed = client.replica.as_deref().and_then(Replica::needs_from);
+        let waiting = client.output.len() as u64 + needed.map_or(0, |from| stream_end - from);
+        let class = match () {
+            _ if client.flags.contains(ClientFlags::REPLICA) => ClientClass::Replica,
+            _ if client.flags.contains(ClientFlags::SUBSCRIBED) => ClientClass::Pubsub,
+            _ => ClientClass::Normal,
+        };
+        let mut limit = self.config.client_output_buffer_limit[class as usize];
+        if class == ClientClass::Replica {
+            // What is kept for those who come back costs nothing more for those who are behind.
+            let kept = self.config.repl_backlog_size;
+            for bytes in [&mut limit.hard_bytes, &mut limit.soft_bytes].into_iter().filter(|bytes| **bytes > 0) {
+                *bytes = kept.max(*bytes);
+            }
+        }
         let over_hard = limit.hard_bytes > 0 && waiting >= limit.hard_bytes;
         let mut over_soft = false;
         if limit.soft_bytes > 0 && waiting >= limit.soft_bytes {

@@ -102,7 +102,12 @@ impl ZSet {
         if let Some((index, _)) = found {
             pairs.remove_range(index..index + 2);
         }
-        let rank = Pairs::all_of(pairs).take_while(|&(name, other)| (other, name) < (score, member)).count();
+        let is_before = |&(name, other): &(&[u8], f64)| (other, name) < (score, member);
+        // Many come in order.
+        let rank = match Pairs::all_of(pairs).next_back() {
+            Some(last) if is_before(&last) => pairs.len() / 2,
+            _ => Pairs::all_of(pairs).take_while(is_before).count(),
+        };
         pairs.insert_pair(2 * rank, member, &score_text(score));
     }
 

@@ -24,7 +24,7 @@ fn users_and_their_rules() {
     );
     assert_eq!(client.ask("ACL GETUSER a").replace(' ', "_").replace("\r\n", " "), expected + " ");
     client.check(
-        "ACL GETUSER none => *-1
+        "ACL GETUSER none => $-1
          ACL SETUSER a %W~r ~w !2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b clearselectors => +OK
          ACL SETUSER a +what => -ERR_Error_in_ACL_SETUSER_modifier_'+what':_Unknown_command_or_category_name_in_ACL
          ACL SETUSER a -@what => -ERR_Error_in_ACL_SETUSER_modifier_'-@what':_Unknown_command_or_category_name_in_ACL
@@ -132,7 +132,7 @@ fn clients_of_changed_users() {
     stays.check("PSUBSCRIBE b* => *3 $10 psubscribe $2 b* :1");
     admin.check("ACL SETUSER u resetchannels &b* => +OK");
     assert_eq!(listens.until_closed(b""), "");
-    stays.check("PING => *2 $4 pong $0");
+    assert_eq!(stays.ask("PING"), "*2\r\n$4\r\npong\r\n$0\r\n\r\n");
     admin.check("ACL DELUSER u => :1");
     assert_eq!((stays.until_closed(b""), idle.until_closed(b"")), (String::new(), String::new()));
     // One who deletes its own user is told so.

@@ -63,6 +63,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("reload", 0..=3, reload),
     sub("segfault", 0..=0, |_, _, _| system::die_of(libc::SIGSEGV)),
     sub("set-active-expire", 1..=1, set_active_expire),
+    sub("set-disable-deny-scripts", 1..=1, set_disable_deny_scripts),
     sub("set-skip-checksum-validation", 1..=1, set_skip_checksum_validation),
     sub("sleep", 1..=1, sleep),
 ];
@@ -126,6 +127,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "    Crash by an invalid access to memory.",
             "SET-ACTIVE-EXPIRE <0|1>",
             "    Delete keys when their time has come (1), or only when they are found (0).",
+            "SET-DISABLE-DENY-SCRIPTS <0|1>",
+            "    Let scripts run every command.",
             "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
             "    Let RESTORE take payloads whose checksum is wrong (1).",
             "SLEEP <seconds>",
@@ -398,12 +401,17 @@ fn reload(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         snapshot::save(server).map_err(|_| CommandError::new("ERR"))?;
     }
     if flush {
-        server.keyspace.flush(None, false);
+        server.empty(false);
     }
     load::load_snapshot(server, merge).map_err(|error| {
         log::warn!("{}", error.0);
         CommandError::new("ERR Error trying to load the RDB dump, check server logs.")
     })?;
+    ok(server, id)
+}
+
+fn set_disable_deny_scripts(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    server.scripts.allow_all_commands = is_on(&args[2]);
     ok(server, id)
 }
 

@@ -157,6 +157,9 @@ fn server_section(server: &Server, fields: &mut Fields) {
     fields.add("executable", &server.executable);
     fields.add("config_file", server.config.config_file.as_deref().unwrap_or("".as_ref()).display());
     fields.add("io_threads_active", 0);
+    if let Some(wait) = &server.shutdown_wait {
+        fields.add("shutdown_in_milliseconds", wait.until_ms.saturating_sub(server.clock.now_ms));
+    }
     for (i, listener) in server.describe_listeners().iter().enumerate() {
         fields.add(format_args!("listener{i}"), listener);
     }
@@ -164,7 +167,7 @@ fn server_section(server: &Server, fields: &mut Fields) {
 
 fn clients(server: &Server, fields: &mut Fields) {
     let most = |of: fn(&Client) -> usize| server.clients.iter().map(of).max().unwrap_or(0);
-    fields.add("connected_clients", server.clients.len());
+    fields.add("connected_clients", server.clients.len() - server.replication.replicas.len());
     fields.add("cluster_connections", 0);
     fields.add("maxclients", server.config.maxclients);
     fields.add("client_recent_max_input_buffer", most(Client::input_memory));
@@ -194,13 +197,18 @@ fn memory(server: &Server, fields: &mut Fields) {
     fields.add("allocator_active", account.active);
     fields.add("allocator_resident", account.resident);
     fields.add_bytes("total_system_memory", system::total_memory() as usize);
-    fields.add_all(&["used_memory_lua", "used_memory_vm_eval"], 0);
-    fields.add("used_memory_lua_human", human(0));
-    fields.add_all(&["used_memory_scripts_eval", "number_of_cached_scripts", "number_of_functions"], 0);
-    fields.add_all(&["number_of_libraries", "used_memory_vm_functions"], 0);
-    fields.add_bytes("used_memory_vm_total", 0);
-    fields.add("used_memory_functions", 0);
-    fields.add_bytes("used_memory_scripts", 0);
+    let (scripts, libraries) = (&server.scripts.cache, &server.scripts.libraries);
+    let (vm_eval, vm_functions) = (scripts.interpreter_memory(), libraries.interpreter_memory());
+    fields.add_all(&["used_memory_lua", "used_memory_vm_eval"], vm_eval);
+    fields.add("used_memory_lua_human", human(vm_eval));
+    fields.add("used_memory_scripts_eval", scripts.memory());
+    fields.add("number_of_cached_scripts", scripts.len());
+    fields.add("number_of_functions", libraries.functions());
+    fields.add("number_of_libraries", libraries.len());
+    fields.add("used_memory_vm_functions", vm_functions);
+    fields.add_bytes("used_memory_vm_total", vm_eval + vm_functions);
+    fields.add("used_memory_functions", libraries.memory());
+    fields.add_bytes("used_memory_scripts", scripts.memory() + libraries.memory());
     fields.add_bytes("maxmemory", server.config.maxmemory as usize);
     let policy = lookup(b"maxmemory-policy").expect("a directive").get(&server.config);
     fields.add("maxmemory_policy", String::from_utf8_lossy(&policy));

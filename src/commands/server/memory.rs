@@ -198,8 +198,8 @@ fn stats(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     add("clients.normal", bytes(account.clients));
     add("cluster.links", Integer(0));
     add("aof.buffer", bytes(account.aof_buffer));
-    add("lua.caches", Integer(0));
-    add("functions.caches", Integer(0));
+    add("lua.caches", bytes(server.scripts.cache.memory()));
+    add("functions.caches", bytes(server.scripts.libraries.memory()));
     for (number, db) in server.keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         add(&format!("db.{number}"), Tables { keys: db.table().array_bytes(), expires: db.volatile_bytes() });
     }

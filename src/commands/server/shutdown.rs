@@ -1,7 +1,7 @@
 //! SHUTDOWN.
 
 use crate::commands::prelude::*;
-use crate::engine::shutdown::{call_off, shut_down};
+use crate::engine::shutdown::{FAILED, Shutdown, call_off, shut_down, wait_for_end};
 use crate::server::ShutdownOptions;
 
 pub const SHUTDOWN: Command = Command {
@@ -38,8 +38,10 @@ fn shutdown(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         server.reply(id).ok();
         return Ok(());
     }
-    if !shut_down(server, options) {
-        return Err(CommandError::new("ERR Errors trying to SHUTDOWN. Check logs."));
+    match shut_down(server, options) {
+        Shutdown::Now => (),
+        Shutdown::Waits => wait_for_end(server, id),
+        Shutdown::Failed => return Err(FAILED),
     }
     // COMPAT: the closed connection is the reply.
     Ok(())

@@ -112,6 +112,16 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
+    /// COMPAT: a script may not even ask to wait.
+    fn check_script(&self, ctx: &DataContext, command: &str) -> CommandResult {
+        if ctx.in_script && self.timeout_ms.is_some() {
+            return Err(CommandError::err(format_args!(
+                "{command} command is not allowed with BLOCK option from scripts"
+            )));
+        }
+        Ok(())
+    }
+
     /// Each stream's key and id.
     fn streams(&self, args: &Args<'a>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let (args, keys) = (*args, self.first_key..self.first_key + self.streams);
@@ -166,6 +176,7 @@ fn xread(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
         "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option.",
     );
     let options = Options::parse(args, false)?;
+    options.check_script(ctx, "xread")?;
     let keyspace = &mut *ctx.keyspace;
     let served = reply_streams(&mut ctx.reply, |reply| {
         let mut served = 0;
@@ -236,6 +247,7 @@ impl Wanted {
 
 fn xreadgroup(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
     let options = Options::parse(args, true)?;
+    options.check_script(ctx, "xreadgroup")?;
     let Some((group, consumer)) = options.group else {
         return Err(CommandError::new("ERR Missing GROUP option for XREADGROUP"));
     };

@@ -69,6 +69,9 @@ pub fn stop(server: &mut Server) {
 
 /// What a snapshot says of the history it belongs to: replicas, or our primary, can go on from there.
 pub fn restore_history(server: &mut Server, data_set: &RdbLoad) {
+    if server.replication.stream.is_kept() {
+        return;
+    }
     let text = |name: &[u8]| data_set.fact(name).and_then(|value| std::str::from_utf8(value).ok());
     let number = |name: &[u8]| text(name).and_then(|text| text.parse::<u64>().ok());
     let (Some(id), Some(offset)) = (text(b"repl-id").filter(|id| id.len() == 40), number(b"repl-offset")) else {

@@ -18,6 +18,7 @@ pub mod receive;
 pub mod serve;
 pub mod transfer;
 
+use crate::engine::shutdown;
 use crate::server::replication::replica::Replica;
 use crate::server::{ClientFlags, ClientId, Server};
 
@@ -31,9 +32,11 @@ pub fn before_sleep(server: &mut Server) {
 }
 
 fn send_what_is_new(server: &mut Server) {
-    if std::mem::take(&mut server.replication.acks_came) {
+    let some_wait_for_disks = server.replication.waits.iter().any(|wait| wait.durable.is_some());
+    if std::mem::take(&mut server.replication.acks_came) || some_wait_for_disks {
         acks::serve(server);
         failover::check(server);
+        shutdown::go_on_if_in_sync(server);
     }
     if std::mem::take(&mut server.replication.ask_for_acks) {
         acks::ask(server);
@@ -45,6 +48,9 @@ fn send_what_is_new(server: &mut Server) {
         stream.announced = offset;
         for id in online_replicas(server) {
             server.will_write(id);
+        }
+        for id in server.replication.replicas.clone() {
+            server.check_output_limit(id);
         }
     }
     let replicas = &server.replication.replicas;

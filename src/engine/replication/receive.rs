@@ -56,7 +56,7 @@ pub fn give_up(server: &mut Server, reception: Reception) {
         Some(Target::Memory { spare, .. }) => {
             load::no_longer_loading(server);
             if spare.is_none() {
-                server.keyspace.flush(None, false);
+                server.empty(false);
             }
             log::info!("MASTER <-> REPLICA sync: Discarding what was loaded of the data set");
         }
@@ -224,7 +224,7 @@ fn before_new_data(server: &mut Server) {
         rewrite::switch_off(server);
     }
     log::info!("MASTER <-> REPLICA sync: Flushing old data");
-    server.keyspace.flush(None, server.config.replica_lazy_flush);
+    server.empty(server.config.replica_lazy_flush);
     server.keyspace.effects.dirty = 0;
 }
 
@@ -250,12 +250,16 @@ fn received(server: &mut Server, reception: Reception) {
                 loaded(server, Err(error));
             }
         }
-        Some(Target::Memory { load, spare }) => {
+        Some(Target::Memory { mut load, spare }) => {
             load::no_longer_loading(server);
             server.loaded = load.loaded();
             if let Some(spare) = spare {
                 before_new_data(server);
                 server.keyspace.replace_databases(spare, server.config.replica_lazy_flush);
+            }
+            if let Err(failure) = load::load_libraries(server, &mut load) {
+                log::warn!("Failed trying to load the MASTER synchronization DB: {failure}");
+                return server.empty(false);
             }
             go_online(server, loading);
         }
@@ -275,7 +279,7 @@ pub fn loaded(server: &mut Server, result: Result<(), load::LoadError>) {
         Ok(()) => go_online(server, *loading),
         Err(reason) => {
             log::warn!("Failed trying to load the MASTER synchronization DB from disk: {}", reason.0);
-            server.keyspace.flush(None, false);
+            server.empty(false);
         }
     }
 }

@@ -21,6 +21,12 @@ const ELEMENTS_MAX: usize = 64;
 /// Bytes written at a time.
 const CHUNK: usize = 256 << 10;
 
+/// Writes the commands that load libraries of functions.
+pub fn write_libraries(codes: &[&[u8]], out: &mut dyn Write) -> io::Result<()> {
+    let mut request = Vec::new();
+    codes.iter().try_for_each(|code| command(out, &mut request, &[b"FUNCTION", b"LOAD", code]))
+}
+
 /// Writes the commands that make the data set anew. `each_key` is called after each key.
 pub fn write_data_set(keyspace: &Keyspace, out: &mut dyn Write, each_key: &mut dyn FnMut()) -> io::Result<()> {
     let out = &mut BufWriter::with_capacity(CHUNK, out);

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::persist::file::write_durably;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What a base is written as.
@@ -247,4 +247,36 @@ impl Files {
         };
         parts.into_iter().find(|part| !in_use(part)).expect("numbers do not end")
     }
+}
+
+/// Ends the file at `offset`. What is cut off is kept beside it, as `NAME.cut-OFFSET`, where that is
+/// possible; gives that path.
+pub fn cut_off(path: &Path, offset: u64) -> io::Result<Option<PathBuf>> {
+    let kept = keep_tail(path, offset);
+    let file = File::options().write(true).open(path)?;
+    file.set_len(offset)?;
+    file.sync_all()?;
+    Ok(kept.inspect_err(|error| log::warn!("Can't keep what is cut off {}: {error}", path.display())).ok())
+}
+
+fn keep_tail(path: &Path, offset: u64) -> io::Result<PathBuf> {
+    let mut source = File::open(path)?;
+    source.seek(SeekFrom::Start(offset))?;
+    for number in 0.. {
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".cut-{offset}"));
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
+        match File::create_new(&name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+            Err(error) => return Err(error),
+            Ok(mut kept) => {
+                io::copy(&mut source, &mut kept)?;
+                kept.sync_all()?;
+                return Ok(name.into());
+            }
+        }
+    }
+    unreachable!("numbers do not end")
 }

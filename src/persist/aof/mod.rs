@@ -11,8 +11,8 @@ mod files;
 mod manifest;
 mod read;
 
-pub use dump::write_data_set;
-pub use files::{Files, Form, Paths};
+pub use dump::{write_data_set, write_libraries};
+pub use files::{Files, Form, Paths, cut_off};
 pub use manifest::{Manifest, ManifestError, Part, sync_folder_of};
 pub use read::{CommandFile, ReadError, begins_with_data_set};
 

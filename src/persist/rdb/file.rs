@@ -8,6 +8,7 @@
 //! ```
 
 use super::payload::CRC;
+use super::save::save_library;
 use super::{VERSION, Writer, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
@@ -51,9 +52,11 @@ impl Write for Summed<'_> {
 /// Bytes written at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Writes the data set. `aux`: what is to be known about it. `each_key` is called after each.
+/// Writes the data set. `libraries`: the codes of its libraries of functions. `aux`: what is to be known
+/// about it. `each_key` is called after each.
 pub fn save_data_set(
     keyspace: &Keyspace,
+    libraries: &[&[u8]],
     config: &Config,
     aux: &[(&str, String)],
     out: &mut dyn Write,
@@ -67,6 +70,9 @@ pub fn save_data_set(
         writer.bytes(&[AUX])?;
         writer.string(name.as_bytes())?;
         writer.string(value.as_bytes())?;
+    }
+    for code in libraries {
+        save_library(code, &mut writer)?;
     }
     for (number, db) in keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         writer.bytes(&[SELECT_DB])?;

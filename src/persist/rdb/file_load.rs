@@ -19,7 +19,7 @@ use super::file::*;
 use super::load::{Begun, Growing, begin_value};
 use super::{KeyFacts, RdbError, Reader, ValueType};
 use crate::config::Config;
-use crate::keyspace::{Entry, Keyspace, LastUse};
+use crate::keyspace::{AlreadyThere, Arrivals, Entry, Keyspace, LastUse};
 use crate::persist::delay;
 use std::fmt;
 use std::io::Read;
@@ -28,6 +28,9 @@ use std::io::Read;
 const VERSION_MAX: u16 = 12;
 /// From this version on there is a checksum.
 const CHECKSUM_SINCE: u16 = 5;
+/// Room is made for so many keys at most before they are there: half a gigabyte, untouched.
+const EXPECTED_MAX: u64 = 1 << 26;
+const TWICE: RdbError = RdbError::Corrupt("a key that is there twice");
 /// Facts about the data set that are kept; nobody writes more.
 const FACTS_MAX: usize = 64;
 
@@ -52,6 +55,8 @@ pub struct Loaded {
     pub expired: u64,
     /// Without a value, and left out.
     pub empty: u64,
+    /// Of those that were read, with a time.
+    pub volatile: u64,
 }
 
 /// What a data set is loaded for.
@@ -64,6 +69,8 @@ pub enum LoadFor {
     /// An empty keyspace for commands that follow, of the append-only file or of a primary. They found
     /// keys that are past their time by now, so all are loaded.
     Replay,
+    /// Only to see whether it could be: nothing is kept. Keys past their time are counted.
+    Check,
 }
 
 /// How far a step has come.
@@ -77,6 +84,20 @@ pub enum LoadStep {
     Done,
 }
 
+/// What a data set is made of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item {
+    Header,
+    Fact,
+    Database,
+    /// How many keys a database has.
+    Size,
+    Key,
+    End,
+    /// Nobody knows yet.
+    Next,
+}
+
 /// A data set on its way into a keyspace.
 pub struct RdbLoad<'s> {
     reader: Reader<'s>,
@@ -84,10 +105,15 @@ pub struct RdbLoad<'s> {
     /// None before the header was read.
     version: Option<u16>,
     db: usize,
+    /// What was read last, or begun.
+    item: Item,
     next: NextKey,
     /// The value of the key that is read, if it is a large one.
     growing: Option<Growing>,
+    arrivals: Arrivals,
     facts: Vec<(Box<[u8]>, Box<[u8]>)>,
+    /// The codes of libraries of functions.
+    libraries: Vec<Box<[u8]>>,
     loaded: Loaded,
 }
 
@@ -123,9 +149,12 @@ impl<'s> RdbLoad<'s> {
             purpose,
             version: None,
             db: 0,
+            item: Item::Header,
             next: NextKey::default(),
             growing: None,
+            arrivals: Arrivals::default(),
             facts: Vec::new(),
+            libraries: Vec::new(),
             loaded: Loaded::default(),
         }
     }
@@ -149,9 +178,39 @@ impl<'s> RdbLoad<'s> {
         self.loaded
     }
 
+    /// What the data set is loaded for.
+    pub fn purpose(&self) -> LoadFor {
+        self.purpose
+    }
+
+    /// The codes of its libraries of functions, which whoever loads it has to load.
+    pub fn take_libraries(&mut self) -> Vec<Box<[u8]>> {
+        std::mem::take(&mut self.libraries)
+    }
+
     /// What the data set says of itself (an AUX field, such as `repl-id`), as far as that was read.
     pub fn fact(&self, name: &[u8]) -> Option<&[u8]> {
         self.facts.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+    }
+
+    /// The last fact that was read.
+    pub fn last_fact(&self) -> Option<(&[u8], &[u8])> {
+        self.facts.last().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// What was read last or, after a failure, begun.
+    pub fn item(&self) -> Item {
+        self.item
+    }
+
+    /// The database that keys are for at present.
+    pub fn db(&self) -> usize {
+        self.db
+    }
+
+    /// The name of the key that was read last or, after a failure, begun.
+    pub fn key(&self) -> &[u8] {
+        &self.next.name
     }
 
     /// Reads on by about so many bytes.
@@ -162,6 +221,7 @@ impl<'s> RdbLoad<'s> {
         let selected = keyspace.selected();
         keyspace.select(self.db);
         let result = self.read_until(self.reader.position().saturating_add(bytes), keyspace, config);
+        let result = self.settle(keyspace).and(result);
         keyspace.select(selected);
         match result {
             Err(RdbError::NotYet) => {
@@ -178,6 +238,10 @@ impl<'s> RdbLoad<'s> {
             LoadStep::Done => Ok(self.loaded),
             step => unreachable!("{step:?} without a bound, from a source"),
         }
+    }
+
+    fn settle(&mut self, keyspace: &mut Keyspace) -> Result<(), RdbError> {
+        keyspace.settle(self.purpose == LoadFor::Merge, &mut self.arrivals).map_err(|AlreadyThere| TWICE)
     }
 
     fn read_until(&mut self, until: u64, keyspace: &mut Keyspace, config: &Config) -> Result<LoadStep, RdbError> {
@@ -199,13 +263,16 @@ impl<'s> RdbLoad<'s> {
                 self.version = Some(load_header(&mut self.reader)?);
                 continue;
             };
+            self.item = Item::Next;
             match self.reader.byte()? {
                 EOF => {
+                    self.item = Item::End;
                     check_end(version, &mut self.reader)?;
                     self.reader.mark();
                     return Ok(LoadStep::Done);
                 }
                 AUX => {
+                    self.item = Item::Fact;
                     let name = Box::from(self.reader.string()?);
                     let value = Box::from(self.reader.string()?);
                     if self.facts.len() < FACTS_MAX {
@@ -213,25 +280,34 @@ impl<'s> RdbLoad<'s> {
                     }
                 }
                 SELECT_DB => {
+                    self.item = Item::Database;
                     let number = self.reader.length()?;
                     let number = usize::try_from(number).ok().filter(|&number| number < keyspace.databases());
+                    self.settle(keyspace)?;
                     self.db = number.ok_or(RdbError::Corrupt("a database beyond those configured"))?;
                     keyspace.select(self.db);
                 }
                 RESIZE_DB => {
+                    self.item = Item::Size;
+                    let keys = self.reader.length()?.min(EXPECTED_MAX);
+                    // Of them, those that expire.
                     self.reader.length()?;
-                    self.reader.length()?;
+                    keyspace.expect_keys(keys as usize);
                 }
                 EXPIRE_MS => self.next.expire_at = Some(i64::from_le_bytes(self.reader.array()?)),
                 EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),
                 IDLE => self.next.last_use = LastUse::IdleSeconds(self.reader.length()?),
                 FREQ => self.next.last_use = LastUse::Frequency(self.reader.byte()?),
-                FUNCTION => return Err(RdbError::Corrupt("a library of functions, which are not there yet")),
+                FUNCTION => {
+                    let code = self.reader.string()?.into();
+                    self.libraries.push(code);
+                }
                 MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
                 byte => {
                     let value_type = ValueType::from_byte(byte).ok_or(RdbError::Corrupt("unknown type"))?;
                     self.next.name.clear();
                     self.next.name.extend_from_slice(self.reader.string()?);
+                    self.item = Item::Key;
                     match begin_value(&self.next.facts(keyspace), value_type, &mut self.reader, config) {
                         Ok(Begun::Growing(value)) => self.growing = Some(value),
                         Ok(Begun::Whole(entry)) => self.key_done(Ok(entry), keyspace, config)?,
@@ -257,13 +333,19 @@ impl<'s> RdbLoad<'s> {
             }
             Err(error) => return Err(error),
             Ok(entry) => {
-                let is_past = |at| at < keyspace.now_ms;
-                if self.purpose != LoadFor::Replay && self.next.expire_at.is_some_and(is_past) {
+                let is_past = self.next.expire_at.is_some_and(|at| at < keyspace.now_ms);
+                self.loaded.volatile += self.next.expire_at.is_some() as u64;
+                if self.purpose == LoadFor::Check {
+                    self.loaded.keys += 1;
+                    self.loaded.expired += is_past as u64;
+                } else if self.purpose != LoadFor::Replay && is_past {
                     self.loaded.expired += 1;
-                } else if self.purpose != LoadFor::Merge && keyspace.exists(&self.next.name) {
-                    return Err(RdbError::Corrupt("a key that is there twice"));
+                    // Who goes on from this data set has it still.
+                    let selected = keyspace.selected();
+                    keyspace.effects.deleted.push(selected, &[b"DEL", &self.next.name]);
                 } else {
-                    keyspace.put(entry);
+                    let replace = self.purpose == LoadFor::Merge;
+                    keyspace.arrive(entry, replace, &mut self.arrivals).map_err(|AlreadyThere| TWICE)?;
                     self.loaded.keys += 1;
                 }
             }
@@ -360,7 +442,7 @@ mod tests {
             let config = Config::default();
             let saved = data_set(&config, large);
             let mut file = Vec::new();
-            save_data_set(&saved, &config, &[("repl-id", "abc".to_owned())], &mut file, &mut || ()).unwrap();
+            save_data_set(&saved, &[], &config, &[("repl-id", "abc".to_owned())], &mut file, &mut || ()).unwrap();
             let len = file.len();
             file.extend_from_slice(b"and what follows");
             let mut loaded = Keyspace::new(3, 2);

@@ -33,7 +33,7 @@ const TWICE: RdbError = RdbError::Corrupt("integrity check failed: an element is
 const ODD: RdbError = RdbError::Corrupt("integrity check failed: a pair lacks its second half");
 
 /// Room is made for so many elements at most before they are there.
-const EXPECTED_MAX: u64 = 1 << 16;
+const EXPECTED_MAX: u64 = 1 << 20;
 
 impl KeyFacts<'_> {
     fn entry<C: Collection>(&self, value: C) -> Entry {
@@ -249,9 +249,14 @@ fn load_element(
     Ok(())
 }
 
+/// An empty listpack that need not grow for these elements.
+fn room_for(elements: &[Packed]) -> Listpack {
+    Listpack::with_capacity(elements.len(), elements.iter().map(|element| element.len()).sum())
+}
+
 fn append_node(list: &mut Quicklist, elements: &[Packed]) {
     let mut digits = itoa::Buffer::new();
-    let mut node = Listpack::new();
+    let mut node = room_for(elements);
     for element in elements {
         let element = element.bytes(&mut digits);
         if !node.fits(1, element.len()) {
@@ -282,7 +287,7 @@ fn load_intset(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
 fn packed_set(members: &[Packed], config: &Config) -> Result<Set, RdbError> {
     let limits = SetLimits { text_bytes: usize::MAX, ..config.set_limits() };
     let mut digits = itoa::Buffer::new();
-    let mut set = Set::Listpack(Listpack::new());
+    let mut set = Set::Listpack(room_for(members));
     set.expect(members.len(), limits);
     for member in members {
         if !set.insert(MemberRef::Text(member.bytes(&mut digits)), limits) {
@@ -320,7 +325,8 @@ fn load_scored(
 /// COMPAT: as for sets, however long its members are.
 fn packed_zset(elements: &[Packed], config: &Config) -> Result<ZSet, RdbError> {
     let limits = ZSetLimits { member_bytes: usize::MAX, ..config.zset_limits() };
-    let mut zset = ZSet::with_capacity(elements.len() / 2, 0, limits);
+    let mut zset = ZSet::Listpack(room_for(elements));
+    zset.expect(elements.len() / 2, limits);
     let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
     for pair in elements.chunks(2) {
         let [member, score] = pair else { return Err(ODD) };
@@ -340,7 +346,8 @@ fn load_pair(hash: &mut Hash, field: &mut Vec<u8>, reader: &mut Reader, config: 
 }
 
 fn packed_hash(elements: &[Packed], limits: HashLimits) -> Result<Hash, RdbError> {
-    let mut hash = Hash::with_capacity(elements.len() / 2, 0, limits);
+    let mut hash = Hash::Listpack(room_for(elements));
+    hash.expect(elements.len() / 2, limits);
     let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
     for pair in elements.chunks(2) {
         let [field, value] = pair else { return Err(ODD) };

@@ -22,9 +22,9 @@ mod stream;
 mod write;
 
 pub use file::save_data_set;
-pub use file_load::{LoadFailure, LoadFor, LoadStep, Loaded, RdbLoad};
+pub use file_load::{Item, LoadFailure, LoadFor, LoadStep, Loaded, RdbLoad};
 pub use load::{KeyFacts, load_value};
-pub use payload::{InvalidPayload, dump, restore};
+pub use payload::{InvalidPayload, dump, dump_libraries, restore, restore_libraries};
 pub use read::{RdbError, Reader};
 pub use save::{save_value, value_type};
 pub use write::Writer;

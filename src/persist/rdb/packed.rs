@@ -7,7 +7,7 @@
 //! element   encoding and data | length of both, readable from behind
 //! ```
 
-use crate::encoding::number::parse_i64;
+use crate::encoding::number::{i64_text_len, parse_i64};
 
 const END: u8 = 0xff;
 /// The count that stands for one too large for its field.
@@ -29,6 +29,14 @@ impl<'a> Packed<'a> {
         match self {
             Packed::Int(value) => digits.format(value).as_bytes(),
             Packed::Text(text) => text,
+        }
+    }
+
+    /// The number of its bytes.
+    pub fn len(self) -> usize {
+        match self {
+            Packed::Int(value) => i64_text_len(value),
+            Packed::Text(text) => text.len(),
         }
     }
 
@@ -172,7 +180,8 @@ impl<'a> Front<'a> {
 pub fn parse_listpack(block: &[u8]) -> Option<Vec<Packed<'_>>> {
     let mut front = Front(block);
     let (len, count) = (front.u32()?, front.u16()?);
-    let mut elements = Vec::new();
+    // An element has at least two bytes.
+    let mut elements = Vec::with_capacity((count as usize).min(block.len() / 2));
     loop {
         let before = front.0.len();
         let code = front.byte()?;

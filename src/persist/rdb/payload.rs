@@ -5,6 +5,8 @@
 //! type u8 | value | version u16 | CRC-64 of all before u64
 //! ```
 
+use super::file::FUNCTION;
+use super::save::save_library;
 use super::{KeyFacts, RdbError, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Entry;
@@ -27,14 +29,19 @@ pub enum InvalidPayload {
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
     let mut payload = vec![value_type(entry) as u8];
     save_value(entry, &mut Writer::new(&mut payload, compress)).expect("memory takes all");
-    payload.extend_from_slice(&VERSION.to_le_bytes());
-    let checksum = CRC.checksum(&payload);
-    payload.extend_from_slice(&checksum.to_le_bytes());
+    sign(&mut payload);
     payload
 }
 
-/// A key with the value in a payload. `verify`: its checksum must be right.
-pub fn restore(key: &KeyFacts, payload: &[u8], verify: bool, config: &Config) -> Result<Entry, InvalidPayload> {
+/// Adds the version and the checksum.
+fn sign(payload: &mut Vec<u8>) {
+    payload.extend_from_slice(&VERSION.to_le_bytes());
+    let checksum = CRC.checksum(payload);
+    payload.extend_from_slice(&checksum.to_le_bytes());
+}
+
+/// What is before the version and the checksum, if these are right.
+fn signed(payload: &[u8], verify: bool) -> Result<&[u8], InvalidPayload> {
     let (value, footer) =
         payload.len().checked_sub(FOOTER).map(|at| payload.split_at(at)).ok_or(InvalidPayload::Footer)?;
     let (version, checksum) = footer.split_at(2);
@@ -44,6 +51,38 @@ pub fn restore(key: &KeyFacts, payload: &[u8], verify: bool, config: &Config) ->
     if version > VERSION || (verify && !is_right()) {
         return Err(InvalidPayload::Footer);
     }
+    Ok(value)
+}
+
+/// FUNCTION DUMP: the code of each library, as a file has it.
+pub fn dump_libraries(codes: &[&[u8]]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    let mut writer = Writer::new(&mut payload, false);
+    for code in codes {
+        save_library(code, &mut writer).expect("memory takes all");
+    }
+    sign(&mut payload);
+    payload
+}
+
+/// The codes in what FUNCTION DUMP gave, or what is wrong with it.
+pub fn restore_libraries(payload: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    const FOOTER: &str = "ERR DUMP payload version or checksum are wrong";
+    let value = signed(payload, true).map_err(|_| FOOTER)?;
+    let mut reader = Reader::of_payload(value);
+    let mut codes = Vec::new();
+    while reader.position() < value.len() as u64 {
+        if !reader.byte().is_ok_and(|opcode| opcode == FUNCTION) {
+            return Err("ERR given type is not a function");
+        }
+        codes.push(reader.string().map_err(|_| "ERR Failed loading library code")?.to_vec());
+    }
+    Ok(codes)
+}
+
+/// A key with the value in a payload. `verify`: its checksum must be right.
+pub fn restore(key: &KeyFacts, payload: &[u8], verify: bool, config: &Config) -> Result<Entry, InvalidPayload> {
+    let value = signed(payload, verify)?;
     let corrupt = |what| InvalidPayload::Value(RdbError::Corrupt(what));
     let (&type_byte, value) = value.split_first().ok_or(corrupt("no type"))?;
     let value_type = ValueType::from_byte(type_byte).ok_or(corrupt("unknown type"))?;

@@ -1,5 +1,6 @@
 //! A value, written.
 
+use super::file::FUNCTION;
 use super::packed::ListpackBuilder;
 use super::write::Writer;
 use super::{NODE_PACKED, NODE_PLAIN, ValueType, stream};
@@ -32,6 +33,12 @@ pub fn value_type(entry: &Entry) -> ValueType {
             Type::Set | Type::ZSet | Type::Hash => unreachable!("each of their encodings is above"),
         },
     }
+}
+
+/// Writes the code of a library of functions.
+pub fn save_library(code: &[u8], writer: &mut Writer) -> io::Result<()> {
+    writer.bytes(&[FUNCTION])?;
+    writer.string(code)
 }
 
 /// Writes the value of an entry, without its type.

@@ -192,6 +192,12 @@ impl Server {
         Some(wait)
     }
 
+    /// Clients whose command waits for something.
+    pub fn blocked_clients(&self) -> usize {
+        let shutdown = self.shutdown_wait.as_ref().map_or(0, |wait| wait.clients.len());
+        self.blocked.len() + self.replication.waits.len() + shutdown
+    }
+
     /// Replicas that have said lately how far they are (`min-replicas-max-lag`).
     pub fn good_replicas(&self) -> usize {
         let max_lag_s = self.config.min_replicas_max_lag as u64;

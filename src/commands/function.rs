@@ -1,0 +1,365 @@
+//! FCALL and FUNCTION.
+
+use super::prelude::*;
+use super::script::{ASSUMED_RO, ASSUMED_RW, check_flush_mode, number_of_keys, script_keys};
+use crate::encoding::glob::glob_match;
+use crate::engine::script::{self, Call, load_libraries};
+use crate::persist::rdb::{dump_libraries, restore_libraries};
+use crate::script::ScriptFlags;
+use crate::script::interpreter::Code;
+use crate::script::library::{Existing, Library};
+use crate::server::scripts::RunningKind;
+
+pub const COMMANDS: &[&Command] = &[&FCALL, &FCALL_RO, &FUNCTION];
+
+pub const FCALL: Command = Command {
+    name: "fcall",
+    summary: "Calls a function",
+    since: "7.0.0",
+    group: Group::Scripting,
+    arity: -3,
+    flags: NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLE_KEYS | MAY_REPLICATE,
+    categories: category::SCRIPTING,
+    keys: &[script_keys(RW | ACCESS | UPDATE, ASSUMED_RW)],
+    args: "function numkeys:int key:key#0?+ arg?+",
+    declared: Some(declared),
+    handler: Handler::Server(|server, id, args| fcall(server, id, args, false)),
+    ..Command::DEFAULT
+};
+
+pub const FCALL_RO: Command = Command {
+    name: "fcall_ro",
+    summary: "Calls a function that only reads",
+    flags: READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLE_KEYS,
+    keys: &[script_keys(RO | ACCESS, ASSUMED_RO)],
+    handler: Handler::Server(|server, id, args| fcall(server, id, args, true)),
+    ..FCALL
+};
+
+fn declared(server: &Server, args: &Args) -> Option<ScriptFlags> {
+    server.scripts.libraries.find(args.get(1)).map(|function| function.flags)
+}
+
+fn fcall(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> CommandResult {
+    let found = server.scripts.libraries.find(args.get(1)).ok_or(CommandError::new("ERR Function not found"))?;
+    let keys = number_of_keys(args, CommandError::new("ERR Bad number of keys provided"))?;
+    let call = Call {
+        interpreter: server.scripts.libraries.interpreter(),
+        code: Code::Function(found.slot),
+        flags: found.flags,
+        read_only,
+        name: args.get(1),
+        request: *args,
+        keys,
+    };
+    script::run(server, id, call)
+}
+
+pub const FUNCTION: Command = Command {
+    name: "function",
+    summary: "Manages functions",
+    since: "7.0.0",
+    group: Group::Scripting,
+    arity: -2,
+    subcommands: &[
+        Command {
+            name: "delete",
+            summary: "Deletes a library",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: 3,
+            flags: WRITE | NOSCRIPT,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            args: "library-name",
+            handler: Handler::Server(delete),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "load",
+            summary: "Loads a library",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: -3,
+            flags: WRITE | DENYOOM | NOSCRIPT,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            args: "replace=REPLACE? function-code",
+            handler: Handler::Server(load),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "dump",
+            summary: "Serializes all libraries",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: 2,
+            flags: NOSCRIPT,
+            categories: category::SCRIPTING,
+            handler: Handler::Server(dump),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "list",
+            summary: "Describes libraries and their functions",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: -2,
+            flags: NOSCRIPT,
+            categories: category::SCRIPTING,
+            tips: &["nondeterministic_output_order"],
+            args: "library-name-pattern:string=LIBRARYNAME? withcode=WITHCODE?",
+            handler: Handler::Server(list),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "kill",
+            summary: "Ends the function that runs",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: 2,
+            flags: NOSCRIPT | ALLOW_BUSY,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+            handler: Handler::Server(kill),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "flush",
+            summary: "Deletes all libraries",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: -2,
+            flags: WRITE | NOSCRIPT,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            args: "flush-type(async=ASYNC | sync=SYNC)?",
+            handler: Handler::Server(flush),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: 2,
+            flags: LOADING | STALE,
+            categories: category::SCRIPTING,
+            handler: Handler::Server(help),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "restore",
+            summary: "Loads libraries that were serialized",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: -3,
+            flags: WRITE | DENYOOM | NOSCRIPT,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
+            args: "serialized-value policy(flush=FLUSH | append=APPEND | replace=REPLACE)?",
+            handler: Handler::Server(restore),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "stats",
+            summary: "Tells about the function that runs, and how many there are",
+            since: "7.0.0",
+            group: Group::Scripting,
+            arity: 2,
+            flags: NOSCRIPT | ALLOW_BUSY,
+            categories: category::SCRIPTING,
+            tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
+            handler: Handler::Server(stats),
+            ..Command::DEFAULT
+        },
+    ],
+    ..Command::DEFAULT
+};
+
+const HELP: &[&str] = &[
+    "DELETE <library-name>",
+    "    Delete a library.",
+    "DUMP",
+    "    Give all libraries in a form that RESTORE takes.",
+    "FLUSH [ASYNC|SYNC]",
+    "    Delete all libraries.",
+    "KILL",
+    "    End the function that runs, if it has not written yet.",
+    "LIST [LIBRARYNAME <pattern>] [WITHCODE]",
+    "    Describe libraries, with their code if that is wanted.",
+    "LOAD [REPLACE] <function-code>",
+    "    Load a library, in the place of one of its name if that is wanted.",
+    "RESTORE <serialized-value> [FLUSH|APPEND|REPLACE]",
+    "    Load what DUMP gave: instead of all there is, besides it (the default), or in its place.",
+    "STATS",
+    "    Tell which function runs, and how many there are.",
+];
+
+fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.reply(id).help("function", HELP);
+    Ok(())
+}
+
+/// Libraries changed: it counts as a change of the data set, and is propagated as it came.
+fn changed(server: &mut Server) {
+    server.keyspace.effects.dirty += 1;
+}
+
+fn load(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let code = args.len() - 1;
+    let mut existing = Existing::Keep;
+    for at in 2..code {
+        if !args.is(at, "replace") {
+            let option = String::from_utf8_lossy(args.get(at)).into_owned();
+            return Err(CommandError::err(format_args!("Unknown option given: {option}")));
+        }
+        existing = Existing::Replace;
+    }
+    if args.len() > 4 {
+        return Err(CommandError::new("ERR Unknown option given: replace"));
+    }
+    let names = load_libraries(server, &[args.get(code)], existing)?;
+    changed(server);
+    server.reply(id).bulk(&names[0]);
+    Ok(())
+}
+
+fn delete(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    if !server.scripts.libraries.delete(args.get(2)) {
+        return Err(CommandError::new("ERR Library not found"));
+    }
+    changed(server);
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn flush(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    const ONLY: CommandError = CommandError::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
+    check_flush_mode(args, "function", ONLY)?;
+    server.scripts.libraries.flush();
+    changed(server);
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn dump(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    let payload = dump_libraries(&server.scripts.libraries.codes());
+    server.reply(id).bulk(&payload);
+    Ok(())
+}
+
+fn restore(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let existing = match args.len() {
+        3 => Existing::Keep,
+        4 if args.is(3, "append") => Existing::Keep,
+        4 if args.is(3, "replace") => Existing::Replace,
+        4 if args.is(3, "flush") => Existing::Flush,
+        4 => {
+            return Err(CommandError::new(
+                "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+            ));
+        }
+        _ => return Err(CommandError::subcommand_syntax(args.get(1), "function")),
+    };
+    let codes = restore_libraries(args.get(2)).map_err(CommandError::new)?;
+    let codes: Vec<&[u8]> = codes.iter().map(Vec::as_slice).collect();
+    load_libraries(server, &codes, existing)?;
+    changed(server);
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn list(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let (mut pattern, mut with_code) = (None, false);
+    let mut at = 2;
+    while at < args.len() {
+        if !with_code && args.is(at, "withcode") {
+            with_code = true;
+        } else if pattern.is_none() && args.is(at, "libraryname") {
+            at += 1;
+            if at == args.len() {
+                return Err(CommandError::new("ERR library name argument was not given"));
+            }
+            pattern = Some(args.get(at));
+        } else {
+            let argument = String::from_utf8_lossy(args.get(at)).into_owned();
+            return Err(CommandError::err(format_args!("Unknown argument {argument}")));
+        }
+        at += 1;
+    }
+    server.will_write(id);
+    let client = &mut server.clients[id];
+    let mut reply = Reply::new(&mut client.output, client.resp3);
+    let is_wanted = |library: &&Library| pattern.is_none_or(|pattern| glob_match(pattern, &library.name, false));
+    let libraries: Vec<&Library> = server.scripts.libraries.iter().filter(is_wanted).collect();
+    reply.array(libraries.len());
+    for library in libraries {
+        describe(&mut reply, library, with_code);
+    }
+    Ok(())
+}
+
+fn describe(reply: &mut Reply, library: &Library, with_code: bool) {
+    reply.map(3 + with_code as usize);
+    reply.bulk(b"library_name");
+    reply.bulk(&library.name);
+    reply.bulk(b"engine");
+    reply.bulk(b"LUA");
+    reply.bulk(b"functions");
+    reply.array(library.functions.len());
+    for function in &library.functions {
+        reply.map(3);
+        reply.bulk(b"name");
+        reply.bulk(&function.name);
+        reply.bulk(b"description");
+        match &function.description {
+            Some(description) => reply.bulk(description),
+            None => reply.null(),
+        }
+        reply.bulk(b"flags");
+        reply.set(function.flags.names().count());
+        function.flags.names().for_each(|flag| reply.simple(flag));
+    }
+    if with_code {
+        reply.bulk(b"library_code");
+        reply.bulk(&library.code);
+    }
+}
+
+fn kill(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.scripts.kill(RunningKind::Function)?;
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn stats(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.will_write(id);
+    let client = &mut server.clients[id];
+    let mut reply = Reply::new(&mut client.output, client.resp3);
+    reply.map(2);
+    reply.bulk(b"running_script");
+    let running = server.scripts.running.as_ref().filter(|running| running.kind == RunningKind::Function);
+    match running.and_then(|running| Some((running, running.busy.as_ref()?))) {
+        None => reply.null(),
+        Some((running, request)) => {
+            reply.map(3);
+            reply.bulk(b"name");
+            reply.bulk(request.args().get(1));
+            reply.bulk(b"command");
+            reply.bulks(request.args().iter());
+            reply.bulk(b"duration_ms");
+            let nanos = server.clock.nanos_between(running.started, server.clock.stamp());
+            reply.integer((nanos / 1_000_000) as i64);
+        }
+    }
+    reply.bulk(b"engines");
+    reply.map(1);
+    reply.bulk(b"LUA");
+    reply.map(2);
+    reply.bulk(b"libraries_count");
+    reply.integer(server.scripts.libraries.len() as i64);
+    reply.bulk(b"functions_count");
+    reply.integer(server.scripts.libraries.functions() as i64);
+    Ok(())
+}

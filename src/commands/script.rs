@@ -1,0 +1,273 @@
+//! EVAL and its kin, and SCRIPT.
+
+use super::prelude::*;
+use crate::engine::script::{self, Call};
+use crate::script::interpreter::Code;
+use crate::script::{ScriptFlags, shebang};
+use crate::server::scripts::RunningKind;
+
+pub const COMMANDS: &[&Command] = &[&EVAL, &EVAL_RO, &EVALSHA, &EVALSHA_RO, &SCRIPT];
+
+const NO_SCRIPT: CommandError = CommandError::new("NOSCRIPT No matching script. Please use EVAL.");
+const TOO_MANY_KEYS: CommandError = CommandError::new("ERR Number of keys can't be greater than number of args");
+const NEGATIVE_KEYS: CommandError = CommandError::new("ERR Number of keys can't be negative");
+
+/// Where the keys of EVAL, FCALL and the like are.
+pub(super) const fn script_keys(flags: u32, notes: &'static str) -> KeySpec {
+    KeySpec { begin: Begin::Index(2), find: Find::KeyNum { number: 0, first: 1, step: 1 }, flags, notes }
+}
+
+pub(super) const ASSUMED_RW: &str = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
+pub(super) const ASSUMED_RO: &str = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
+
+/// The number of keys that a request has.
+pub(super) fn number_of_keys(args: &Args, not_integer: CommandError) -> Result<usize, CommandError> {
+    let keys = args.int(2).map_err(|_| not_integer)?;
+    if keys > args.len() as i64 - 3 {
+        return Err(TOO_MANY_KEYS);
+    }
+    usize::try_from(keys).map_err(|_| NEGATIVE_KEYS)
+}
+
+pub const EVAL: Command = Command {
+    name: "eval",
+    summary: "Runs a Lua script",
+    since: "2.6.0",
+    group: Group::Scripting,
+    arity: -3,
+    flags: NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLE_KEYS | MAY_REPLICATE,
+    categories: category::SCRIPTING,
+    keys: &[script_keys(RW | ACCESS | UPDATE, ASSUMED_RW)],
+    args: "script numkeys:int key:key#0?+ arg?+",
+    declared: Some(declared_by_text),
+    handler: Handler::Server(|server, id, args| eval(server, id, args, false)),
+    ..Command::DEFAULT
+};
+
+pub const EVAL_RO: Command = Command {
+    name: "eval_ro",
+    summary: "Runs a Lua script that only reads",
+    since: "7.0.0",
+    flags: READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLE_KEYS,
+    keys: &[script_keys(RO | ACCESS, ASSUMED_RO)],
+    handler: Handler::Server(|server, id, args| eval(server, id, args, true)),
+    ..EVAL
+};
+
+pub const EVALSHA: Command = Command {
+    name: "evalsha",
+    summary: "Runs a Lua script by its SHA-1",
+    keys: &[script_keys(RW | ACCESS | UPDATE, "")],
+    args: "sha1 numkeys:int key:key#0?+ arg?+",
+    declared: Some(declared_by_sha),
+    handler: Handler::Server(|server, id, args| evalsha(server, id, args, false)),
+    ..EVAL
+};
+
+pub const EVALSHA_RO: Command = Command {
+    name: "evalsha_ro",
+    summary: "Runs a Lua script that only reads by its SHA-1",
+    since: "7.0.0",
+    flags: READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLE_KEYS,
+    keys: &[script_keys(RO | ACCESS, "")],
+    handler: Handler::Server(|server, id, args| evalsha(server, id, args, true)),
+    ..EVALSHA
+};
+
+fn declared_by_text(_: &Server, args: &Args) -> Option<ScriptFlags> {
+    shebang::script_flags(args.get(1)).ok().map(|(flags, _)| flags)
+}
+
+fn declared_by_sha(server: &Server, args: &Args) -> Option<ScriptFlags> {
+    server.scripts.cache.find(args.get(1)).map(|script| script.flags)
+}
+
+fn eval(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> CommandResult {
+    let keys = number_of_keys(args, CommandError::NOT_INTEGER)?;
+    let (sha, found) = server.scripts.cache.load(args.get(1), false)?;
+    run(server, id, args, found, &sha, keys, read_only)
+}
+
+fn evalsha(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> CommandResult {
+    let found = server.scripts.cache.get(args.get(1)).ok_or(NO_SCRIPT)?;
+    let keys = number_of_keys(args, CommandError::NOT_INTEGER)?;
+    let sha = args.get(1).to_ascii_lowercase();
+    run(server, id, args, found, &sha, keys, read_only)
+}
+
+fn run(
+    server: &mut Server,
+    id: ClientId,
+    args: &Args,
+    found: crate::script::cache::Script,
+    sha: &[u8],
+    keys: usize,
+    read_only: bool,
+) -> CommandResult {
+    let call = Call {
+        interpreter: server.scripts.cache.interpreter(),
+        code: Code::Script(found.slot),
+        flags: found.flags,
+        read_only,
+        name: sha,
+        request: *args,
+        keys,
+    };
+    script::run(server, id, call)
+}
+
+/// FLUSH's argument, where there may be one: `only` is the error if it is none of these.
+pub(super) fn check_flush_mode(args: &Args, command: &str, only: CommandError) -> CommandResult {
+    match args.len() {
+        2 => Ok(()),
+        3 if args.is(2, "sync") || args.is(2, "async") => Ok(()),
+        3 => Err(only),
+        _ => Err(CommandError::subcommand_syntax(args.get(1), command)),
+    }
+}
+
+pub const SCRIPT: Command = Command {
+    name: "script",
+    summary: "Manages scripts",
+    since: "2.6.0",
+    group: Group::Scripting,
+    arity: -2,
+    subcommands: &[
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since: "5.0.0",
+            group: Group::Scripting,
+            arity: 2,
+            flags: LOADING | STALE,
+            categories: category::SCRIPTING,
+            handler: Handler::Server(help),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "flush",
+            summary: "Forgets all scripts",
+            since: "2.6.0",
+            group: Group::Scripting,
+            arity: -2,
+            flags: NOSCRIPT,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            args: "flush-type(async=ASYNC | sync=SYNC)?^6.2.0",
+            handler: Handler::Server(flush),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "load",
+            summary: "Keeps a script to be run by its SHA-1",
+            since: "2.6.0",
+            group: Group::Scripting,
+            arity: 3,
+            flags: NOSCRIPT | STALE,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
+            args: "script",
+            handler: Handler::Server(load),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "debug",
+            summary: "Refused: there is no debugger",
+            since: "3.2.0",
+            group: Group::Scripting,
+            arity: 3,
+            flags: NOSCRIPT,
+            categories: category::SCRIPTING,
+            args: "mode(yes=YES | sync=SYNC | no=NO)",
+            handler: Handler::Server(debug),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "exists",
+            summary: "Tells which scripts are known",
+            since: "2.6.0",
+            group: Group::Scripting,
+            arity: -3,
+            flags: NOSCRIPT,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_shards", "response_policy:agg_logical_and"],
+            args: "sha1+",
+            handler: Handler::Server(exists),
+            ..Command::DEFAULT
+        },
+        Command {
+            name: "kill",
+            summary: "Ends the script that runs",
+            since: "2.6.0",
+            group: Group::Scripting,
+            arity: 2,
+            flags: NOSCRIPT | ALLOW_BUSY,
+            categories: category::SCRIPTING,
+            tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
+            handler: Handler::Server(kill),
+            ..Command::DEFAULT
+        },
+    ],
+    ..Command::DEFAULT
+};
+
+const HELP: &[&str] = &[
+    "DEBUG (YES|SYNC|NO)",
+    "    NO does nothing; there is no debugger.",
+    "EXISTS <sha1> [<sha1> ...]",
+    "    Tell for each script whether it is known.",
+    "FLUSH [ASYNC|SYNC]",
+    "    Forget all scripts.",
+    "KILL",
+    "    End the script that runs, if it has not written yet.",
+    "LOAD <script>",
+    "    Keep a script without running it.",
+];
+
+fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.reply(id).help("script", HELP);
+    Ok(())
+}
+
+/// Those of a few kilobytes, as most are, are freed at once either way.
+fn flush(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    const ONLY: CommandError = CommandError::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
+    check_flush_mode(args, "script", ONLY)?;
+    server.scripts.cache.flush();
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn load(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let (sha, _) = server.scripts.cache.load(args.get(2), true)?;
+    server.reply(id).bulk(&sha);
+    Ok(())
+}
+
+fn exists(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    server.reply(id).array(args.len() - 2);
+    for sha in args.from(2).iter() {
+        let known = server.scripts.cache.find(sha).is_some();
+        server.reply(id).integer(known as i64);
+    }
+    Ok(())
+}
+
+fn kill(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    server.scripts.kill(RunningKind::Script)?;
+    server.reply(id).ok();
+    Ok(())
+}
+
+fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    match () {
+        _ if args.is(2, "no") => {
+            server.reply(id).ok();
+            Ok(())
+        }
+        _ if args.is(2, "yes") || args.is(2, "sync") => {
+            Err(CommandError::new("ERR The debugger for Lua scripts is not supported"))
+        }
+        _ => Err(CommandError::new("ERR Use SCRIPT DEBUG YES/SYNC/NO")),
+    }
+}

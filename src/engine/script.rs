@@ -1,0 +1,322 @@
+//! Running scripts and functions: their gates, their commands, and what becomes of what they did.
+//!
+//! A script's commands are run by a client of its own, in one unit: they are propagated as a whole,
+//! as those of a transaction are. A script that runs for long lets the loop take a turn now and then,
+//! in which all but a few commands are refused.
+
+use super::call::{call, end_unit};
+use super::dispatch::{no_permission, stale, writes_allowed};
+use crate::keyspace::Commands;
+use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
+use crate::script::interpreter::Code;
+use crate::script::library::{Existing, Library, stage};
+use crate::script::{Host, Interpreter, ReplicateTo, ScriptError, ScriptFlags, with_host};
+use crate::server::acl::Context;
+use crate::server::clock::Clock;
+use crate::server::command::flag;
+use crate::server::command_table::Found;
+use crate::server::scripts::{Running, RunningKind};
+use crate::server::{ClientFlags, ClientId, Server};
+use std::rc::Rc;
+
+/// A call of a script or function.
+pub struct Call<'a> {
+    pub interpreter: Rc<Interpreter>,
+    pub code: Code,
+    pub flags: ScriptFlags,
+    /// The command is one of those that only read.
+    pub read_only: bool,
+    /// What errors call it.
+    pub name: &'a [u8],
+    /// The whole request, with so many keys from index 3 on.
+    pub request: Args<'a>,
+    pub keys: usize,
+}
+
+/// The index of the first key in EVAL, FCALL and the like.
+const FIRST_KEY: usize = 3;
+
+/// Runs a script and answers its caller.
+pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult {
+    let caller = &server.clients[id];
+    if !caller.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
+        check(server, &script)?;
+    }
+    // What only reads needs no memory, and writes nothing.
+    script.read_only |= script.flags.contains(ScriptFlags::NO_WRITES);
+    let client = server.script_client(id);
+    let kind = match script.code {
+        Code::Script(_) => RunningKind::Script,
+        Code::Function(_) => RunningKind::Function,
+    };
+    let started = server.clock.stamp();
+    server.scripts.running = Some(Running { kind, caller: id, started, wrote: false, killed: false, busy: None });
+    let is_unit = server.unit.is_none();
+    if is_unit {
+        server.unit = Some(Commands::default());
+    }
+    let mut host = ScriptHost { server, script: &script, client, resp3: false };
+    let arguments = script.request.from(FIRST_KEY);
+    let keys = arguments.iter().take(script.keys);
+    let values = arguments.iter().skip(script.keys);
+    let result = with_host(&mut host, || script.interpreter.run(script.code, keys, values));
+    let resp3 = host.resp3;
+    let busy = server.scripts.running.take().is_some_and(|running| running.busy.is_some());
+    server.replicate_unit_to(ReplicateTo::all());
+    if server.shutdown && busy {
+        // SHUTDOWN NOSAVE ended it half way: what it did is gone with the rest.
+        server.unit = None;
+    } else if is_unit {
+        end_unit(server);
+    }
+    let value = result.map_err(|error| uncaught(error, script.name))?;
+    if let Some(error) = script.interpreter.returned_error(&value) {
+        return Err(command_error(error.text, error.counted));
+    }
+    let mut reply = server.reply(id);
+    script
+        .interpreter
+        .write_reply(&value, resp3, &mut reply)
+        .map_err(|_| CommandError::new("ERR reached lua stack limit"))
+}
+
+/// What a script declares is held against the state of the server before it runs.
+fn check(server: &Server, script: &Call) -> CommandResult {
+    let flags = script.flags;
+    if !flags.contains(ScriptFlags::ALLOW_STALE)
+        && let Some(error) = stale(server)
+    {
+        return Err(error);
+    }
+    if flags.intersects(ScriptFlags::UNDECLARED | ScriptFlags::NO_WRITES) {
+        return Ok(());
+    }
+    if script.read_only {
+        return Err(CommandError::new("ERR Can not execute a script with write flag using *_ro command."));
+    }
+    writes_allowed(server)
+}
+
+/// The reply to an error that the script did not catch.
+fn uncaught(error: ScriptError, name: &[u8]) -> CommandError {
+    let name = String::from_utf8_lossy(name);
+    let text = match &error.position {
+        Some((source, line)) => format!("{} script: {name}, on {source}:{line}.", error.text),
+        None => format!("{} script: {name}", error.text),
+    };
+    command_error(text, error.counted)
+}
+
+fn command_error(text: String, counted: bool) -> CommandError {
+    let error = CommandError::coded(text);
+    if counted { error.counted() } else { error }
+}
+
+/// What a script runs in.
+struct ScriptHost<'a> {
+    server: &'a mut Server,
+    script: &'a Call<'a>,
+    /// Who runs its commands.
+    client: ClientId,
+    resp3: bool,
+}
+
+impl ScriptHost<'_> {
+    fn running(&mut self) -> &mut Running {
+        self.server.scripts.running.as_mut().expect("it runs")
+    }
+
+    /// The command that a script asks for, or what Redis says of it.
+    fn find(&self, args: &Args) -> Result<Found, CommandError> {
+        const UNKNOWN: CommandError = CommandError::new("ERR Unknown Redis command called from script");
+        const WRONG_ARITY: CommandError =
+            CommandError::new("ERR Wrong number of args calling Redis command from script");
+        let commands = &self.server.commands;
+        let mut found = commands.find(args.get(0)).ok_or(UNKNOWN)?;
+        if !found.command.subcommands.is_empty() && args.len() > 1 {
+            found = commands.find_subcommand(found, args.get(1)).ok_or(UNKNOWN)?;
+        }
+        if found.command.accepts(args.len()) { Ok(found) } else { Err(WRONG_ARITY) }
+    }
+
+    /// The gates of a script's command, in Redis's order.
+    fn gates(&mut self, found: Found, args: &Args) -> CommandResult {
+        let command = found.command;
+        if command.has(flag::NOSCRIPT) && !self.server.scripts.allow_all_commands {
+            return Err(CommandError::new("ERR This Redis command is not allowed from script"));
+        }
+        if !command.has(flag::STALE) && stale(self.server).is_some() {
+            return Err(CommandError::new("ERR Can not execute the command on a stale replica"));
+        }
+        let caller = self.running().caller;
+        let allowed = self.server.check_access(caller, found, args, Context::Lua);
+        allowed.map_err(|denied| no_permission(self.server, caller, found, denied))?;
+        let writes = command.has(flag::WRITE);
+        if self.script.read_only && command.has(flag::WRITE | flag::MAY_REPLICATE) {
+            return Err(CommandError::new("ERR Write commands are not allowed from read-only scripts."));
+        }
+        let is_exhausted = self.server.config.maxmemory > 0 && self.server.memory.exhausted;
+        let needs_memory = command.has(flag::DENYOOM) && !self.script.flags.contains(ScriptFlags::ALLOW_OOM);
+        if is_exhausted && needs_memory && !self.running().wrote {
+            return Err(CommandError::OOM);
+        }
+        // Once it has written something it is not stopped half way by what has changed since.
+        if writes && !self.running().wrote {
+            writes_allowed(self.server)?;
+            self.running().wrote = true;
+        }
+        Ok(())
+    }
+
+    /// The loop takes a turn, for everybody else.
+    fn busy_turn(&mut self) {
+        if let Some(mut turn) = self.server.scripts.busy_turn.take() {
+            turn(self.server);
+            self.server.scripts.busy_turn = Some(turn);
+        }
+    }
+}
+
+impl Host for ScriptHost<'_> {
+    fn call(&mut self, args: &Args, reply: &mut Vec<u8>) {
+        let found = self.find(args);
+        let passed = found.as_ref().map_err(Clone::clone).and_then(|&found| self.gates(found, args));
+        match (found, passed) {
+            (Ok(found), Ok(())) => {
+                call(self.server, self.client, found, args);
+                take_reply(&mut self.server.clients[self.client].output, reply);
+            }
+            (found, Err(error)) => {
+                if let Ok(found) = found {
+                    self.server.stats.of(found.index).rejected += 1;
+                }
+                self.server.stats.count_error(error.code());
+                write_error(&error, reply);
+            }
+            (Err(_), Ok(())) => unreachable!("an error stays one"),
+        }
+    }
+
+    fn may_run(&mut self, args: &Args) -> Option<bool> {
+        let mut found = self.server.commands.find(args.get(0))?;
+        if !found.command.subcommands.is_empty() && args.len() > 1 {
+            found = self.server.commands.find_subcommand(found, args.get(1))?;
+        }
+        Some(self.server.clients[self.client].user.check(found, args).is_ok())
+    }
+
+    fn set_resp3(&mut self, resp3: bool) {
+        self.resp3 = resp3;
+        self.server.clients[self.client].resp3 = resp3;
+    }
+
+    fn replicate_to(&mut self, to: ReplicateTo) {
+        self.server.replicate_unit_to(to);
+    }
+
+    fn interrupt(&mut self) -> Option<String> {
+        let threshold_ms = self.server.config.busy_reply_threshold;
+        let now = self.server.clock.stamp();
+        let (started, is_busy) = (self.running().started, self.running().busy.is_some());
+        let elapsed_ms = self.server.clock.nanos_between(started, now) / 1_000_000;
+        if !is_busy {
+            if threshold_ms == 0 || elapsed_ms < threshold_ms {
+                return None;
+            }
+            let kind = self.running().kind;
+            self.running().busy = Some(self.script.request.to_owned());
+            log::warn!(
+                "Slow script detected: still in execution after {elapsed_ms} milliseconds. You can try killing the script using the {} command. Script name is: {}.",
+                kind.kill_command(),
+                String::from_utf8_lossy(self.script.name)
+            );
+        }
+        if !self.running().killed && !self.server.shutdown {
+            self.busy_turn();
+        }
+        let killed = self.running().killed || self.server.shutdown;
+        killed.then(|| format!("Script killed by user with {}.", self.running().kind.kill_command()))
+    }
+}
+
+/// Moves what a command answered.
+fn take_reply(output: &mut Output, reply: &mut Vec<u8>) {
+    if output.large.is_empty() {
+        std::mem::swap(&mut output.bytes, reply);
+    } else {
+        output.slices().for_each(|slice| reply.extend_from_slice(slice));
+    }
+    output.clear();
+}
+
+fn write_error(error: &CommandError, reply: &mut Vec<u8>) {
+    let mut output = Output::default();
+    Reply::new(&mut output, false).error(error);
+    reply.extend_from_slice(&output.bytes);
+}
+
+/// Compiles and runs libraries, and adds them, all or none. Gives their names.
+pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) -> Result<Vec<Vec<u8>>, CommandError> {
+    if codes.is_empty() && existing != Existing::Flush {
+        return Ok(Vec::new());
+    }
+    let interpreter = server.scripts.libraries.interpreter();
+    let mut staged: Vec<Library> = Vec::new();
+    for code in codes {
+        let mut host = LoadHost { clock: &server.clock, started: server.clock.stamp() };
+        match with_host(&mut host, || stage(&interpreter, code)) {
+            Ok(library) => staged.push(library),
+            Err(error) => {
+                staged.iter().for_each(|library| server.scripts.libraries.discard(library));
+                return Err(error);
+            }
+        }
+    }
+    let names = staged.iter().map(|library| library.name.clone()).collect();
+    server.scripts.libraries.add(staged, existing)?;
+    Ok(names)
+}
+
+/// What a library runs in while it is loaded: it has a moment, and nothing else.
+struct LoadHost<'a> {
+    clock: &'a Clock,
+    started: u64,
+}
+
+impl Host for LoadHost<'_> {
+    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) {
+        write_error(&CommandError::new("ERR a library can not run commands while it is loaded"), reply);
+    }
+
+    fn may_run(&mut self, _: &Args) -> Option<bool> {
+        None
+    }
+
+    fn set_resp3(&mut self, _: bool) {}
+
+    fn replicate_to(&mut self, _: ReplicateTo) {}
+
+    fn interrupt(&mut self) -> Option<String> {
+        const LOAD_MAX_MS: u64 = 500;
+        let elapsed_ms = self.clock.nanos_between(self.started, self.clock.stamp()) / 1_000_000;
+        (elapsed_ms > LOAD_MAX_MS).then(|| "FUNCTION LOAD timeout".to_owned())
+    }
+}
+
+/// The flags of a script's command by what the script declares of itself.
+pub fn flags_of_script(command: u32, script: ScriptFlags) -> u32 {
+    if script.contains(ScriptFlags::UNDECLARED) {
+        return command;
+    }
+    let mut flags = command & !(flag::STALE | flag::DENYOOM | flag::WRITE | flag::MAY_REPLICATE);
+    if !script.contains(ScriptFlags::NO_WRITES) {
+        flags |= flag::WRITE;
+    }
+    if !script.intersects(ScriptFlags::NO_WRITES | ScriptFlags::ALLOW_OOM) {
+        flags |= flag::DENYOOM;
+    }
+    if script.contains(ScriptFlags::ALLOW_STALE) {
+        flags |= flag::STALE;
+    }
+    flags
+}

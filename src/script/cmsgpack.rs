@@ -1,0 +1,245 @@
+//! The library `cmsgpack`: values as MessagePack and back.
+//!
+//! COMPAT: it is that of Redis, which is older than the format's `bin` and `ext` types and knows
+//! neither; what it cannot pack, and tables beyond a depth of 16, become nil.
+
+use super::failure::{Arguments, Result, bad_argument, failure, fallible};
+use mlua::{Lua, LuaString, MultiValue, Table, Value};
+
+/// Tables are packed to this depth.
+const DEPTH_MAX: usize = 16;
+/// Tables are unpacked to this depth: more would need a deep stack.
+const UNPACK_DEPTH_MAX: usize = 1000;
+
+pub fn library(lua: &Lua) -> mlua::Result<Table> {
+    let library = lua.create_table()?;
+    library.raw_set("pack", fallible(lua, pack)?)?;
+    library.raw_set("unpack", fallible(lua, |lua, arguments| unpack(lua, &arguments, "unpack", 0, 0))?)?;
+    library.raw_set("unpack_one", fallible(lua, unpack_one)?)?;
+    library.raw_set("unpack_limit", fallible(lua, unpack_limit)?)?;
+    library.raw_set("_NAME", "cmsgpack")?;
+    library.raw_set("_VERSION", "lua-cmsgpack 0.4.0")?;
+    library.raw_set("_COPYRIGHT", "Copyright (C) 2012, Salvatore Sanfilippo")?;
+    library.raw_set("_DESCRIPTION", "MessagePack C implementation for Lua")?;
+    Ok(library)
+}
+
+fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
+    if arguments.len() == 0 {
+        return Err(bad_argument(0, "pack", "MessagePack pack needs input."));
+    }
+    let mut out = Vec::new();
+    for value in arguments.0.iter() {
+        pack_value(&mut out, value, 0)?;
+    }
+    Ok(lua.create_string(out)?)
+}
+
+fn pack_value(out: &mut Vec<u8>, value: &Value, depth: usize) -> mlua::Result<()> {
+    match value {
+        Value::Boolean(truth) => out.push(if *truth { 0xc3 } else { 0xc2 }),
+        Value::Integer(integer) => pack_integer(out, *integer),
+        Value::Number(number) => pack_number(out, *number),
+        Value::String(string) => {
+            let bytes = string.as_bytes();
+            pack_header(out, bytes.len(), Some((0xa0, 31)), Some(0xd9), 0xda);
+            out.extend_from_slice(&bytes);
+        }
+        Value::Table(_) if depth == DEPTH_MAX => out.push(0xc0),
+        Value::Table(table) => return pack_table(out, table, depth + 1),
+        _ => out.push(0xc0),
+    }
+    Ok(())
+}
+
+fn pack_integer(out: &mut Vec<u8>, integer: i64) {
+    match integer {
+        0..=0x7f => out.push(integer as u8),
+        0x80..=0xff => out.extend_from_slice(&[0xcc, integer as u8]),
+        0x100..=0xffff => pack_with(out, 0xcd, &(integer as u16).to_be_bytes()),
+        0x1_0000..=0xffff_ffff => pack_with(out, 0xce, &(integer as u32).to_be_bytes()),
+        0x1_0000_0000.. => pack_with(out, 0xcf, &integer.to_be_bytes()),
+        -32..0 => out.push(integer as u8),
+        -0x80..-32 => out.extend_from_slice(&[0xd0, integer as u8]),
+        -0x8000..-0x80 => pack_with(out, 0xd1, &(integer as i16).to_be_bytes()),
+        -0x8000_0000..-0x8000 => pack_with(out, 0xd2, &(integer as i32).to_be_bytes()),
+        _ => pack_with(out, 0xd3, &integer.to_be_bytes()),
+    }
+}
+
+/// A number that is no integer: in four bytes if that loses nothing.
+fn pack_number(out: &mut Vec<u8>, number: f64) {
+    if number == 0.0 {
+        // Negative zero counts as an integer.
+        return out.push(0);
+    }
+    let single = number as f32;
+    if single as f64 == number {
+        pack_with(out, 0xca, &single.to_be_bytes());
+    } else {
+        pack_with(out, 0xcb, &number.to_be_bytes());
+    }
+}
+
+fn pack_with(out: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
+    out.push(kind);
+    out.extend_from_slice(bytes);
+}
+
+/// A length: within the kind's own byte, in one byte if there is such a kind, in two or in four.
+fn pack_header(out: &mut Vec<u8>, len: usize, fix: Option<(u8, usize)>, byte: Option<u8>, two: u8) {
+    match (fix, byte) {
+        (Some((kind, max)), _) if len <= max => out.push(kind | len as u8),
+        (_, Some(kind)) if len <= 0xff => out.extend_from_slice(&[kind, len as u8]),
+        _ if len <= 0xffff => pack_with(out, two, &(len as u16).to_be_bytes()),
+        _ => pack_with(out, two + 1, &(len as u32).to_be_bytes()),
+    }
+}
+
+/// As an array if its keys are those of one, else as a map.
+fn pack_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<()> {
+    let (mut count, mut greatest) = (0, 0);
+    let mut is_array = true;
+    table.for_each(|key: Value, _: Value| {
+        match key {
+            Value::Integer(index) if index > 0 => greatest = greatest.max(index),
+            _ => is_array = false,
+        }
+        count += 1;
+        Ok(())
+    })?;
+    if is_array && greatest as usize == count {
+        pack_header(out, count, Some((0x90, 15)), None, 0xdc);
+        return table.for_each_value(|value: Value| pack_value(out, &value, depth));
+    }
+    pack_header(out, count, Some((0x80, 15)), None, 0xde);
+    table.for_each(|key: Value, value: Value| {
+        pack_value(out, &key, depth)?;
+        pack_value(out, &value, depth)
+    })
+}
+
+fn unpack_one(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
+    let offset = if arguments.len() > 1 { arguments.number(lua, 1, "unpack_one")? as i64 } else { 0 };
+    unpack(lua, &arguments, "unpack_one", 1, offset)
+}
+
+fn unpack_limit(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
+    arguments.string(lua, 0, "unpack_limit")?;
+    let limit = arguments.number(lua, 1, "unpack_limit")? as i64;
+    let offset = if arguments.len() > 2 { arguments.number(lua, 2, "unpack_limit")? as i64 } else { 0 };
+    unpack(lua, &arguments, "unpack_limit", limit, offset)
+}
+
+/// Unpacks up to `limit` values, all if 0. With a limit, the offset to go on from comes first, -1 at
+/// the end.
+fn unpack(lua: &Lua, arguments: &Arguments, function: &str, limit: i64, offset: i64) -> Result<MultiValue> {
+    let string = arguments.string(lua, 0, function)?;
+    let bytes = string.as_bytes();
+    if offset < 0 || limit < 0 {
+        return Err(failure(format_args!(
+            "Invalid request to unpack with offset of {offset} and limit of {}.",
+            bytes.len()
+        )));
+    }
+    let Some(rest) = bytes.get(offset as usize..) else {
+        return Err(failure(format_args!("Start offset {offset} greater than input length {}.", bytes.len())));
+    };
+    let mut reader = Reader { lua, rest };
+    let mut values = Vec::new();
+    while !reader.rest.is_empty() && (limit == 0 || values.len() < limit as usize) {
+        values.push(reader.value(0)?);
+    }
+    if limit > 0 {
+        let next = if reader.rest.is_empty() { -1 } else { (bytes.len() - reader.rest.len()) as i64 };
+        values.insert(0, Value::Integer(next));
+    }
+    Ok(MultiValue::from_vec(values))
+}
+
+/// What is left to be unpacked.
+struct Reader<'a> {
+    lua: &'a Lua,
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(|| failure("Missing bytes in input."))?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// An unsigned integer of so many bytes.
+    fn unsigned(&mut self, len: usize) -> Result<u64> {
+        Ok(self.take(len)?.iter().fold(0, |number, &byte| number << 8 | byte as u64))
+    }
+
+    /// A signed one.
+    fn signed(&mut self, len: usize) -> Result<i64> {
+        let unused = 64 - 8 * len as u32;
+        Ok((self.unsigned(len)? << unused) as i64 >> unused)
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Value> {
+        if depth > UNPACK_DEPTH_MAX {
+            return Err(failure("Bad data format in input."));
+        }
+        let kind = self.take(1)?[0];
+        let number = |number: f64| Ok(Value::Number(number));
+        match kind {
+            0..=0x7f => number(kind as f64),
+            0x80..=0x8f => self.map((kind & 15) as usize, depth),
+            0x90..=0x9f => self.array((kind & 15) as usize, depth),
+            0xa0..=0xbf => self.string((kind & 31) as usize),
+            0xc0 => Ok(Value::Nil),
+            0xc2 | 0xc3 => Ok(Value::Boolean(kind == 0xc3)),
+            0xca => number(f32::from_bits(self.unsigned(4)? as u32) as f64),
+            0xcb => number(f64::from_bits(self.unsigned(8)?)),
+            0xcc..=0xce => number(self.unsigned(1 << (kind - 0xcc))? as f64),
+            // COMPAT: as if it were signed.
+            0xcf => number(self.unsigned(8)? as i64 as f64),
+            0xd0..=0xd3 => number(self.signed(1 << (kind - 0xd0))? as f64),
+            0xd9..=0xdb => {
+                let len = self.unsigned(1 << (kind - 0xd9))? as usize;
+                self.string(len)
+            }
+            0xdc | 0xdd => {
+                let len = self.unsigned(2 << (kind - 0xdc))? as usize;
+                self.array(len, depth)
+            }
+            0xde | 0xdf => {
+                let len = self.unsigned(2 << (kind - 0xde))? as usize;
+                self.map(len, depth)
+            }
+            0xe0..=0xff => number(kind as i8 as f64),
+            _ => Err(failure("Bad data format in input.")),
+        }
+    }
+
+    fn string(&mut self, len: usize) -> Result<Value> {
+        let bytes = self.take(len)?;
+        Ok(Value::String(self.lua.create_string(bytes)?))
+    }
+
+    fn array(&mut self, len: usize, depth: usize) -> Result<Value> {
+        let table = self.lua.create_table()?;
+        for index in 1..=len {
+            table.raw_seti(index, self.value(depth + 1)?)?;
+        }
+        Ok(Value::Table(table))
+    }
+
+    fn map(&mut self, len: usize, depth: usize) -> Result<Value> {
+        let table = self.lua.create_table()?;
+        for _ in 0..len {
+            let (key, value) = (self.value(depth + 1)?, self.value(depth + 1)?);
+            match key {
+                Value::Nil => return Err(failure("table index is nil")),
+                Value::Number(number) if number.is_nan() => return Err(failure("table index is NaN")),
+                key => table.raw_set(key, value)?,
+            }
+        }
+        Ok(Value::Table(table))
+    }
+}
