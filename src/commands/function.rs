@@ -8,6 +8,7 @@ use crate::persist::rdb::{dump_libraries, restore_libraries};
 use crate::script::ScriptFlags;
 use crate::script::interpreter::Code;
 use crate::script::library::{Existing, Library};
+use crate::script::shebang::library_name;
 use crate::server::scripts::RunningKind;
 
 pub const COMMANDS: &[&Command] = &[&FCALL, &FCALL_RO, &FUNCTION];
@@ -219,9 +220,14 @@ fn load(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     if args.len() > 4 {
         return Err(CommandError::new("ERR Unknown option given: replace"));
     }
-    let names = load_libraries(server, &[args.get(code)], existing)?;
+    let (name, _) = library_name(args.get(code))?;
+    if existing == Existing::Keep && server.scripts.libraries.contains(&name) {
+        let name = String::from_utf8_lossy(&name).into_owned();
+        return Err(CommandError::err(format_args!("Library '{name}' already exists")));
+    }
+    load_libraries(server, &[args.get(code)], existing)?;
     changed(server);
-    server.reply(id).bulk(&names[0]);
+    server.reply(id).bulk(&name);
     Ok(())
 }
 

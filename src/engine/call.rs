@@ -184,10 +184,13 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.propagate = Propagate::Request;
     let count = effects.deleted.len() + effects.rewritten.len() + as_it_came.is_some() as usize;
     if let Some(unit) = server.unit.as_mut().filter(|_| !server.loading) {
-        unit.append(&mut effects.deleted);
-        unit.append(&mut effects.rewritten);
-        if let Some(args) = as_it_came {
-            unit.push_all(db, args.iter());
+        // Where nobody wants to know, nothing is kept.
+        if server.aof.is_some() || server.replication.stream.is_kept() {
+            unit.append(&mut effects.deleted);
+            unit.append(&mut effects.rewritten);
+            if let Some(args) = as_it_came {
+                unit.push_all(db, args.iter());
+            }
         }
     } else if count > 0
         && !server.loading

@@ -63,19 +63,23 @@ pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Ar
 /// Whether the client's data commands need not be held against the gates one by one.
 pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
     let Some(client) = server.clients.get(id) else { return false };
-    let open = server.monitors.is_empty()
+    (is_unrestricted(server) || client.flags.contains(ClientFlags::PRIMARY))
+        && client.authenticated
+        && client.user.is_unrestricted()
+        && client.multi.is_none()
+        && !client.only_listens()
+}
+
+/// The state of the server holds no command back, whatever it does.
+fn is_unrestricted(server: &Server) -> bool {
+    server.monitors.is_empty()
         && !server.loading
         && !server.async_loading
         && server.pause.is_none()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
-        && server.config.min_replicas_to_write == 0;
-    (open || client.flags.contains(ClientFlags::PRIMARY))
-        && client.authenticated
-        && client.user.is_unrestricted()
-        && client.multi.is_none()
-        && !client.only_listens()
+        && server.config.min_replicas_to_write == 0
 }
 
 /// Finds the subcommand where there is one, and checks the number of arguments.
@@ -138,6 +142,8 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     // EXEC is what it will run.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => command.flags | multi.flags,
+        // What a script declares matters only where something could be held against it.
+        _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),
     };
     // What is queued takes memory, too, whatever it does.
@@ -184,27 +190,6 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     Ok(Outcome::Done)
 }
 
-/// Whether the client's user may do that.
-fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<(), CommandError> {
-    let client = &mut server.clients[id];
-    client.last_command = Some(found.index);
-    let context = if client.multi.is_some() { Context::Multi } else { Context::TopLevel };
-    server.check_access(id, found, args, context).map_err(|denied| no_permission(server, id, found, denied))
-}
-
-/// The reply to a client whose user may not do that.
-pub fn no_permission(server: &Server, id: ClientId, found: Found, denied: Denied) -> CommandError {
-    match denied {
-        Denied::Command => {
-            let (user, command) = (&server.clients[id].user.name, server.commands.full_name(found.index));
-            let user = String::from_utf8_lossy(user);
-            CommandError::coded(format!("NOPERM User {user} has no permissions to run the '{command}' command"))
-        }
-        Denied::Key(_) => CommandError::new("NOPERM No permissions to access a key"),
-        Denied::Channel(_) => CommandError::new("NOPERM No permissions to access a channel"),
-    }
-}
-
 /// The flags of a command; those of a script are what it declares.
 pub fn flags_of(server: &Server, command: &Command, args: &Args) -> u32 {
     match command.declared.and_then(|declared| declared(server, args)) {
@@ -226,6 +211,27 @@ pub fn stale(server: &Server) -> Option<CommandError> {
 pub fn writes_allowed(server: &Server) -> CommandResult {
     replication_allows_writes(server)?;
     server.write_error().map_or(Ok(()), Err)
+}
+
+/// Whether the client's user may do that.
+fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<(), CommandError> {
+    let client = &mut server.clients[id];
+    client.last_command = Some(found.index);
+    let context = if client.multi.is_some() { Context::Multi } else { Context::TopLevel };
+    let checked = server.check_access(id, found, args, context);
+    checked.map_err(|denied| CommandError::coded(format!("NOPERM {}", denied_text(server, id, found, denied))))
+}
+
+/// What the client's user may not do, in Redis's words.
+pub fn denied_text(server: &Server, id: ClientId, found: Found, denied: Denied) -> String {
+    match denied {
+        Denied::Command => {
+            let (user, command) = (&server.clients[id].user.name, server.commands.full_name(found.index));
+            format!("User {} has no permissions to run the '{command}' command", String::from_utf8_lossy(user))
+        }
+        Denied::Key(_) => "No permissions to access a key".to_owned(),
+        Denied::Channel(_) => "No permissions to access a channel".to_owned(),
+    }
 }
 
 /// Replicas follow, and a primary may insist on being followed.

@@ -5,7 +5,7 @@
 //! in which all but a few commands are refused.
 
 use super::call::{call, end_unit};
-use super::dispatch::{no_permission, stale, writes_allowed};
+use super::dispatch::{denied_text, resolve, stale, writes_allowed};
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
 use crate::script::interpreter::Code;
@@ -148,9 +148,12 @@ impl ScriptHost<'_> {
         if !command.has(flag::STALE) && stale(self.server).is_some() {
             return Err(CommandError::new("ERR Can not execute the command on a stale replica"));
         }
+        // It runs with the permissions of its caller, and in its name.
         let caller = self.running().caller;
-        let allowed = self.server.check_access(caller, found, args, Context::Lua);
-        allowed.map_err(|denied| no_permission(self.server, caller, found, denied))?;
+        self.server.check_access(caller, found, args, Context::Lua).map_err(|denied| {
+            let what = denied_text(self.server, caller, found, denied);
+            CommandError::err(format_args!("ACL failure in script: {what}"))
+        })?;
         let writes = command.has(flag::WRITE);
         if self.script.read_only && command.has(flag::WRITE | flag::MAY_REPLICATE) {
             return Err(CommandError::new("ERR Write commands are not allowed from read-only scripts."));
@@ -198,10 +201,8 @@ impl Host for ScriptHost<'_> {
     }
 
     fn may_run(&mut self, args: &Args) -> Option<bool> {
-        let mut found = self.server.commands.find(args.get(0))?;
-        if !found.command.subcommands.is_empty() && args.len() > 1 {
-            found = self.server.commands.find_subcommand(found, args.get(1))?;
-        }
+        let found = self.server.commands.find(args.get(0))?;
+        let found = resolve(self.server, found, args).ok()?;
         Some(self.server.clients[self.client].user.check(found, args).is_ok())
     }
 
@@ -255,10 +256,10 @@ fn write_error(error: &CommandError, reply: &mut Vec<u8>) {
     reply.extend_from_slice(&output.bytes);
 }
 
-/// Compiles and runs libraries, and adds them, all or none. Gives their names.
-pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) -> Result<Vec<Vec<u8>>, CommandError> {
+/// Compiles and runs libraries, and adds them, all or none.
+pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) -> CommandResult {
     if codes.is_empty() && existing != Existing::Flush {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let interpreter = server.scripts.libraries.interpreter();
     let mut staged: Vec<Library> = Vec::new();
@@ -272,9 +273,7 @@ pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) 
             }
         }
     }
-    let names = staged.iter().map(|library| library.name.clone()).collect();
-    server.scripts.libraries.add(staged, existing)?;
-    Ok(names)
+    server.scripts.libraries.add(staged, existing)
 }
 
 /// What a library runs in while it is loaded: it has a moment, and nothing else.

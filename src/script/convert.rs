@@ -14,12 +14,14 @@
 
 use crate::encoding::number::{parse_f64, parse_i64};
 use crate::resp::{CommandError, Reply};
-use mlua::{Error, IntoLua, Lua, LuaString, Result, Table, Value};
+use mlua::{BString, Either, Error, IntoLua, Lua, LuaString, Result, Table, Value};
 
 /// The names of fields, as Lua strings: made once, for every reply needs some.
 pub struct Fields {
     pub err: LuaString,
     pub ok: LuaString,
+    /// The status of nearly all replies that are one.
+    ok_status: LuaString,
     double: LuaString,
     map: LuaString,
     set: LuaString,
@@ -36,6 +38,7 @@ impl Fields {
         Ok(Fields {
             err: lua.create_string("err")?,
             ok: lua.create_string("ok")?,
+            ok_status: lua.create_string("OK")?,
             double: lua.create_string("double")?,
             map: lua.create_string("map")?,
             set: lua.create_string("set")?,
@@ -50,12 +53,17 @@ impl Fields {
 
     /// An error as a table.
     pub fn error(&self, lua: &Lua, text: &[u8], counted: bool) -> Result<Table> {
-        let table = table_of(lua, &self.err, LuaString::wrap(text))?;
+        let table = table_of(lua, &self.err, string(text))?;
         if counted {
             table.raw_set(&self.counted, true)?;
         }
         Ok(table)
     }
+}
+
+/// A string for Lua, on the shortest way there: the binding pushes a `str` as it is.
+pub fn string(bytes: &[u8]) -> Either<&str, BString> {
+    std::str::from_utf8(bytes).map_or_else(|_| Either::Right(bytes.into()), Either::Left)
 }
 
 /// A table with one field.
@@ -87,10 +95,6 @@ impl<'a> ReplyReader<'a> {
         text
     }
 
-    fn string(&self, bytes: &[u8]) -> Result<Value> {
-        self.lua.create_string(bytes).map(Value::String)
-    }
-
     fn table(&self, field: &LuaString, value: impl IntoLua) -> Result<Value> {
         table_of(self.lua, field, value).map(Value::Table)
     }
@@ -101,13 +105,14 @@ impl<'a> ReplyReader<'a> {
         let Some((kind, rest)) = line.split_first() else { return Ok(Value::Nil) };
         let count = || parse_i64(rest).and_then(|count| usize::try_from(count).ok());
         match kind {
-            b'+' => self.table(&self.fields.ok, self.string(rest)?),
+            b'+' if rest == b"OK" => self.table(&self.fields.ok, &self.fields.ok_status),
+            b'+' => self.table(&self.fields.ok, string(rest)),
             b'-' => self.fields.error(self.lua, rest, true).map(Value::Table),
             b':' => Ok(Value::Number(parse_i64(rest).unwrap_or(0) as f64)),
             b'$' => match count() {
                 Some(len) => {
                     let text = self.text(len);
-                    self.string(text)
+                    self.lua.create_string(text).map(Value::String)
                 }
                 None => Ok(Value::Boolean(false)),
             },
@@ -118,11 +123,11 @@ impl<'a> ReplyReader<'a> {
             b'_' => Ok(Value::Nil),
             b'#' => Ok(Value::Boolean(rest == b"t")),
             b',' => self.table(&self.fields.double, parse_f64(rest).unwrap_or(f64::NAN)),
-            b'(' => self.table(&self.fields.big_number, self.string(rest)?),
+            b'(' => self.table(&self.fields.big_number, string(rest)),
             b'=' => {
                 let text = self.text(count().unwrap_or(0));
-                let verbatim = table_of(self.lua, &self.fields.format, self.string(&text[..3])?)?;
-                verbatim.raw_set(&self.fields.string, self.string(&text[4..])?)?;
+                let verbatim = table_of(self.lua, &self.fields.format, string(&text[..3]))?;
+                verbatim.raw_set(&self.fields.string, string(&text[4..]))?;
                 self.table(&self.fields.verbatim_string, verbatim)
             }
             b'%' => {
@@ -153,10 +158,21 @@ impl<'a> ReplyReader<'a> {
         }
     }
 
+    /// What comes next, if it is a string: most elements are.
+    fn bulk(&mut self) -> Option<&'a [u8]> {
+        let end = memchr::memchr(b'\r', self.bytes)?;
+        let len = parse_i64(self.bytes[..end].strip_prefix(b"$")?).filter(|&len| len >= 0)?;
+        self.line();
+        Some(self.text(len as usize))
+    }
+
     fn array(&mut self, len: usize) -> Result<Table> {
         let table = self.lua.create_table_with_capacity(len, 0)?;
         for index in 1..=len {
-            table.raw_seti(index, self.value()?)?;
+            match self.bulk() {
+                Some(text) => table.raw_seti(index, string(text))?,
+                None => table.raw_seti(index, self.value()?)?,
+            }
         }
         Ok(table)
     }

@@ -4,7 +4,7 @@
 //! only some thousands of values itself.
 
 use super::api;
-use super::convert::{Fields, ReplyWriter, message};
+use super::convert::{Fields, ReplyWriter, message, string};
 use super::{HOST, ScriptFlags};
 use crate::resp::Reply;
 use mlua::chunk::ChunkMode;
@@ -94,16 +94,15 @@ impl Interpreter {
 
     fn build(is_library: bool) -> Result<Interpreter> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
-        let lua = Lua::new_with(libraries, LuaOptions::new().catch_rust_panics(false))?;
+        let lua = Lua::new_with(libraries, LuaOptions::default())?;
         let fields = Rc::new(Fields::new(&lua)?);
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(mlua::Error::external)?;
         let host = api::functions(&lua, &fields, u64::from_ne_bytes(seed))?;
         let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE_NAME).into_function()?;
-        let (environment, run_script, call_function, load_library) = prelude.call((host, is_library))?;
+        let (environment, runnable, run_script, call_function, load_library) = prelude.call((host, is_library))?;
         lua.set_globals(environment)?;
         interrupt_rarely(&lua)?;
-        let runnable = lua.create_table()?;
         let (slots, free) = (Cell::new(0), RefCell::default());
         Ok(Interpreter { lua, fields, run_script, call_function, load_library, runnable, slots, free })
     }
@@ -184,9 +183,9 @@ impl Interpreter {
             Code::Function(slot) => (&self.call_function, slot),
         };
         let start = || {
-            let keys = self.lua.create_sequence_from(keys.map(LuaString::wrap))?;
-            let arguments = self.lua.create_sequence_from(arguments.map(LuaString::wrap))?;
-            run.call::<(bool, Value)>((self.runnable.raw_get::<Function>(slot.0)?, keys, arguments))
+            let keys = self.lua.create_sequence_from(keys.map(string))?;
+            let arguments = self.lua.create_sequence_from(arguments.map(string))?;
+            run.call::<(bool, Value)>((slot.0, keys, arguments))
         };
         match start().map_err(failed)? {
             (true, value) => Ok(value),

@@ -351,21 +351,24 @@ local function load_library(chunk)
     return ok, err, all
 end
 
+-- All that can be run, by the number of its slot.
+local runnable = {}
+
 local code, first, second
 
 local function start()
     return code(first, second)
 end
 
-local function call_function(callback, keys, arguments)
-    code, first, second = callback, keys, arguments
+local function call_function(slot, keys, arguments)
+    code, first, second = runnable[slot], keys, arguments
     return xpcall(start, on_error)
 end
 
-local function run_script(script, keys, arguments)
-    rawset(globals, "KEYS", keys)
-    rawset(globals, "ARGV", arguments)
-    return xpcall(script, on_error)
+local function run_script(slot, keys, arguments)
+    globals.KEYS = keys
+    globals.ARGV = arguments
+    return xpcall(runnable[slot], on_error)
 end
 
-return environment, run_script, call_function, load_library
+return environment, runnable, run_script, call_function, load_library

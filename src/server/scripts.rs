@@ -101,7 +101,7 @@ impl Server {
         let id = match self.scripts.client {
             Some(id) => id,
             None => {
-                let user = self.acl.default_user().clone();
+                let user = self.clients[caller].user.clone();
                 let id = self.clients.add(Stream::None, String::new(), String::new(), user, self.clock.now_ms);
                 // What it is answered is not sent, so the loop need not know.
                 self.clients[id].flags = ClientFlags::INTERNAL | ClientFlags::SCRIPT | ClientFlags::WRITE_PENDING;

@@ -4,7 +4,7 @@ use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
 use crate::encoding::quicklist::Quicklist;
 use crate::engine::{load, load_aof, snapshot};
-use crate::keyspace::{Digest, NewExpiry};
+use crate::keyspace::{Digest, ExpiryMode, NewExpiry};
 use crate::server::system;
 use crate::types::Type;
 use crate::types::hash::Hash;
@@ -226,21 +226,22 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let kept = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?.clock();
-    let idle_s = server.keyspace.access.idle_seconds_of(kept);
-    let text = {
-        let entry = server.keyspace.peek(&args[2]).expect("just seen");
+    // A key past its time is there until somebody looks.
+    let mode = std::mem::replace(&mut server.keyspace.expiry_mode, ExpiryMode::Ignore);
+    let access = &server.keyspace.access;
+    let text = server.keyspace.get(&args[2]).map(|entry| {
         let list = entry.collection::<List>();
         let quicklist = list.as_deref().and_then(List::quicklist).map(describe_quicklist).unwrap_or_default();
         format!(
             "Value at:{:p} refcount:1 encoding:{} lru:{} lru_seconds_idle:{}{quicklist}",
             &*entry,
             entry.encoding().name(),
-            kept,
-            idle_s
+            entry.clock(),
+            access.idle_seconds_of(entry.clock())
         )
-    };
-    server.reply(id).simple(&text);
+    });
+    server.keyspace.expiry_mode = mode;
+    server.reply(id).simple(&text.ok_or(CommandError::NO_SUCH_KEY)?);
     Ok(())
 }
 

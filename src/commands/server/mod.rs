@@ -59,15 +59,18 @@ pub const TIME: Command = Command {
     group: Group::Server,
     flags: LOADING | STALE | FAST,
     tips: &["nondeterministic_output"],
-    handler: Handler::Data(time),
+    handler: Handler::Server(time),
     ..Command::DEFAULT
 };
 
-fn time(ctx: &mut DataContext, _: &Args) -> CommandResult {
-    // Read anew: who asks for microseconds wants them now, not as of the beginning of the batch.
-    let now_us = unix_us();
-    ctx.reply.array(2);
-    ctx.reply.bulk_int(now_us / 1_000_000);
-    ctx.reply.bulk_int(now_us % 1_000_000);
+fn time(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
+    // Read anew: who asks for microseconds wants them now, not as of the beginning of the batch. But
+    // for a script time stands still.
+    let in_script = server.clients[id].flags.contains(ClientFlags::SCRIPT);
+    let now_us = if in_script { server.clock.unix_us } else { unix_us() };
+    let mut reply = server.reply(id);
+    reply.array(2);
+    reply.bulk_int(now_us / 1_000_000);
+    reply.bulk_int(now_us % 1_000_000);
     Ok(())
 }
