@@ -23,5 +23,6 @@ mod sort;
 mod stream;
 mod stream_groups;
 mod string;
+mod tracking;
 mod transaction;
 mod zset;
