@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use rondo::commands::FAMILIES;
 use rondo::config::Config;
 use rondo::keyspace::{Entry, Keyspace};
-use rondo::persist::rdb::{KeyFacts, Reader, ValueType, Writer, load_value, save_value, value_type};
+use rondo::persist::rdb::{KeyFacts, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use rondo::resp::{Output, OwnedRequest, Reply};
 use rondo::server::command_table::CommandTable;
 use rondo::server::{DataContext, Handler};
@@ -37,8 +37,8 @@ fuzz_target!(|input: &[u8]| {
     let Some(entry) = load(as_type, value) else { return };
     for compress in [false, true] {
         let mut saved = Vec::new();
-        save_value(&entry, &mut Writer::new(&mut saved, compress)).unwrap();
-        let again = load(value_type(&entry), &saved).expect("what was saved can be loaded");
+        save_value(&entry, &mut Writer::new(&mut saved, VERSION, compress)).unwrap();
+        let again = load(value_type(&entry, VERSION), &saved).expect("what was saved can be loaded");
         assert_eq!(again.digest(), entry.digest());
     }
     let copy = entry.duplicate(b"copy", None);

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use rondo::config::Config;
 use rondo::keyspace::Keyspace;
-use rondo::persist::rdb::{LoadFor, LoadStep, RdbLoad, save_data_set};
+use rondo::persist::rdb::{DataSet, LoadFor, LoadStep, RdbLoad, VERSION, save_data_set};
 
 fuzz_target!(|input: &[u8]| {
     // A fuzzer does not guess checksums.
@@ -16,7 +16,9 @@ fuzz_target!(|input: &[u8]| {
     };
     let is_whole = load(input, &mut keyspace, LoadFor::Start);
     let mut file = Vec::new();
-    save_data_set(&keyspace, &[], &config, &[("name", "value".to_owned())], &mut file, &mut || ()).unwrap();
+    let aux = [("name", "value".to_owned())];
+    let data_set = DataSet { keyspace: &keyspace, with_keys: true, libraries: &[], aux: &aux };
+    save_data_set(&data_set, &config, VERSION, &mut file, &mut || ()).unwrap();
     assert!(load(&file, &mut again, LoadFor::Start), "what was saved can be loaded");
     assert_eq!(again.digest(), keyspace.digest());
     if is_whole {

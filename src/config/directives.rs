@@ -203,6 +203,8 @@ directives! {
         FileName { directive: "dbfilename", what: "filename", may_be_empty: true }, [PROTECTED], Works;
     "rdbcompression" => rdbcompression: bool = true, YesNo, [], Works;
     "rdbchecksum" => rdbchecksum: bool = true, YesNo, [IMMUTABLE], Works;
+    /// Not one of Redis's: 10 is what Redis 7.0 reads.
+    "rdb-version" => rdb_version: u16 = 11, Int(10, 11), [], Works;
     "rdb-del-sync-files" => rdb_del_sync_files: bool = false, YesNo, [], Works;
     "rdb-save-incremental-fsync" => rdb_save_incremental_fsync: bool = true, YesNo, [], Works;
     "stop-writes-on-bgsave-error" => stop_writes_on_bgsave_error: bool = true, YesNo, [], Works;

@@ -19,6 +19,8 @@ pub enum GaveUp {
     TimedOut,
     /// CLIENT UNBLOCK ERROR.
     WithError,
+    /// The server became a replica.
+    RoleChanged,
 }
 
 /// A blocking command found nothing: its client waits, unless it may not.
@@ -90,6 +92,14 @@ fn try_again(server: &mut Server, id: ClientId) {
 /// Ends a client's wait without what it waited for; false if it does not wait.
 pub fn give_up(server: &mut Server, id: ClientId, how: GaveUp) -> bool {
     const UNBLOCKED: CommandError = CommandError::new("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    const ROLE_CHANGED: CommandError = CommandError::new(
+        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    );
+    let error = match how {
+        GaveUp::TimedOut => None,
+        GaveUp::WithError => Some(UNBLOCKED),
+        GaveUp::RoleChanged => Some(ROLE_CHANGED),
+    };
     if how == GaveUp::TimedOut && acks::end(server, id) {
         return true;
     }
@@ -99,14 +109,14 @@ pub fn give_up(server: &mut Server, id: ClientId, how: GaveUp) -> bool {
     let mark = server.clients[id].output.mark();
     if let Some(command) = server.clients[id].last_command {
         server.stats.ran(command, 0, server.config.latency_tracking);
-        if how == GaveUp::WithError {
+        if let Some(error) = &error {
             server.stats.of(command).failed += 1;
-            server.stats.count_error(UNBLOCKED.code());
+            server.stats.count_error(error.code());
         }
     }
-    match how {
-        GaveUp::TimedOut => server.reply(id).null_array(),
-        GaveUp::WithError => server.reply(id).error(&UNBLOCKED),
+    match &error {
+        None => server.reply(id).null_array(),
+        Some(error) => server.reply(id).error(error),
     }
     apply_reply_mode(server, id, mark);
     server.pending_read(id);
@@ -115,17 +125,7 @@ pub fn give_up(server: &mut Server, id: ClientId, how: GaveUp) -> bool {
 
 /// The server's part in replication changes: what they wait for will be decided elsewhere.
 pub fn unblock_all(server: &mut Server) {
-    const UNBLOCKED: CommandError = CommandError::new(
-        "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
-    );
     for id in server.clients.ids_by_age() {
-        if server.unblock_client(id).is_none() && server.stop_waiting_for_acks(id).is_none() {
-            continue;
-        }
-        let mark = server.clients[id].output.mark();
-        server.stats.count_error(UNBLOCKED.code());
-        server.reply(id).error(&UNBLOCKED);
-        apply_reply_mode(server, id, mark);
-        server.pending_read(id);
+        give_up(server, id, GaveUp::RoleChanged);
     }
 }

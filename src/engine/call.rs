@@ -1,5 +1,6 @@
 //! Running one command: the handler, its reply, its effects, its time.
 
+use super::replication::{apply, own_keys};
 use super::{blocking, observe};
 use crate::config::Config;
 use crate::keyspace::Propagate;
@@ -90,6 +91,9 @@ fn run_with_context<T>(
         client.output.truncate(mark);
         Reply::new(&mut client.output, client.resp3).error(error);
         failed(&mut server.stats, found, error);
+        if client.flags.contains(ClientFlags::PRIMARY) {
+            apply::log_error(found.command.name, error);
+        }
     }
     server.keyspace.stamps = server.persistence.child.is_none();
     result.ok()
@@ -164,6 +168,9 @@ fn finish(server: &mut Server, id: ClientId, db: usize, found: Found, args: &Arg
         let offset = server.replication.stream.offset();
         if let Some(client) = server.clients.get_mut(id) {
             client.write_offset = offset;
+        }
+        if server.replication.is_replica() {
+            own_keys::note(server, id, db, found, args);
         }
         server.push_after_reply();
     }

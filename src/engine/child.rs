@@ -92,8 +92,8 @@ fn run(server: &Server, job: Job, output: Output, pipe: pipe::Sender) -> ! {
             transfer::write(server, form, sender, &mut || progress.key_done())
         }
         (Job::Rewrite(form), Some(path), _) => rewrite::write_base(server, form, path, &mut || progress.key_done()),
-        (_, Some(path), _) => snapshot::write(server, path, &mut || progress.key_done()),
-        (_, None, _) => Err(ErrorKind::InvalidInput.into()),
+        (Job::Snapshot(version), Some(path), _) => snapshot::write(server, version, path, &mut || progress.key_done()),
+        _ => Err(ErrorKind::InvalidInput.into()),
     }));
     let what = if matches!(job, Job::Rewrite(_)) { "AOF rewrite" } else { "RDB" };
     let code = match written {
@@ -200,7 +200,7 @@ fn ended(server: &mut Server, status: ExitStatus) {
     server.keyspace.allow_resize(true);
     server.keyspace.stamps = true;
     let what = match child.job {
-        Job::Snapshot => "Background saving",
+        Job::Snapshot(_) => "Background saving",
         Job::Transfer(_) => "Background transfer",
         Job::Rewrite(_) => "Background AOF rewrite",
     };
@@ -218,7 +218,7 @@ fn ended(server: &mut Server, status: ExitStatus) {
         None => (),
     }
     match child.job {
-        Job::Snapshot => snapshot::finished(server, &child, outcome),
+        Job::Snapshot(_) => snapshot::finished(server, &child, outcome),
         Job::Rewrite(form) => rewrite::finished(server, &child, form, outcome),
         Job::Transfer(_) => transfer::finished(server, outcome),
     }

@@ -3,6 +3,7 @@
 
 use super::call::call;
 use super::memory;
+use super::replication::apply;
 use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
@@ -271,6 +272,9 @@ fn refuse(server: &mut Server, id: ClientId, found: Option<Found>, error: Comman
         server.stats.of(found.index).rejected += 1;
     }
     server.stats.count_error(error.code());
+    if server.clients[id].flags.contains(ClientFlags::PRIMARY) {
+        apply::log_error(found.map_or("?", |found| found.command.name), &error);
+    }
     let client = &mut server.clients[id];
     let mark = client.output.mark();
     let mut error = error;

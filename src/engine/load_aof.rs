@@ -4,7 +4,7 @@ use super::call::call;
 use super::dispatch::resolve;
 use super::load::{LoadError, load_at_once, seconds_since, step_data_set};
 use super::rewrite::{remove_history, write_commands};
-use super::snapshot::write_rdb;
+use super::snapshot::{Contents, write_rdb};
 use crate::keyspace::KeyspaceStats;
 use crate::persist::aof::{Aof, CommandFile, Files, Form, Paths, ReadError, begins_with_data_set, cut_off};
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
@@ -33,7 +33,7 @@ pub fn open_or_create(server: &mut Server) -> Result<Option<LoadSource>, LoadErr
     }
     let form = Form::configured(&server.config);
     let created = files.create(form, |out| match form {
-        Form::Rdb => write_rdb(server, true, out, &mut || ()),
+        Form::Rdb => write_rdb(server, Contents::aof_base(&server.config), out, &mut || ()),
         Form::Commands => write_commands(server, out, &mut || ()),
     });
     created.map_err(|error| cannot_open(&files, error))?;

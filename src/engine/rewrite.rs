@@ -8,7 +8,7 @@
 //! the manifest learns of both together.
 
 use super::child;
-use super::snapshot::write_rdb;
+use super::snapshot::{Contents, write_rdb};
 use super::timers::flush_append_only_file;
 use crate::persist::aof::{Aof, Files, Form, Paths, time_note, write_data_set, write_libraries};
 use crate::persist::file::write_durably;
@@ -67,7 +67,7 @@ fn begin(server: &mut Server) -> io::Result<u32> {
 /// Writes a base: all that the data set is.
 pub fn write_base(server: &Server, form: Form, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
     write_durably(path, server.config.aof_rewrite_incremental_fsync, |out| match form {
-        Form::Rdb => write_rdb(server, true, out, each_key),
+        Form::Rdb => write_rdb(server, Contents::aof_base(&server.config), out, each_key),
         Form::Commands => write_commands(server, out, each_key),
     })?;
     log::info!("Successfully created the temporary AOF base file {}", path.display());

@@ -149,7 +149,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         log::warn!("Writing initial AOF. Exit anyway.");
     }
     if let Some(child) = &server.persistence.child {
-        let what = if child.job == Job::Snapshot { "saving an .rdb" } else { "rewriting the AOF" };
+        let what = if matches!(child.job, Job::Snapshot(_)) { "saving an .rdb" } else { "rewriting the AOF" };
         log::warn!("There is a child {what}. Killing it!");
         child::end_now(server);
     }

@@ -2,13 +2,14 @@
 
 use super::child;
 use super::replication::transfer;
-use crate::config::REDIS_VERSION;
+use crate::config::{Config, REDIS_VERSION};
 use crate::persist;
 use crate::persist::aof::sync_folder_of;
 use crate::persist::file::write_durably;
-use crate::persist::rdb::save_data_set;
+use crate::persist::rdb::{DataSet, save_data_set};
 use crate::server::allocator::used_memory;
 use crate::server::persistence::{Child, Ended, Job};
+use crate::server::replication::replica::Wanted;
 use crate::server::{Server, system};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -34,7 +35,7 @@ pub fn save(server: &mut Server) -> io::Result<()> {
     let temporary = temporary(server, std::process::id());
     let delay = server.config.rdb_key_save_delay;
     system::remove_if_told_to_end(Some(&temporary));
-    let result = write(server, &temporary, &mut || persist::delay(delay)).and_then(|()| {
+    let result = write(server, server.config.rdb_version, &temporary, &mut || persist::delay(delay)).and_then(|()| {
         let named = name(server, &temporary);
         if named.is_err() {
             let _ = fs::remove_file(&temporary);
@@ -67,16 +68,39 @@ fn name(server: &Server, temporary: &Path) -> io::Result<()> {
 }
 
 /// Writes all of the data set to a file and makes it durable; `each_key` is called after each key.
-pub fn write(server: &Server, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
-    write_durably(path, server.config.rdb_save_incremental_fsync, |out| write_rdb(server, false, out, each_key))?;
+pub fn write(server: &Server, version: u16, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
+    write_durably(path, server.config.rdb_save_incremental_fsync, |out| {
+        write_rdb(server, Contents::new(version), out, each_key)
+    })?;
     log::info!("DB saved on disk");
     Ok(())
 }
 
-/// Writes all of the data set in RDB form.
+/// What is written in RDB form, and how.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contents {
+    /// Of the format.
+    pub version: u16,
+    pub is_aof_base: bool,
+    pub wanted: Wanted,
+}
+
+impl Contents {
+    /// All there is.
+    pub fn new(version: u16) -> Contents {
+        Contents { version, is_aof_base: false, wanted: Wanted::default() }
+    }
+
+    /// The base of an append-only file.
+    pub fn aof_base(config: &Config) -> Contents {
+        Contents { is_aof_base: true, ..Contents::new(config.rdb_version) }
+    }
+}
+
+/// Writes the data set in RDB form.
 pub fn write_rdb(
     server: &Server,
-    is_aof_base: bool,
+    contents: Contents,
     out: &mut dyn Write,
     each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
@@ -85,30 +109,37 @@ pub fn write_rdb(
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", server.clock.unix_s().to_string()),
         ("used-mem", used_memory().to_string()),
-        ("aof-base", (is_aof_base as u8).to_string()),
+        ("aof-base", (contents.is_aof_base as u8).to_string()),
     ];
     let replication = &server.replication;
     if replication.stream.is_kept() {
         let selected = match &replication.primary {
             Some(primary) => primary.client().map_or(primary.selected, |id| server.clients[id].db),
-            // Whoever goes on from here is told before the next command.
-            None => 0,
+            // If there is none, whoever goes on from here is told before the next command.
+            None => replication.stream.selected().unwrap_or(0),
         };
         aux.push(("repl-stream-db", selected.to_string()));
         aux.push(("repl-id", replication.id.clone()));
         aux.push(("repl-offset", replication.stream.offset().to_string()));
     }
-    let libraries = server.scripts.libraries.codes();
-    save_data_set(&server.keyspace, &libraries, &server.config, &aux, out, each_key)
+    let libraries = if contents.wanted.functions { server.scripts.libraries.codes() } else { Vec::new() };
+    let data_set =
+        DataSet { keyspace: &server.keyspace, with_keys: contents.wanted.keys, libraries: &libraries, aux: &aux };
+    save_data_set(&data_set, &server.config, contents.version, out, each_key)
 }
 
 /// Has a child save the data set; there must be no child.
 pub fn save_in_background(server: &mut Server) -> io::Result<()> {
+    save_in_background_as(server, server.config.rdb_version)
+}
+
+/// As [`save_in_background`], in this version of the format.
+pub fn save_in_background_as(server: &mut Server, version: u16) -> io::Result<()> {
     let snapshots = &mut server.persistence.snapshots;
     snapshots.scheduled = false;
     snapshots.last_try_ms = server.clock.now_ms;
     snapshots.count += 1;
-    match child::start(server, Job::Snapshot, child::Output::File(&temporary)) {
+    match child::start(server, Job::Snapshot(version), child::Output::File(&temporary)) {
         Ok(pid) => {
             log::info!("Background saving started by pid {pid}");
             Ok(())

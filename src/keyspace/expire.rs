@@ -43,6 +43,22 @@ impl Keyspace {
         self.effects.notify(EventClass::EXPIRED, "expired", selected, key);
     }
 
+    /// Deletes a key if its time has come, whoever else has a say in that. True if it will not expire
+    /// (any more).
+    pub fn expire_now(&mut self, key: &[u8]) -> bool {
+        let hash = crate::encoding::hash::hash(key);
+        let expire_at = self.db().table().get(key).map(|entry| entry.expire_at());
+        match expire_at {
+            Some(Some(at)) if at < self.now_ms => {
+                let entry = self.dbs[self.selected].take(hash, key);
+                self.expired(key, entry);
+                true
+            }
+            Some(Some(_)) => false,
+            Some(None) | None => true,
+        }
+    }
+
     /// Deletes due keys of one database, looking at up to `count` items of its index. Where more are
     /// due, [`Self::next_due_ms`] is not after now.
     pub fn expire_due(&mut self, db: usize, count: usize) {

@@ -15,6 +15,7 @@ use bytes::Bytes;
 use mio::net::{TcpStream, UnixStream};
 use slab::Slab;
 use std::io;
+use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
@@ -51,6 +52,15 @@ impl Stream {
             Stream::Tcp(stream) => stream.peer_addr().is_ok_and(|addr| addr.ip().to_canonical().is_loopback()),
             Stream::Unix(_) | Stream::None => true,
         }
+    }
+
+    /// Ends the connection; what it holds is freed when it is dropped.
+    pub fn shut_down(&self) {
+        let _ = match self {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Both),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
+            Stream::None => Ok(()),
+        };
     }
 
     pub fn fd(&self) -> RawFd {

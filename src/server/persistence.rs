@@ -44,7 +44,8 @@ pub struct Child {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Job {
-    Snapshot,
+    /// In this version of the format.
+    Snapshot(u16),
     /// Of the append-only file.
     Rewrite(Form),
     /// For replicas, through a pipe.
@@ -165,7 +166,7 @@ impl Persistence {
     }
 
     pub fn snapshot_runs(&self) -> bool {
-        self.child.as_ref().is_some_and(|child| child.job == Job::Snapshot)
+        self.child.as_ref().is_some_and(|child| matches!(child.job, Job::Snapshot(_)))
     }
 
     pub fn rewrite_runs(&self) -> bool {

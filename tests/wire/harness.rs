@@ -122,8 +122,23 @@ pub struct Redis(Child, PathBuf);
 impl Redis {
     /// Starts it in an existing folder with these further arguments.
     pub fn start(dir: &Path, arguments: &[&str]) -> Option<Redis> {
+        Redis::start_binary("redis-server", dir, arguments)
+    }
+
+    /// Other servers of its kind: the paths in the environment variable RONDO_PEERS, with `:` between them.
+    pub fn peers() -> Vec<String> {
+        let peers = std::env::var("RONDO_PEERS").unwrap_or_default();
+        let peers: Vec<String> = peers.split(':').filter(|path| !path.is_empty()).map(str::to_owned).collect();
+        if peers.is_empty() {
+            println!("skipped: RONDO_PEERS names no servers");
+        }
+        peers
+    }
+
+    pub fn start_binary(binary: &str, dir: &Path, arguments: &[&str]) -> Option<Redis> {
         let socket = dir.join("redis-sock");
-        let started = Command::new("redis-server")
+        let _ = std::fs::remove_file(&socket);
+        let started = Command::new(binary)
             .args(["--port", "0", "--save", "", "--enable-debug-command", "yes", "--unixsocket"])
             .arg(&socket)
             .arg("--dir")
@@ -132,10 +147,10 @@ impl Redis {
             .stdout(Stdio::null())
             .spawn();
         let Ok(child) = started else {
-            println!("skipped: there is no redis-server");
+            println!("skipped: there is no {binary}");
             return None;
         };
-        wait_until("redis-server answers", || {
+        wait_until("the other server answers", || {
             Client::connect(&socket).is_ok_and(|mut client| client.ask("PING") == "+PONG\r\n")
         });
         Some(Redis(child, socket))

@@ -61,6 +61,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("quicklist", 1..=2, print_value),
     sub("quicklist-packed-threshold", 1..=1, quicklist_packed_threshold),
     sub("reload", 0..=3, reload),
+    sub("replicate", 1..=usize::MAX, replicate),
     sub("segfault", 0..=0, |_, _, _| system::die_of(libc::SIGSEGV)),
     sub("set-active-expire", 1..=1, set_active_expire),
     sub("set-disable-deny-scripts", 1..=1, set_disable_deny_scripts),
@@ -222,6 +223,14 @@ fn describe_table(text: &mut String, len: usize, (slots, old_slots): (usize, Opt
 
 fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(&args[2]));
+    ok(server, id)
+}
+
+/// Has replicas and the append-only file repeat a command that was not run.
+fn replicate(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    let arguments: Vec<&[u8]> = args.from(2).iter().collect();
+    let db = server.clients[id].db;
+    server.keyspace.effects.propagate_instead(db, &arguments);
     ok(server, id)
 }
 

@@ -256,11 +256,12 @@ fn persistence(server: &Server, fields: &mut Fields) {
     fields.add("current_save_keys_processed", report.keys);
     fields.add("current_save_keys_total", keys);
     fields.add("rdb_changes_since_last_save", server.stats.dirty);
-    fields.add("rdb_bgsave_in_progress", server.persistence.snapshot_runs() as u8);
+    let saves = server.persistence.snapshot_runs() || server.persistence.transfer_runs();
+    fields.add("rdb_bgsave_in_progress", saves as u8);
     fields.add("rdb_last_save_time", snapshots.last_unix_s);
     fields.add("rdb_last_bgsave_status", status(snapshots.last_ok));
     fields.add("rdb_last_bgsave_time_sec", seconds(snapshots.last_took_s));
-    fields.add("rdb_current_bgsave_time_sec", running(server.persistence.snapshot_runs()));
+    fields.add("rdb_current_bgsave_time_sec", running(saves));
     fields.add("rdb_saves", snapshots.count);
     fields.add("rdb_last_cow_size", snapshots.last_cow);
     fields.add("rdb_last_load_keys_expired", server.loaded.expired);
@@ -338,7 +339,8 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("latest_fork_usec", server.persistence.last_fork_us);
     fields.add("total_forks", server.persistence.forks);
     fields.add("migrate_cached_sockets", server.peers.len());
-    fields.add_all(&["slave_expires_tracked_keys", "active_defrag_hits"], 0);
+    fields.add("slave_expires_tracked_keys", server.replication.own_expiring.len());
+    fields.add("active_defrag_hits", 0);
     fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
     fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);
     fields.add("tracking_total_keys", server.tracking.keys());

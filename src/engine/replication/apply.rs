@@ -2,7 +2,7 @@
 //! what was run is passed on to our own replicas as it came.
 
 use super::acks;
-use crate::resp::encode_request;
+use crate::resp::{CommandError, encode_request};
 use crate::server::replication::primary::{Connection, Link};
 use crate::server::{ClientFlags, ClientId, ReplyMode, Server, Stream};
 use mio::{Interest, Token};
@@ -38,6 +38,15 @@ pub fn begin(server: &mut Server, connection: Connection, selected: usize, ackno
     // What came already brings no event.
     server.pending_read(id);
     send_ack(server);
+}
+
+/// What the primary did could not be done here: the data sets differ.
+#[cold]
+pub fn log_error(command: &str, error: &CommandError) {
+    log::warn!(
+        "== CRITICAL == This replica is sending an error to its master: '{}' after processing the command '{command}'",
+        error.text()
+    );
 }
 
 /// A replica that cannot keep what it is sent must not pretend to (`replica-ignore-disk-write-errors`).

@@ -92,6 +92,7 @@ pub fn restore_history(server: &mut Server, data_set: &RdbLoad) {
 }
 
 fn role_changed(server: &mut Server) {
+    server.replication.own_expiring.clear();
     server.config.replicaof = server.replication.primary.as_ref().map(|primary| (primary.host.clone(), primary.port));
     server.keyspace.expiry_mode = server.expiry_mode();
     heartbeat::start(server);

@@ -1,7 +1,7 @@
 //! What happens each second: who is silent for too long is given up, and nobody is left in doubt
 //! whether we are there.
 
-use super::{apply, failover, follow, replica_name, replicas_that, transfer};
+use super::{apply, failover, follow, own_keys, replica_name, replicas_that, transfer};
 use crate::server::replication::failover::FailoverState;
 use crate::server::replication::primary::Link;
 use crate::server::replication::replica::{Replica, ReplicaState};
@@ -22,6 +22,7 @@ pub fn beat(server: &mut Server) {
     server.replication.beats += 1;
     if server.replication.is_replica() {
         look_after_primary(server);
+        own_keys::expire(server);
     }
     look_after_replicas(server);
     drop_unused_stream(server);

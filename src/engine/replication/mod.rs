@@ -7,6 +7,7 @@
 //! * `apply`     the stream of the primary is run
 //! * `acks`      who has what: WAIT, WAITAOF
 //! * `failover`  FAILOVER
+//! * `own_keys`  keys that expire on a writable replica
 //! * `heartbeat` what happens each second
 
 pub mod acks;
@@ -14,6 +15,7 @@ pub mod apply;
 pub mod failover;
 pub mod follow;
 pub mod heartbeat;
+pub mod own_keys;
 pub mod receive;
 pub mod serve;
 pub mod transfer;

@@ -224,6 +224,7 @@ fn before_new_data(server: &mut Server) {
         rewrite::switch_off(server);
     }
     log::info!("MASTER <-> REPLICA sync: Flushing old data");
+    server.replication.own_expiring.clear();
     server.empty(server.config.replica_lazy_flush);
     server.keyspace.effects.dirty = 0;
 }

@@ -7,7 +7,8 @@
 
 use super::{replica_name, replicas_that};
 use crate::encoding::byte_log::ByteLog;
-use crate::engine::{child, snapshot};
+use crate::engine::child;
+use crate::engine::snapshot::{self, Contents, write_rdb};
 use crate::server::persistence::{Child, Ended, Job};
 use crate::server::replication::replica::{FileTransfer, Replica, ReplicaState, TransferForm};
 use crate::server::replication::{TRANSFER_TOKEN, Transfer};
@@ -100,7 +101,11 @@ fn start(server: &mut Server) {
     let offset = server.replication.stream.offset();
     // Whoever starts from here knows no database yet.
     server.replication.stream.forget_selected();
-    let started = if form.diskless { start_pipe(server, form) } else { snapshot::save_in_background(server) };
+    let started = if form.diskless {
+        start_pipe(server, form)
+    } else {
+        snapshot::save_in_background_as(server, form.rdb_version)
+    };
     if let Err(error) = started {
         log::warn!("BGSAVE for replication failed: {error}");
         for id in members {
@@ -130,8 +135,8 @@ fn start_pipe(server: &mut Server, form: TransferForm) -> io::Result<()> {
 pub fn write(server: &Server, form: TransferForm, out: &mut dyn Write, each_key: &mut dyn FnMut()) -> io::Result<()> {
     let mark = random_id();
     write!(out, "$EOF:{mark}\r\n")?;
-    let _ = form;
-    snapshot::write_rdb(server, false, out, each_key)?;
+    let contents = Contents { wanted: form.wanted, ..Contents::new(form.rdb_version) };
+    write_rdb(server, contents, out, each_key)?;
     out.write_all(mark.as_bytes())?;
     out.flush()
 }

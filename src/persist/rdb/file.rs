@@ -9,7 +9,7 @@
 
 use super::payload::CRC;
 use super::save::save_library;
-use super::{VERSION, Writer, save_value, value_type};
+use super::{Writer, save_value, value_type};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crc::{Digest, Table};
@@ -52,20 +52,30 @@ impl Write for Summed<'_> {
 /// Bytes written at a time.
 const CHUNK: usize = 256 << 10;
 
-/// Writes the data set. `libraries`: the codes of its libraries of functions. `aux`: what is to be known
-/// about it. `each_key` is called after each.
+/// What is written.
+pub struct DataSet<'a> {
+    pub keyspace: &'a Keyspace,
+    /// False: without its keys.
+    pub with_keys: bool,
+    /// The codes of libraries of functions.
+    pub libraries: &'a [&'a [u8]],
+    /// What is to be known about it.
+    pub aux: &'a [(&'a str, String)],
+}
+
+/// Writes a data set in this version of the format. `each_key` is called after each key.
 pub fn save_data_set(
-    keyspace: &Keyspace,
-    libraries: &[&[u8]],
+    data_set: &DataSet,
     config: &Config,
-    aux: &[(&str, String)],
+    version: u16,
     out: &mut dyn Write,
     each_key: &mut dyn FnMut(),
 ) -> io::Result<()> {
+    let DataSet { keyspace, with_keys, libraries, aux } = *data_set;
     let digest = config.rdbchecksum.then(|| CRC.digest());
     let mut out = BufWriter::with_capacity(CHUNK, Summed { out, digest });
-    let mut writer = Writer::new(&mut out, config.rdbcompression);
-    writer.bytes(format!("REDIS{VERSION:04}").as_bytes())?;
+    let mut writer = Writer::new(&mut out, version, config.rdbcompression);
+    writer.bytes(format!("REDIS{version:04}").as_bytes())?;
     for (name, value) in aux {
         writer.bytes(&[AUX])?;
         writer.string(name.as_bytes())?;
@@ -74,7 +84,8 @@ pub fn save_data_set(
     for code in libraries {
         save_library(code, &mut writer)?;
     }
-    for (number, db) in keyspace.dbs().iter().enumerate().filter(|(_, db)| !db.is_empty()) {
+    let dbs = if with_keys { keyspace.dbs() } else { &[] };
+    for (number, db) in dbs.iter().enumerate().filter(|(_, db)| !db.is_empty()) {
         writer.bytes(&[SELECT_DB])?;
         writer.len(number as u64)?;
         writer.bytes(&[RESIZE_DB])?;
@@ -91,7 +102,7 @@ pub fn save_data_set(
                 writer.bytes(&[IDLE])?;
                 writer.len(keyspace.access.idle_seconds_of(entry.clock()) as u64)?;
             }
-            writer.bytes(&[value_type(&entry) as u8])?;
+            writer.bytes(&[value_type(&entry, version) as u8])?;
             writer.string(entry.key())?;
             save_value(&entry, &mut writer)?;
             each_key();

@@ -378,7 +378,7 @@ mod tests {
     use super::*;
     use crate::encoding::stream_log::StreamId;
     use crate::keyspace::NewExpiry;
-    use crate::persist::rdb::save_data_set;
+    use crate::persist::rdb::{VERSION, save_data_set};
     use crate::types::hash::Hash;
     use crate::types::list::{Element, End, List};
     use crate::types::set::{MemberRef, Set};
@@ -442,7 +442,9 @@ mod tests {
             let config = Config::default();
             let saved = data_set(&config, large);
             let mut file = Vec::new();
-            save_data_set(&saved, &[], &config, &[("repl-id", "abc".to_owned())], &mut file, &mut || ()).unwrap();
+            let aux = [("repl-id", "abc".to_owned())];
+            let data_set = DataSet { keyspace: &saved, with_keys: true, libraries: &[], aux: &aux };
+            save_data_set(&data_set, &config, VERSION, &mut file, &mut || ()).unwrap();
             let len = file.len();
             file.extend_from_slice(b"and what follows");
             let mut loaded = Keyspace::new(3, 2);

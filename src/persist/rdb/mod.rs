@@ -21,7 +21,7 @@ mod save;
 mod stream;
 mod write;
 
-pub use file::save_data_set;
+pub use file::{DataSet, save_data_set};
 pub use file_load::{Item, LoadFailure, LoadFor, LoadStep, Loaded, RdbLoad};
 pub use load::{KeyFacts, load_value};
 pub use payload::{InvalidPayload, dump, dump_libraries, restore, restore_libraries};

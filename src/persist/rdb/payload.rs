@@ -27,8 +27,8 @@ pub enum InvalidPayload {
 
 /// The value of an entry.
 pub fn dump(entry: &Entry, compress: bool) -> Vec<u8> {
-    let mut payload = vec![value_type(entry) as u8];
-    save_value(entry, &mut Writer::new(&mut payload, compress)).expect("memory takes all");
+    let mut payload = vec![value_type(entry, VERSION) as u8];
+    save_value(entry, &mut Writer::new(&mut payload, VERSION, compress)).expect("memory takes all");
     sign(&mut payload);
     payload
 }
@@ -57,7 +57,7 @@ fn signed(payload: &[u8], verify: bool) -> Result<&[u8], InvalidPayload> {
 /// FUNCTION DUMP: the code of each library, as a file has it.
 pub fn dump_libraries(codes: &[&[u8]]) -> Vec<u8> {
     let mut payload = Vec::new();
-    let mut writer = Writer::new(&mut payload, false);
+    let mut writer = Writer::new(&mut payload, VERSION, false);
     for code in codes {
         save_library(code, &mut writer).expect("memory takes all");
     }

@@ -3,7 +3,7 @@
 use super::file::FUNCTION;
 use super::packed::ListpackBuilder;
 use super::write::Writer;
-use super::{NODE_PACKED, NODE_PLAIN, ValueType, stream};
+use super::{NODE_PACKED, NODE_PLAIN, VERSION_7_0, ValueType, stream};
 use crate::encoding::quicklist::Quicklist;
 use crate::keyspace::Entry;
 use crate::types::hash::Hash;
@@ -16,9 +16,11 @@ use crate::types::{Encoding, Type};
 use std::io;
 use std::ops::ControlFlow;
 
-/// How the value of an entry is written.
-pub fn value_type(entry: &Entry) -> ValueType {
+/// How the value of an entry is written in this version of the format.
+pub fn value_type(entry: &Entry, version: u16) -> ValueType {
     match entry.encoding() {
+        Encoding::SetListpack if version <= VERSION_7_0 => ValueType::Set,
+        Encoding::Stream if version <= VERSION_7_0 => ValueType::StreamListpacks2,
         Encoding::SetIntset => ValueType::SetIntset,
         Encoding::SetListpack => ValueType::SetListpack,
         Encoding::SetTable => ValueType::Set,
@@ -91,12 +93,12 @@ fn save_set(set: &Set, writer: &mut Writer) -> io::Result<()> {
             integers.to_bytes(&mut block);
             writer.string(&block)
         }
-        Set::Listpack(_) => {
+        Set::Listpack(_) if writer.version() > VERSION_7_0 => {
             let mut builder = ListpackBuilder::new();
             set.iter().for_each(|member| builder.push(member.bytes(&mut digits)));
             writer.string(&builder.finish())
         }
-        Set::Table(_) => {
+        Set::Listpack(_) | Set::Table(_) => {
             writer.len(set.len() as u64)?;
             set.iter().try_for_each(|member| writer.string(member.bytes(&mut digits)))
         }

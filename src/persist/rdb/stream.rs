@@ -9,7 +9,7 @@
 use super::load::elements;
 use super::packed::{ListpackBuilder, Packed};
 use super::write::Writer;
-use super::{RdbError, Reader, ValueType};
+use super::{RdbError, Reader, VERSION_7_0, ValueType};
 use crate::config::Config;
 use crate::encoding::stream_log::{LogEntry, StreamId, StreamLog};
 use crate::types::stream::Stream;
@@ -60,7 +60,9 @@ fn save_pending(group: &Group, writer: &mut Writer) -> io::Result<()> {
     for consumer in group.consumers() {
         writer.string(&consumer.name)?;
         writer.bytes(&consumer.seen_ms.to_le_bytes())?;
-        writer.bytes(&consumer.active_ms.unwrap_or(-1).to_le_bytes())?;
+        if writer.version() > VERSION_7_0 {
+            writer.bytes(&consumer.active_ms.unwrap_or(-1).to_le_bytes())?;
+        }
         writer.len(consumer.pending().len() as u64)?;
         consumer.pending().iter().try_for_each(|&id| writer.bytes(&id_bytes(id)))?;
     }

@@ -9,13 +9,20 @@ use std::io::{self, Write};
 pub struct Writer<'a> {
     out: &'a mut dyn Write,
     compressor: Option<Compressor>,
+    /// Of the format: see [`super::VERSION`].
+    version: u16,
     /// The last string, compressed.
     lzf: Vec<u8>,
 }
 
 impl Writer<'_> {
-    pub fn new(out: &mut dyn Write, compress: bool) -> Writer<'_> {
-        Writer { out, compressor: compress.then(Compressor::default), lzf: Vec::new() }
+    pub fn new(out: &mut dyn Write, version: u16, compress: bool) -> Writer<'_> {
+        Writer { out, compressor: compress.then(Compressor::default), version, lzf: Vec::new() }
+    }
+
+    /// The version of the format that is written.
+    pub fn version(&self) -> u16 {
+        self.version
     }
 
     pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -206,6 +206,8 @@ impl Server {
         if self.executing == Some(id) {
             self.clients[id].flags |= ClientFlags::CLOSE_AFTER_REPLY;
         } else {
+            // The other end sees it now, whatever else is done in this turn.
+            self.clients[id].stream.shut_down();
             self.close_client(id);
         }
     }

@@ -22,6 +22,7 @@ use failover::Failover;
 use mio::Token;
 use mio::unix::pipe;
 use primary::Primary;
+use std::collections::HashSet;
 use stream::ReplicationStream;
 
 /// The poll's token of the connection to the primary, until the stream comes through it.
@@ -55,6 +56,8 @@ pub struct Replication {
     pub durable: u64,
     /// What `durable` will be when the fsync that runs has ended.
     pub syncing: u64,
+    /// Keys, with their databases, that clients of this replica gave a time to live.
+    pub own_expiring: HashSet<(usize, Box<[u8]>)>,
     /// Clients that wait for acknowledgements.
     pub waits: Vec<AckWait>,
     /// Replicas are to be asked before the loop sleeps how far they are.
@@ -129,6 +132,7 @@ impl Replication {
             unfinished: Vec::new(),
             durable: 0,
             syncing: 0,
+            own_expiring: HashSet::new(),
             waits: Vec::new(),
             ask_for_acks: false,
             acks_came: false,

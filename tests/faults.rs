@@ -1,0 +1,260 @@
+//! What survives when a system call fails, or the server dies at one: strace (where it is installed and
+//! may trace) makes them fail, or kills at them, at each step of a save, a rewrite, and the switch to
+//! another manifest.
+
+#[path = "wire/harness.rs"]
+mod harness;
+
+use harness::*;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::time::Duration;
+
+/// The system calls that change what files there are, or make it durable.
+const STEPS: [&str; 5] = ["fsync", "fdatasync", "rename", "unlink", "ftruncate"];
+/// Far more of each than a run has.
+const STEPS_MAX: usize = 40;
+
+fn can_trace() -> bool {
+    let traced = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let can = traced.is_ok_and(|status| status.success());
+    if !can {
+        println!("skipped: strace is not installed, or may not trace");
+    }
+    can
+}
+
+fn new_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("rondo-test-faults-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+    let dir = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+/// A server whose system calls strace has its hands in.
+struct Traced {
+    strace: Child,
+    dir: PathBuf,
+}
+
+impl Traced {
+    /// `inject`: as strace's option of that name.
+    fn start(dir: &Path, inject: &str, arguments: &[&str]) -> Traced {
+        let strace = Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")])
+            .arg(env!("CARGO_BIN_EXE_rondo"))
+            .args(["--port", "0", "--unixsocket", "sock", "--logfile", "log", "--pidfile", "pid", "--dir"])
+            .arg(dir)
+            .args(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let dir = dir.to_path_buf();
+        let _ = std::fs::remove_file(dir.join("sock"));
+        let mut traced = Traced { strace, dir };
+        wait_until("the server listens or is gone", || traced.is_gone() || traced.connect().is_some());
+        traced
+    }
+
+    fn is_gone(&mut self) -> bool {
+        self.strace.try_wait().unwrap().is_some()
+    }
+
+    fn connect(&self) -> Option<Client> {
+        Client::connect(&self.dir.join("sock")).ok()
+    }
+}
+
+impl Drop for Traced {
+    /// The server is to go, too.
+    fn drop(&mut self) {
+        if !self.is_gone() {
+            let pid = std::fs::read_to_string(self.dir.join("pid")).unwrap_or_default();
+            let _ = Command::new("kill").args(["-9", pid.trim()]).stderr(Stdio::null()).status();
+            let _ = self.strace.wait();
+        }
+    }
+}
+
+/// A client that does not mind if the server dies.
+struct Tester {
+    stream: UnixStream,
+    reader: BufReader<UnixStream>,
+    /// The highest number that INCR has answered.
+    acknowledged: u64,
+}
+
+impl Tester {
+    fn connect(server: &Traced) -> Option<Tester> {
+        let stream = UnixStream::connect(server.dir.join("sock")).ok()?;
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        Some(Tester { reader: BufReader::new(stream.try_clone().unwrap()), stream, acknowledged: 0 })
+    }
+
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).ok().filter(|&count| count > 0)?;
+        Some(line.trim_end().to_owned())
+    }
+
+    /// The first line of the reply; None if the server is gone.
+    fn ask(&mut self, command: &str) -> Option<String> {
+        let words: Vec<&[u8]> = command.split(' ').map(str::as_bytes).collect();
+        self.stream.write_all(&encode(&words)).ok()?;
+        self.line()
+    }
+
+    fn increment(&mut self) -> Option<String> {
+        let reply = self.ask("INCR n")?;
+        if let Some(n) = reply.strip_prefix(':') {
+            self.acknowledged = n.parse().unwrap();
+        }
+        Some(reply)
+    }
+
+    fn info(&mut self, field: &str) -> Option<String> {
+        let header = self.ask("INFO persistence")?;
+        let mut bytes = vec![0; header.strip_prefix('$')?.parse::<usize>().unwrap() + 2];
+        self.reader.read_exact(&mut bytes).ok()?;
+        let text = String::from_utf8(bytes).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Some(value.expect("INFO has it").to_owned())
+    }
+
+    /// Waits until no child writes, and none is to.
+    fn wait_for_child(&mut self) -> Option<()> {
+        for field in ["aof_rewrite_scheduled", "aof_rewrite_in_progress", "rdb_bgsave_in_progress"] {
+            while self.info(field)? != "0" {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Some(())
+    }
+
+    /// Writes, rewrites, saves; None if the server is gone meanwhile.
+    fn live(&mut self) -> Option<()> {
+        for command in ["BGREWRITEAOF", "SAVE", "BGSAVE", "BGREWRITEAOF"] {
+            self.increment()?;
+            self.ask(command)?;
+            self.increment()?;
+            self.wait_for_child()?;
+            self.increment()?;
+        }
+        Some(())
+    }
+}
+
+/// What a server without faults finds.
+fn number_after(dir: &Path, arguments: &[&str]) -> u64 {
+    let server = Server::start_in(dir.to_path_buf(), arguments);
+    let mut client = server.connect();
+    let reply = client.ask("GET n");
+    // The folder is wanted once more.
+    server.kill();
+    reply.split("\r\n").nth(1).and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+/// Kills the server, or its child, at each step that there is. `keeps`: what must hold of the number found
+/// afterwards.
+fn die_at_each_step(arguments: &[&str], keeps: impl Fn(&Tester, u64) -> bool) {
+    if !can_trace() {
+        return;
+    }
+    let mut deaths = 0;
+    for call in STEPS {
+        for step in 1..=STEPS_MAX {
+            let dir = new_folder();
+            let mut server = Traced::start(&dir, &format!("{call}:signal=KILL:when={step}"), arguments);
+            let Some(mut tester) = Tester::connect(&server) else { continue };
+            let lived = tester.live().is_some();
+            let lived = lived && !server.is_gone();
+            deaths += !lived as u32;
+            drop(server);
+            let found = number_after(&dir, arguments);
+            assert!(keeps(&tester, found), "{call} {step}: {} acknowledged, {found} found", tester.acknowledged);
+            std::fs::remove_dir_all(dir).unwrap();
+            if lived && step > 12 {
+                break;
+            }
+        }
+    }
+    assert!(deaths > 5, "it was killed only {deaths} times");
+}
+
+#[test]
+fn a_death_at_any_step_loses_nothing_of_an_append_only_file() {
+    for preamble in ["yes", "no"] {
+        let on = ["--appendonly", "yes", "--appendfsync", "always", "--aof-use-rdb-preamble", preamble];
+        // What was not acknowledged may be there all the same.
+        die_at_each_step(&on, |tester, found| (tester.acknowledged..=tester.acknowledged + 1).contains(&found));
+    }
+}
+
+#[test]
+fn a_death_at_any_step_leaves_a_whole_snapshot() {
+    die_at_each_step(&["--save", ""], |tester, found| found <= tester.acknowledged + 1);
+}
+
+#[test]
+fn what_cannot_be_made_durable_is_refused_until_it_can() {
+    if !can_trace() {
+        return;
+    }
+    let on = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    let dir = new_folder();
+    // The disk fails twice.
+    let server = Traced::start(&dir, "fdatasync:error=EIO:when=1..2", &on);
+    let mut tester = Tester::connect(&server).unwrap();
+    wait_until("writes are refused", || {
+        tester.increment().unwrap().starts_with("-MISCONF Errors writing to the AOF file")
+    });
+    assert_eq!(tester.info("aof_last_write_status").unwrap(), "err");
+    wait_until("writes are taken again", || tester.increment().unwrap().starts_with(':'));
+    let acknowledged = tester.acknowledged;
+    drop(server);
+    assert_eq!(number_after(&dir, &on), acknowledged);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn an_fsync_that_fails_under_always_ends_the_server() {
+    if !can_trace() {
+        return;
+    }
+    let on = ["--appendonly", "yes", "--appendfsync", "always"];
+    let dir = new_folder();
+    let mut server = Traced::start(&dir, "fdatasync:error=EIO:when=3+", &on);
+    let mut tester = Tester::connect(&server).unwrap();
+    while tester.increment().is_some() {}
+    assert_eq!(tester.acknowledged, 2);
+    wait_until("the server is gone", || server.is_gone());
+    assert!(number_after(&dir, &on) >= 2);
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_save_that_fails_leaves_the_last_one() {
+    if !can_trace() {
+        return;
+    }
+    for fault in ["fsync:error=EIO:when=1", "rename:error=EIO:when=1"] {
+        let dir = new_folder();
+        let first = Server::start_in(dir.clone(), &[]);
+        first.connect().check("SET n 7 => +OK\nSAVE => +OK");
+        let dir = first.kill();
+        let server = Traced::start(&dir, fault, &["--save", "3600 1000000"]);
+        let mut tester = Tester::connect(&server).unwrap();
+        wait_until("it is loaded", || tester.ask("PING").unwrap() == "+PONG");
+        assert_eq!(tester.increment().unwrap(), ":8");
+        assert_eq!(tester.ask("SAVE").unwrap(), "-ERR", "{fault}");
+        drop(server);
+        assert_eq!(number_after(&dir, &[]), 7, "{fault}");
+        assert!(!files_below(&dir).iter().any(|path| path.to_string_lossy().contains("temp-")), "{fault}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
