@@ -142,7 +142,7 @@ directives! {
     "lazyfree-lazy-user-del" => lazyfree_lazy_user_del: bool = false, YesNo, [], Works;
     "lazyfree-lazy-user-flush" => lazyfree_lazy_user_flush: bool = false, YesNo, [], Works;
     /// Greatest number of keys CLIENT TRACKING remembers; 0 is no limit.
-    "tracking-table-max-keys" => tracking_table_max_keys: u64 = 1_000_000, Int(0, LONG_MAX), [], Later;
+    "tracking-table-max-keys" => tracking_table_max_keys: u64 = 1_000_000, Int(0, LONG_MAX), [], Works;
 
     // Memory
     /// Bytes; 0 is no limit.

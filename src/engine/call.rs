@@ -37,6 +37,9 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
         Handler::Server(run) => call_server(server, id, found, run, args),
         Handler::Container => unreachable!("a container was resolved to its subcommand"),
     }
+    if server.tracking.clients() > 0 {
+        server.track_command(id, found, args);
+    }
     if !server.monitors.is_empty() && !is_retry {
         observe::show(server, id, found.command, args);
     }
@@ -228,6 +231,10 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.rewritten.clear();
     if !effects.events.is_empty() {
         server.publish_events();
+    }
+    let effects = &server.keyspace.effects;
+    if effects.flushed || !effects.changed_keys.is_empty() {
+        server.tell_changes();
     }
     let effects = &server.keyspace.effects;
     if !effects.touched.is_empty() {

@@ -68,6 +68,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
         && server.monitors.is_empty()
         && client.authenticated
         && client.user.is_unrestricted()
+        && client.tracking.is_none()
         && client.multi.is_none()
         && !client.only_listens()
 }
@@ -137,6 +138,9 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     }
     if !client.user.is_unrestricted() {
         check_access(server, id, found, args)?;
+    }
+    if server.tracking.clients() > 0 {
+        server.limit_tracked_keys();
     }
     let has_room = memory::make_room(server);
     // For scripts, which need to know it of when they began.

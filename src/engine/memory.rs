@@ -71,7 +71,10 @@ fn evict(server: &mut Server) -> bool {
                 }
             }
         }
+        // It is not the command that is about to run which changes anything.
+        let executing = server.executing.take();
         drain_effects(server, selected, None);
+        server.executing = executing;
         free_garbage(server);
         if excess(server) == 0 {
             return true;

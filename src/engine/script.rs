@@ -148,16 +148,20 @@ impl ScriptHost<'_> {
         if !command.has(flag::STALE) && stale(self.server).is_some() {
             return Err(CommandError::new("ERR Can not execute the command on a stale replica"));
         }
-        if !self.server.clients[self.client].user.is_unrestricted() {
-            let checked = self.server.check_access(self.client, found, args, Context::Lua);
-            checked.map_err(|denied| {
-                let what = denied_text(self.server, self.client, found, denied);
-                CommandError::err(format_args!("ACL failure in script: {what}"))
-            })?;
-        }
+        // It runs with the permissions of its caller, and in its name.
+        let caller = self.running().caller;
+        self.server.check_access(caller, found, args, Context::Lua).map_err(|denied| {
+            let what = denied_text(self.server, caller, found, denied);
+            CommandError::err(format_args!("ACL failure in script: {what}"))
+        })?;
         let writes = command.has(flag::WRITE);
         if self.script.read_only && command.has(flag::WRITE | flag::MAY_REPLICATE) {
             return Err(CommandError::new("ERR Write commands are not allowed from read-only scripts."));
+        }
+        let is_exhausted = self.server.config.maxmemory > 0 && self.server.memory.exhausted;
+        let needs_memory = command.has(flag::DENYOOM) && !self.script.flags.contains(ScriptFlags::ALLOW_OOM);
+        if is_exhausted && needs_memory && !self.running().wrote {
+            return Err(CommandError::OOM);
         }
         // Once it has written something it is not stopped half way by what has changed since.
         if !self.running().wrote {

@@ -57,6 +57,7 @@ fn cron(server: &mut Server) {
         child::cron(server);
     }
     server.check_output_limits();
+    server.limit_tracked_keys();
     let later = std::mem::take(&mut server.accept_later);
     server.accept_again.extend(later);
     allocator::decay();

@@ -52,6 +52,13 @@ pub struct Event {
     pub key: Box<[u8]>,
 }
 
+/// A key that changed.
+pub struct ChangedKey {
+    pub key: Box<[u8]>,
+    /// The command that ran did it, and not time or the lack of memory.
+    pub by_command: bool,
+}
+
 /// How the command that ran is to be repeated by the append-only file and by replicas.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Propagate {
@@ -136,6 +143,10 @@ pub struct Effects {
     pub ready: VecDeque<(usize, Box<[u8]>)>,
     /// Keys, with their databases, that somebody watches and that changed.
     pub touched: Vec<(usize, Box<[u8]>)>,
+    /// Keys that changed, whatever their database, where somebody wants to hear of all.
+    pub changed_keys: Vec<ChangedKey>,
+    /// A database was emptied, where somebody wants to hear of that.
+    pub flushed: bool,
     /// The classes somebody wants to hear of; others are not recorded.
     pub wanted_events: EventClass,
 }
@@ -150,6 +161,8 @@ impl Effects {
             || !self.events.is_empty()
             || !self.ready.is_empty()
             || !self.touched.is_empty()
+            || !self.changed_keys.is_empty()
+            || self.flushed
     }
 
     /// Propagate `arguments` instead of the command as it came. Several calls add up.

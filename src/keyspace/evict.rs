@@ -90,7 +90,7 @@ impl Keyspace {
 
     fn evict_key(&mut self, key: &[u8], lazy: bool) -> usize {
         let Some(entry) = self.db_mut().take(hash(key), key) else { return 0 };
-        self.comes_or_goes(key);
+        self.goes_by_itself(key);
         let mut later = 0;
         if lazy && entry.is_costly_to_free() {
             later = entry.memory_usage();

@@ -2,6 +2,7 @@
 //! [`Effects`](super::Effects) when something happens to one of them.
 
 use super::Keyspace;
+use super::effects::ChangedKey;
 use std::collections::HashSet;
 
 /// A set of keys, by database. They stay with the number of a database when databases are swapped.
@@ -57,13 +58,16 @@ impl Keyspace {
     /// Tells that `key` of the selected database changed.
     #[inline]
     pub fn touched(&mut self, key: &[u8]) {
-        if !self.watched.is_empty() {
-            self.tell_if_watched(key);
+        if self.tells_changes | !self.watched.is_empty() {
+            self.tell_touched(key, true);
         }
     }
 
     #[cold]
-    fn tell_if_watched(&mut self, key: &[u8]) {
+    fn tell_touched(&mut self, key: &[u8], by_command: bool) {
+        if self.tells_changes {
+            self.effects.changed_keys.push(ChangedKey { key: key.into(), by_command });
+        }
         if self.watched.contains(self.selected, key) {
             self.effects.touched.push((self.selected, key.into()));
         }
@@ -74,6 +78,14 @@ impl Keyspace {
     pub(super) fn comes_or_goes(&mut self, key: &[u8]) {
         self.made_ready(key);
         self.touched(key);
+    }
+
+    /// As [`Self::comes_or_goes`] for a key that goes by itself.
+    pub(super) fn goes_by_itself(&mut self, key: &[u8]) {
+        self.made_ready(key);
+        if self.tells_changes | !self.watched.is_empty() {
+            self.tell_touched(key, false);
+        }
     }
 
     /// What the keys of database `db` are is about to change to what those of `other` are, or to

@@ -33,7 +33,7 @@ pub use access::{AccessClock, Frequency, LastUse};
 pub use arrivals::{AlreadyThere, Arrivals};
 pub use db::Db;
 pub use digest::Digest;
-pub use effects::{Commands, Effects, Event, EventClass, Propagate};
+pub use effects::{ChangedKey, Commands, Effects, Event, EventClass, Propagate};
 pub use entry::{CollectionMut, CollectionRef, Entry};
 pub use evict::{EvictionPolicy, EvictionPool, Rank};
 pub use expire::ExpiryMode;
@@ -84,6 +84,8 @@ pub struct Keyspace {
     pub awaited: KeySet,
     /// Keys that somebody watches.
     pub watched: KeySet,
+    /// Somebody wants to hear of all keys that change.
+    pub tells_changes: bool,
     pub effects: Effects,
     pub stats: KeyspaceStats,
     pub options: KeyspaceOptions,
@@ -110,6 +112,7 @@ impl Keyspace {
             selected: 0,
             awaited: KeySet::default(),
             watched: KeySet::default(),
+            tells_changes: false,
             effects: Effects::default(),
             stats: KeyspaceStats::default(),
             options: KeyspaceOptions::default(),
@@ -474,6 +477,7 @@ impl Keyspace {
             Some(db) => db..db + 1,
             None => 0..self.dbs.len(),
         };
+        self.effects.flushed |= self.tells_changes;
         let mut removed = 0;
         range.clone().for_each(|db| self.all_come_or_go(db, None));
         for db in &mut self.dbs[range] {

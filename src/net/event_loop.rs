@@ -143,6 +143,7 @@ impl EventLoop {
         engine::timers::schedule_expiry(server);
         engine::timers::flush_append_only_file(server);
         engine::replication::before_sleep(server);
+        server.tell_broadcasts();
         send(server, None);
     }
 }
@@ -205,6 +206,7 @@ pub fn send(server: &mut Server, except: Option<ClientId>) {
             continue;
         }
         server.unsubscribe_all(id);
+        server.stop_tracking(id);
         engine::replication::client_closed(server, id);
         let Some(client) = server.clients.remove(id) else { continue };
         server.memory.clients -= client.counted_memory;

@@ -17,6 +17,7 @@ pub fn describe(server: &Server, client: &Client, request: Option<&Args>, line: 
     let beyond = output.len().saturating_sub(CHUNK);
     let subscriptions = |kind| client.subscriptions.as_ref().map_or(0, |own| own.of(kind).len());
     let command = client.last_command.map_or("NULL", |index| server.commands.full_name(index));
+    let redirect = client.tracking.as_ref().map_or(-1, |own| own.redirect.map_or(0, |(_, number)| number as i64));
     let fields: &[(&str, &dyn std::fmt::Display)] = &[
         ("id", &client.number),
         ("addr", &client.addr),
@@ -44,7 +45,7 @@ pub fn describe(server: &Server, client: &Client, request: Option<&Args>, line: 
         ("events", &events(client)),
         ("cmd", &command),
         ("user", &String::from_utf8_lossy(&client.user.name)),
-        ("redir", &-1),
+        ("redir", &redirect),
         ("resp", &(if client.resp3 { 3 } else { 2 })),
         ("lib-name", &String::from_utf8_lossy(&client.lib_name)),
         ("lib-ver", &String::from_utf8_lossy(&client.lib_ver)),
@@ -65,6 +66,9 @@ fn flag_letters(client: &Client) -> String {
         (has(ClientFlags::SUBSCRIBED), 'P'),
         (client.multi.is_some(), 'x'),
         (has(ClientFlags::PAUSED | ClientFlags::BLOCKED), 'b'),
+        (client.tracking.is_some(), 't'),
+        (client.tracking.as_ref().is_some_and(|tracking| tracking.broken_redirect), 'R'),
+        (client.tracking.as_ref().is_some_and(|tracking| tracking.broadcast), 'B'),
         (client.watch_failed, 'd'),
         (has(ClientFlags::CLOSE_AFTER_REPLY), 'c'),
         (has(ClientFlags::CLOSE_NOW), 'A'),

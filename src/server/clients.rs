@@ -5,6 +5,7 @@ use super::blocked::{Blocked, Retry};
 use super::command_table::CommandIndex;
 use super::pubsub::Subscriptions;
 use super::replication::replica::Replica;
+use super::tracking::ClientTracking;
 use super::transactions::{Transaction, Watched};
 use crate::encoding::timer_wheel::TimerId;
 use crate::resp::request::RequestParser;
@@ -193,6 +194,8 @@ pub struct Client {
     /// One of the keys it watches has changed.
     pub watch_failed: bool,
     pub subscriptions: Option<Box<Subscriptions>>,
+    /// CLIENT TRACKING, while it is on.
+    pub tracking: Option<Box<ClientTracking>>,
     /// What it said of itself as a replica, and what it has been sent.
     pub replica: Option<Box<Replica>>,
     /// Up to where the replication stream has what it wrote.
@@ -256,6 +259,7 @@ impl Client {
             + self.held.iter().map(OwnedRequest::memory_usage).sum::<usize>()
             + self.blocked.as_ref().map_or(0, |blocked| size_of::<Blocked>() + blocked.request.memory_usage())
             + self.transaction_memory()
+            + self.tracking.as_ref().map_or(0, |tracking| tracking.memory_usage())
             + self.subscriptions.as_ref().map_or(0, |subscriptions| subscriptions.memory_usage())
     }
 
@@ -324,6 +328,7 @@ impl Clients {
             watched: Vec::new(),
             watch_failed: false,
             subscriptions: None,
+            tracking: None,
             replica: None,
             write_offset: 0,
             output: Output::default(),

@@ -22,6 +22,7 @@
 //! * `memory`        limits on memory, and clients evicted for them
 //! * `migration`     connections to the servers that MIGRATE sends keys to
 //! * `pause`         CLIENT PAUSE
+//! * `tracking`      who is told which keys changed
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `slowlog`       slow commands
 //! * `system`        what the operating system knows of the process
@@ -50,6 +51,7 @@ pub mod scripts;
 pub mod slowlog;
 pub mod stats;
 pub mod system;
+pub mod tracking;
 pub mod transactions;
 
 use crate::config::{ClientClass, Config, os_reason};
@@ -83,6 +85,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tracking::Tracking;
 use transactions::Watchers;
 
 /// What can be due.
@@ -149,6 +152,7 @@ pub struct Server {
     pub blocked: BlockedClients,
     watchers: Watchers,
     pub pubsub: PubSub,
+    pub tracking: Tracking,
     pub peers: Peers,
     /// What the commands of the transaction that runs did so far, to be propagated as a whole.
     pub unit: Option<Commands>,
@@ -248,6 +252,7 @@ impl Server {
             blocked: BlockedClients::default(),
             watchers: Watchers::default(),
             pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             peers: Peers::default(),
             unit: None,
             unit_targets: Vec::new(),

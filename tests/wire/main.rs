@@ -25,5 +25,6 @@ mod sort;
 mod stream;
 mod stream_groups;
 mod string;
+mod tracking;
 mod transaction;
 mod zset;

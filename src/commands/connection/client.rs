@@ -2,6 +2,7 @@
 
 use super::client_kill::kill;
 use super::client_list::{info, list};
+use super::client_tracking;
 use crate::commands::prelude::*;
 use crate::engine::blocking::{self, GaveUp};
 use crate::server::{Client, Pause, ReplyMode};
@@ -13,6 +14,10 @@ pub const CLIENT: Command = Command {
     group: Group::Connection,
     arity: -2,
     subcommands: &[
+        client_tracking::CACHING,
+        client_tracking::GETREDIR,
+        client_tracking::TRACKING,
+        client_tracking::TRACKINGINFO,
         Command {
             name: "getname",
             summary: "Gives the name of this connection",
@@ -188,8 +193,12 @@ fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
     ctx.reply.help(
         "client",
         &[
+            "CACHING YES|NO",
+            "    Say whether what the next command reads is tracked.",
             "GETNAME",
             "    Give the name of this connection.",
+            "GETREDIR",
+            "    Give the number of the connection that is told what this one tracks.",
             "ID",
             "    Give the number of this connection.",
             "INFO",
@@ -217,6 +226,10 @@ fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
             "    Say which library, or which version of it, this connection uses.",
             "SETNAME <name>",
             "    Name this connection.",
+            "TRACKING ON|OFF [REDIRECT <number>] [BCAST] [PREFIX <prefix> ...] [OPTIN] [OPTOUT] [NOLOOP]",
+            "    Choose whether this connection is told which keys change.",
+            "TRACKINGINFO",
+            "    Describe what this connection tracks.",
             "UNBLOCK <number> [TIMEOUT|ERROR]",
             "    Wake the client that a blocking command holds.",
             "UNPAUSE",

@@ -4,11 +4,13 @@
 //! * `client`      CLIENT
 //! * `client_list` how CLIENT LIST describes a client
 //! * `client_kill` CLIENT KILL
+//! * `client_tracking` CLIENT TRACKING
 
 mod auth;
 mod client;
 mod client_kill;
 mod client_list;
+mod client_tracking;
 
 use super::prelude::*;
 use crate::server::ReplyMode;
@@ -121,6 +123,7 @@ fn reset(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     client.flags -= ClientFlags::NO_EVICT | ClientFlags::NO_TOUCH | ClientFlags::MONITOR;
     server.discard_transaction(id);
     server.unsubscribe_all(id);
+    server.stop_tracking(id);
     server.monitors.retain(|&monitor| monitor != id);
     server.reply(id).simple("RESET");
     Ok(())

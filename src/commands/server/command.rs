@@ -186,8 +186,10 @@ fn describe(reply: &mut Reply, full_name: &str, command: &'static Command) {
 
 /// The set of the names of the bits that are set.
 fn bit_names(reply: &mut Reply, bits: u32, names: &[(u32, &str)], prefix: &str) {
-    reply.set(names.iter().filter(|(bit, _)| bits & bit != 0).count());
-    for (_, name) in names.iter().filter(|(bit, _)| bits & bit != 0) {
+    // Bits without a name are our own.
+    let named = || names.iter().filter(|(bit, _)| bits & bit != 0);
+    reply.set(named().count());
+    for (_, name) in named() {
         reply.simple(&format!("{prefix}{name}"));
     }
 }

@@ -173,7 +173,7 @@ fn clients(server: &Server, fields: &mut Fields) {
     fields.add("client_recent_max_input_buffer", most(Client::input_memory));
     fields.add("client_recent_max_output_buffer", most(Client::output_memory));
     fields.add("blocked_clients", server.clients.iter().filter(|client| client.is_waiting()).count());
-    fields.add("tracking_clients", 0);
+    fields.add("tracking_clients", server.tracking.clients());
     let blocked = || server.clients.iter().filter_map(|client| client.blocked.as_ref());
     fields.add("clients_in_timeout_table", blocked().filter(|blocked| blocked.deadline_ms.is_some()).count());
     let until_gone = |id: &ClientId| server.clients[*id].blocked.as_ref().is_some_and(|blocked| blocked.until_gone);
@@ -343,7 +343,9 @@ fn stats(server: &Server, fields: &mut Fields) {
     fields.add("active_defrag_hits", 0);
     fields.add_all(&["active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses"], 0);
     fields.add_all(&["total_active_defrag_time", "current_active_defrag_time"], 0);
-    fields.add_all(&["tracking_total_keys", "tracking_total_items", "tracking_total_prefixes"], 0);
+    fields.add("tracking_total_keys", server.tracking.keys());
+    fields.add("tracking_total_items", server.tracking.items());
+    fields.add("tracking_total_prefixes", server.tracking.prefixes());
     fields.add("unexpected_error_replies", 0);
     fields.add("total_error_replies", stats.error_replies);
     fields.add("dump_payload_sanitizations", 0);

@@ -256,8 +256,10 @@ impl Server {
 
     /// Whether the client's user may run a command. If not, that is logged.
     pub fn check_access(&mut self, id: ClientId, found: Found, args: &Args, context: Context) -> Result<(), Denied> {
-        let user = self.clients[id].user.clone();
-        if user.is_unrestricted() {
+        let client = &self.clients[id];
+        let user = client.user.clone();
+        // What the primary or the append-only file says was allowed when it was done.
+        if user.is_unrestricted() || client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
             return Ok(());
         }
         user.check(found, args).inspect_err(|&denied| {
