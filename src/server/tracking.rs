@@ -173,7 +173,8 @@ impl Server {
         self.tracking.items -= readers.len();
         for id in readers {
             let Some(tracking) = self.clients.get(id).and_then(|client| client.tracking.as_ref()) else { continue };
-            if !tracking.broadcast && !(tracking.no_loop && origin == Some(id)) {
+            let is_own = tracking.no_loop && origin == Some(id);
+            if !tracking.broadcast && !is_own {
                 self.tell_client(id, Some(&[key]));
             }
         }
