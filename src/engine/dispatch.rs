@@ -120,6 +120,9 @@ pub fn unknown_command(args: &Args) -> CommandError {
 const LISTENERS: &[&str] =
     &["ping", "subscribe", "ssubscribe", "sunsubscribe", "unsubscribe", "psubscribe", "punsubscribe", "quit", "reset"];
 
+/// What lets a command through when others are not: all that EXEC will run must have it.
+const LENIENT: u32 = flag::STALE | flag::LOADING;
+
 #[inline]
 fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<Outcome, CommandError> {
     let command = found.command;
@@ -148,9 +151,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     let client = &server.clients[id];
     // EXEC is what it will run.
     let flags = match &client.multi {
-        Some(multi) if command.name == "exec" => {
-            (command.flags | multi.flags) & !(multi.lacking & (flag::STALE | flag::LOADING))
-        }
+        Some(multi) if command.name == "exec" => (command.flags | multi.flags) & !(multi.lacks & LENIENT),
         // What a script declares matters only where something could be held against it.
         _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),

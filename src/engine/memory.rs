@@ -48,7 +48,8 @@ fn evict(server: &mut Server) -> bool {
     if server.background.pending_free() == 0 {
         server.memory.promised = 0;
     }
-    if excess(server) == 0 {
+    let mut to_free = excess(server);
+    if to_free == 0 {
         return true;
     }
     let Some(policy) = server.config.maxmemory_policy.eviction() else { return false };
@@ -60,23 +61,23 @@ fn evict(server: &mut Server) -> bool {
     loop {
         let mut any_left = true;
         for _ in 0..KEYS_A_LOOK {
-            if excess(server) == 0 {
+            if to_free == 0 {
                 break;
             }
-            match server.keyspace.evict(policy, samples, lazy) {
-                Some(later) => server.memory.promised += later,
-                None => {
-                    any_left = false;
-                    break;
-                }
-            }
+            let Some(evicted) = server.keyspace.evict(policy, samples, lazy) else {
+                any_left = false;
+                break;
+            };
+            // Telling of it takes memory, too: that is for the next time, or all keys would go for it.
+            to_free = to_free.saturating_sub(evicted.bytes);
+            server.memory.promised += if evicted.later { evicted.bytes } else { 0 };
         }
         // It is not the command that is about to run which changes anything.
         let executing = server.executing.take();
         drain_effects(server, selected, None);
         server.executing = executing;
         free_garbage(server);
-        if excess(server) == 0 {
+        if to_free == 0 {
             return true;
         }
         if !any_left {

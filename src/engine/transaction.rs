@@ -19,7 +19,7 @@ pub fn queue(server: &mut Server, id: ClientId, found: Found, args: &Args) {
     // What EXEC will not run anyway is not kept.
     if !multi.aborted && !client.watch_failed {
         multi.flags |= flags;
-        multi.lacking |= !flags;
+        multi.lacks |= !flags;
         multi.queued.push((found, args.to_owned()));
     }
     server.reply(id).simple("QUEUED");

@@ -107,7 +107,7 @@ impl AccessClock {
     }
 
     fn with_counter(&self, counter: u8) -> u32 {
-        (self.now_s / 60 & MINUTE_MASK) << COUNTER_BITS | counter as u32
+        ((self.now_s / 60) & MINUTE_MASK) << COUNTER_BITS | counter as u32
     }
 }
 

@@ -24,6 +24,14 @@ pub struct EvictionPolicy {
     pub volatile_only: bool,
 }
 
+/// A key that went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Evicted {
+    pub bytes: usize,
+    /// They are free only when the helper thread has come to it.
+    pub later: bool,
+}
+
 /// A key that may go.
 struct Candidate {
     /// The higher, the sooner it goes.
@@ -72,9 +80,8 @@ impl EvictionPolicy {
 }
 
 impl Keyspace {
-    /// Deletes the best candidate and gives the bytes that will be free only when the helper thread has
-    /// come to it; None if no key may go.
-    pub fn evict(&mut self, policy: EvictionPolicy, samples: usize, lazy: bool) -> Option<usize> {
+    /// Deletes the best candidate; None if no key may go.
+    pub fn evict(&mut self, policy: EvictionPolicy, samples: usize, lazy: bool) -> Option<Evicted> {
         loop {
             let (db, hash) = match policy.rank {
                 Rank::Random => self.any_key(policy)?,
@@ -83,17 +90,16 @@ impl Keyspace {
             // Of the keys in one place in the order of hashes any is as good as the one that was seen.
             let entry = self.dbs[db].table.find_by_position(hash >> 16, |entry| policy.may_go(entry));
             if let Some(key) = entry.map(|entry| entry.key().to_vec()) {
-                return Some(self.in_db(db, |keyspace| keyspace.evict_key(&key, lazy)));
+                return self.in_db(db, |keyspace| keyspace.evict_key(&key, lazy));
             }
         }
     }
 
-    fn evict_key(&mut self, key: &[u8], lazy: bool) -> usize {
-        let Some(entry) = self.db_mut().take(hash(key), key) else { return 0 };
+    fn evict_key(&mut self, key: &[u8], lazy: bool) -> Option<Evicted> {
+        let entry = self.db_mut().take(hash(key), key)?;
         self.goes_by_itself(key);
-        let mut later = 0;
-        if lazy && entry.is_costly_to_free() {
-            later = entry.memory_usage();
+        let evicted = Evicted { bytes: entry.memory_usage(), later: lazy && entry.is_costly_to_free() };
+        if evicted.later {
             self.lazy_free.push(Garbage::Entry(entry));
         }
         self.stats.evicted += 1;
@@ -101,7 +107,7 @@ impl Keyspace {
         self.effects.deleted.push(self.selected, &[delete, key]);
         self.effects.deleted_apart = true;
         self.effects.notify(EventClass::EVICTED, "evicted", self.selected, key);
-        later
+        Some(evicted)
     }
 
     /// The database and the hash of the best candidate, which may have gone since it was seen.
@@ -189,7 +195,7 @@ mod tests {
             let volatile: usize = keyspace.dbs().iter().map(Db::volatile).sum();
             let may_go = if volatile_only { volatile } else { keys };
             for left in (0..may_go).rev() {
-                prop_assert_eq!(keyspace.evict(policy, samples, false), Some(0));
+                prop_assert!(keyspace.evict(policy, samples, false).is_some_and(|evicted| !evicted.later));
                 let there: usize = keyspace.dbs().iter().map(Db::len).sum();
                 prop_assert_eq!(there, keys - may_go + left);
             }
@@ -203,7 +209,7 @@ mod tests {
     fn old_keys_go_first() {
         let mut keyspace = keyspace(2000, 1);
         let policy = EvictionPolicy { rank: Rank::LeastRecent, volatile_only: false };
-        (0..500).for_each(|_| drop(keyspace.evict(policy, 5, false)));
+        (0..500).for_each(|_| assert!(keyspace.evict(policy, 5, false).is_some()));
         keyspace.now_ms = 0;
         let young = (1000..2000).filter(|key: &usize| {
             keyspace.select(key % 2);

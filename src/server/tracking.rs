@@ -7,7 +7,7 @@
 use super::{Client, ClientFlags, ClientId, Server};
 use crate::keyspace::ChangedKey;
 use crate::resp::{Args, Output, Reply};
-use crate::server::command::flag;
+use crate::server::command::{Group, flag};
 use crate::server::command_table::Found;
 use bytes::Bytes;
 use indexmap::{IndexMap, IndexSet};
@@ -134,7 +134,8 @@ impl Server {
     }
 
     fn remember_read(&mut self, id: ClientId, found: Found, args: &Args) {
-        let reads = found.command.has(flag::READONLY);
+        // Of a script it is its commands that read.
+        let reads = found.command.has(flag::READONLY) && found.command.group != Group::Scripting;
         if !reads || !self.clients.get(id).and_then(|c| c.tracking.as_ref()).is_some_and(|own| own.remembers()) {
             return;
         }
@@ -172,7 +173,8 @@ impl Server {
         self.tracking.items -= readers.len();
         for id in readers {
             let Some(tracking) = self.clients.get(id).and_then(|client| client.tracking.as_ref()) else { continue };
-            if !tracking.broadcast && !(tracking.no_loop && origin == Some(id)) {
+            let is_own = tracking.no_loop && origin == Some(id);
+            if !tracking.broadcast && !is_own {
                 self.tell_client(id, Some(&[key]));
             }
         }

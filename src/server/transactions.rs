@@ -14,8 +14,8 @@ pub struct Transaction {
     pub aborted: bool,
     /// The flags of all of them together.
     pub flags: u32,
-    /// Those that one of them does not have.
-    pub lacking: u32,
+    /// The flags that one of them lacks.
+    pub lacks: u32,
 }
 
 impl Transaction {

@@ -185,9 +185,9 @@ fn draw(event: &str, history: &History, now_s: i64) -> String {
 
 fn age(seconds: i64) -> String {
     match seconds {
-        ..60 => format!("{seconds}s"),
-        ..3600 => format!("{}m", seconds / 60),
-        ..86400 => format!("{}h", seconds / 3600),
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86400 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86400),
     }
 }
@@ -240,7 +240,7 @@ fn histogram(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         wanted.extend(all());
     }
     wanted.retain(|index| server.stats.of(*index).latency.is_some());
-    let shown: Vec<(String, u64, Vec<(u64, u64)>)> = wanted
+    let shown: Vec<_> = wanted
         .into_iter()
         .map(|index| {
             let stats = server.stats.of(index);
