@@ -2,7 +2,6 @@
 //! acknowledgements, other servers at either end, and networks that lose, delay and part.
 
 #[path = "wire/harness.rs"]
-#[allow(dead_code)]
 mod harness;
 
 use harness::*;
@@ -233,10 +232,11 @@ fn the_stream_says_what_was_done() {
     let mut client = primary.connect();
     client.check("SET a 1 => +OK\nSADD s x => :1\nSPOP s => $1 x\nSELECT 3 => +OK");
     client.check("MULTI => +OK\nINCR n => +QUEUED\nEXPIREAT n 1 => +QUEUED\nEXEC => *2 :1 :1");
+    client.check("PUBLISH channel message => :0");
     client.check("EVAL redis.call('SET',KEYS[1],1);redis.call('DEL',KEYS[1]) 1 k => $-1");
     let mut seen = Vec::new();
     // Pings may come at any time.
-    while seen.len() < 12 {
+    while seen.len() < 13 {
         let request = replica.reply();
         let words: Vec<String> =
             request.lines().filter(|line| !line.starts_with(['*', '$'])).map(str::to_owned).collect();
@@ -247,8 +247,19 @@ fn the_stream_says_what_was_done() {
     assert_eq!(
         seen,
         [
-            "SELECT 0", "SET a 1", "SADD s x", "SREM s x", "MULTI", "SELECT 3", "INCR n", "DEL n", "EXEC", "MULTI",
-            "SET k 1", "DEL k"
+            "SELECT 0",
+            "SET a 1",
+            "SADD s x",
+            "SREM s x",
+            "MULTI",
+            "SELECT 3",
+            "INCR n",
+            "DEL n",
+            "EXEC",
+            "PUBLISH channel message",
+            "MULTI",
+            "SET k 1",
+            "DEL k"
         ]
     );
 }

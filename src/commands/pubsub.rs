@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::encoding::glob::glob_match;
+use crate::engine::call::send_to_replicas;
 use crate::server::pubsub::SubscriptionKind;
 
 pub const COMMANDS: &[&Command] =
@@ -144,6 +145,7 @@ pub const PUBLISH: Command = Command {
 
 fn publish(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let receivers = server.publish(&args[1], &args[2]);
+    send_to_replicas(server, server.clients[id].db, args);
     server.reply(id).integer(receivers as i64);
     Ok(())
 }
@@ -163,6 +165,7 @@ pub const SPUBLISH: Command = Command {
 
 fn spublish(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let receivers = server.publish_to_shard(&args[1], &args[2]);
+    send_to_replicas(server, server.clients[id].db, args);
     server.reply(id).integer(receivers as i64);
     Ok(())
 }

@@ -247,6 +247,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
 
 /// Propagates what the commands of a transaction did, as a whole.
 pub fn end_unit(server: &mut Server) {
+    let mut targets = std::mem::take(&mut server.unit_targets).into_iter().peekable();
     let Some(unit) = server.unit.take().filter(|unit| !unit.is_empty() && !server.loading) else { return };
     let Some(mut history) = History::of(&mut server.aof, &mut server.replication) else { return };
     history.note_time(&server.config, &server.clock);
@@ -254,7 +255,6 @@ pub fn end_unit(server: &mut Server) {
     if transaction {
         history.append_marker(b"MULTI");
     }
-    let mut targets = std::mem::take(&mut server.unit_targets).into_iter().peekable();
     let mut to = ReplicateTo::all();
     for (place, (db, arguments)) in unit.iter().enumerate() {
         while let Some((_, next)) = targets.next_if(|&(from, _)| from <= place) {
@@ -264,6 +264,20 @@ pub fn end_unit(server: &mut Server) {
     }
     if transaction {
         history.append_marker(b"EXEC");
+    }
+}
+
+/// Has replicas repeat a command that changed nothing: a message, for those who listen to them.
+pub fn send_to_replicas(server: &mut Server, db: usize, args: &Args) {
+    if server.unit.is_some() {
+        let before = server.unit_targets.last().map_or(ReplicateTo::all(), |&(_, to)| to);
+        server.replicate_unit_to(before & ReplicateTo::REPLICAS);
+        server.unit.as_mut().expect("there is one").push_all(db, args.iter());
+        server.replicate_unit_to(before);
+    } else if !server.loading
+        && let Some(stream) = server.replication.stream_of_own_changes(false)
+    {
+        stream.append(db, args.iter());
     }
 }
 

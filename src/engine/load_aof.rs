@@ -134,7 +134,7 @@ fn open_part(server: &mut Server, load: &mut AofLoad) -> Result<bool, LoadError>
         let file = File::open(&path).map_err(failed)?;
         PartContents::DataSet(Box::new(RdbLoad::new(file, LoadFor::Replay, &server.config)))
     } else {
-        PartContents::Commands(CommandFile::open(&path, 0).map_err(failed)?)
+        PartContents::Commands(Box::new(CommandFile::open(&path, 0).map_err(failed)?))
     };
     server.clients[load.client].db = 0;
     load.part = Some(PartLoad { path, contents, good_up_to: 0, started: server.clock.stamp() });
@@ -157,7 +157,8 @@ fn advance_part(server: &mut Server, load: &mut AofLoad, part: &mut PartLoad, by
             if step == LoadStep::Done {
                 part.good_up_to = data_set.position();
                 let commands = CommandFile::open(&part.path, part.good_up_to);
-                part.contents = PartContents::Commands(commands.map_err(|error| cannot_read(&part.path, &error))?);
+                part.contents =
+                    PartContents::Commands(Box::new(commands.map_err(|error| cannot_read(&part.path, &error))?));
             }
             return Ok(false);
         }

@@ -93,5 +93,5 @@ pub struct PartLoad {
 /// A part may begin with a data set.
 pub enum PartContents {
     DataSet(Box<RdbLoad<'static>>),
-    Commands(CommandFile),
+    Commands(Box<CommandFile>),
 }

@@ -176,7 +176,7 @@ fn dump_and_restore() {
     let reply = client.reply_bytes();
     let start = reply.iter().position(|&byte| byte == b'\n').unwrap() + 1;
     let payload = &reply[start..reply.len() - 2];
-    let mut restore = |client: &mut Client, policy: &[u8]| {
+    let restore = |client: &mut Client, policy: &[u8]| {
         let request: Vec<&[u8]> =
             [&b"FUNCTION"[..], b"RESTORE", payload, policy].into_iter().filter(|word| !word.is_empty()).collect();
         client.ask_args(&request)

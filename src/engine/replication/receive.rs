@@ -133,7 +133,7 @@ fn begin_to_receive(server: &mut Server, reception: &mut Reception) -> io::Resul
 fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Result<Target> {
     let is_empty = server.keyspace.dbs().iter().all(|db| db.is_empty());
     let spare = match server.config.repl_diskless_load {
-        ReplDisklessLoad::SwapDb => Some(server.keyspace.spare()),
+        ReplDisklessLoad::SwapDb => Some(Box::new(server.keyspace.spare())),
         ReplDisklessLoad::OnEmptyDb if is_empty => None,
         ReplDisklessLoad::OnEmptyDb | ReplDisklessLoad::Disabled => {
             let path = server.config.dir.join(format!("temp-{}.{}.rdb", server.clock.unix_s(), std::process::id()));
@@ -198,7 +198,7 @@ fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Res
         }
         Target::Memory { load, spare } => {
             load.feed(piece);
-            let keyspace = spare.as_mut().unwrap_or(&mut server.keyspace);
+            let keyspace = spare.as_deref_mut().unwrap_or(&mut server.keyspace);
             let step = loop {
                 match load.step(keyspace, &server.config, u64::MAX) {
                     Ok(LoadStep::More) => (),
@@ -256,7 +256,7 @@ fn received(server: &mut Server, reception: Reception) {
             server.loaded = load.loaded();
             if let Some(spare) = spare {
                 before_new_data(server);
-                server.keyspace.replace_databases(spare, server.config.replica_lazy_flush);
+                server.keyspace.replace_databases(*spare, server.config.replica_lazy_flush);
             }
             if let Err(failure) = load::load_libraries(server, &mut load) {
                 log::warn!("Failed trying to load the MASTER synchronization DB: {failure}");

@@ -93,7 +93,7 @@ pub enum Target {
     /// To be loaded when all of it is there.
     File { file: File, path: PathBuf },
     /// Loaded as it comes, into what is served or into what will take its place.
-    Memory { load: Box<RdbLoad<'static>>, spare: Option<Keyspace> },
+    Memory { load: Box<RdbLoad<'static>>, spare: Option<Box<Keyspace>> },
 }
 
 /// A data set that came, and the connection that waits for it to be loaded.
