@@ -449,8 +449,8 @@ fn the_append_only_file_is_switched_on_and_off_while_clients_write() {
             client.info("aof_rewrite_in_progress") == "1" || client.info("aof_rewrite_scheduled") == "0"
         });
         if let child @ [_, ..] = &child_of(&server).into_bytes()[..] {
-            // This one may still be slow.
-            send_signal("-KILL", std::str::from_utf8(child).unwrap());
+            // This one may still be slow, or gone by now.
+            let _ = Command::new("kill").args(["-KILL", std::str::from_utf8(child).unwrap()]).status();
         }
         client.wait_for_child();
         let before = acknowledged.load(Relaxed);

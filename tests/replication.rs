@@ -132,7 +132,7 @@ fn a_replica_gets_everything_and_then_what_changes() {
             write_some(&mut client, 1);
             wait_for_sync(&primary, &[&replica]);
             assert_eq!(replica.digest(), primary.digest(), "diskless sync {sync}, diskless load {load}");
-            assert_eq!(primary.info("sync_full"), "1");
+            assert_eq!(primary.info("sync_full"), "1", "{}\n{}", primary.server.log(), replica.server.log());
         }
     }
 }

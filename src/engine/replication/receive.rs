@@ -156,7 +156,7 @@ fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Re
     server.load_progress = LoadProgress::begin(total, &server.clock);
     server.loading = !server.async_loading;
     server.keyspace.expiry_mode = server.expiry_mode();
-    Ok(Target::Memory { load: Box::new(RdbLoad::fed(LoadFor::Replay, &server.config)), spare })
+    Ok(Target::Memory { load: Box::new(RdbLoad::fed(LoadFor::Replay, &server.config)), spare, whole: false })
 }
 
 fn log_length(length: &Length, to: &str) {
@@ -196,18 +196,21 @@ fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Res
                 file.set_len(reception.received - MARK_LEN as u64)?;
             }
         }
-        Target::Memory { load, spare } => {
-            load.feed(piece);
+        Target::Memory { load, spare, whole } => {
+            if !*whole {
+                load.feed(piece);
+            }
             let keyspace = spare.as_deref_mut().unwrap_or(&mut server.keyspace);
-            let step = loop {
+            while !*whole {
                 match load.step(keyspace, &server.config, u64::MAX) {
                     Ok(LoadStep::More) => (),
-                    Ok(step) => break step,
+                    Ok(LoadStep::NotYet) => break,
+                    Ok(LoadStep::Done) => *whole = true,
                     Err(failure) => return Err(io::Error::other(format!("Internal error in RDB reading: {failure}"))),
                 }
-            };
+            }
             server.load_progress.loaded_bytes = load.position();
-            if is_last && step != LoadStep::Done {
+            if is_last && !*whole {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
         }
@@ -251,7 +254,7 @@ fn received(server: &mut Server, reception: Reception) {
                 loaded(server, Err(error));
             }
         }
-        Some(Target::Memory { mut load, spare }) => {
+        Some(Target::Memory { mut load, spare, .. }) => {
             load::no_longer_loading(server);
             server.loaded = load.loaded();
             if let Some(spare) = spare {

@@ -92,8 +92,9 @@ pub enum Length {
 pub enum Target {
     /// To be loaded when all of it is there.
     File { file: File, path: PathBuf },
-    /// Loaded as it comes, into what is served or into what will take its place.
-    Memory { load: Box<RdbLoad<'static>>, spare: Option<Box<Keyspace>> },
+    /// Loaded as it comes, into what is served or into what will take its place. `whole`: all keys are there,
+    /// and only the mark may be still to come.
+    Memory { load: Box<RdbLoad<'static>>, spare: Option<Box<Keyspace>>, whole: bool },
 }
 
 /// A data set that came, and the connection that waits for it to be loaded.
