@@ -84,7 +84,7 @@ fn run_with_context<T>(
         only_listens,
         repeated,
         in_script: client.flags.contains(ClientFlags::SCRIPT),
-        may_read_any_key: client.user.is_unrestricted() || client.user.may_read_any_key(found, args),
+        may_read_any_key: repeated || client.user.is_unrestricted() || client.user.may_read_any_key(found, args),
     };
     let result = run(&mut context);
     if let Err(error) = &result {

@@ -77,7 +77,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
 fn is_unrestricted(server: &Server) -> bool {
     !server.loading
         && !server.async_loading
-        && server.pause.is_none()
+        && !server.is_paused()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
         && server.replication.primary.is_none()
@@ -191,9 +191,10 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
         return Err(error);
     }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
-    if let Some((pause, _)) = server.pause
-        && (pause == Pause::All || flags & (flag::WRITE | flag::MAY_REPLICATE) != 0)
-    {
+    let changes = flags & (flag::WRITE | flag::MAY_REPLICATE) != 0;
+    let is_held = server.pause.is_some_and(|(pause, _)| pause == Pause::All) || (changes && server.is_paused());
+    // Replicas must be able to say how far they are.
+    if is_held && !server.clients[id].flags.contains(ClientFlags::REPLICA) {
         return Ok(Outcome::Held);
     }
     Ok(Outcome::Done)

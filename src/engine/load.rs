@@ -66,11 +66,15 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
         }
         Err(error) => return Err(error),
     }
+    let selected = match &load.source {
+        LoadSource::FromPrimary(load) => follow::stream_db(server, &load.data_set),
+        _ => 0,
+    };
     if let Some(files) = end(server, *load) {
         load_aof::open(server, files)?;
     }
     if from_primary {
-        receive::loaded(server, Ok(()));
+        receive::loaded(server, Ok(selected));
     } else {
         ready(server);
     }

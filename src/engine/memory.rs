@@ -21,7 +21,7 @@ pub fn make_room(server: &mut Server) -> bool {
 fn is_room_made(server: &mut Server) -> bool {
     // While clients are paused, or loading, the data set does not change by itself.
     let began = server.clock.stamp();
-    let is_kept = server.loading || server.pause.is_some();
+    let is_kept = server.loading || server.is_paused();
     // A replica leaves it to the primary what goes.
     let follows = server.replication.is_replica() && server.config.replica_ignore_maxmemory;
     let has_room = is_kept || follows || evict(server);

@@ -80,7 +80,6 @@ pub fn write_commands(server: &Server, out: &mut dyn Write, each_key: &mut dyn F
         out.write_all(time_note(server.clock.unix_s()).as_bytes())?;
     }
     write_libraries(&server.scripts.libraries.codes(), out)?;
-    write_libraries(&server.scripts.libraries.codes(), out)?;
     write_data_set(&server.keyspace, out, each_key)
 }
 

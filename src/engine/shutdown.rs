@@ -5,7 +5,7 @@ use super::{child, snapshot};
 use crate::config::ShutdownFlags;
 use crate::resp::CommandError;
 use crate::server::persistence::Job;
-use crate::server::{ClientFlags, ClientId, Pause, Server, ShutdownOptions, ShutdownWait, Timer};
+use crate::server::{ClientFlags, ClientId, Server, ShutdownOptions, ShutdownWait, Timer};
 use std::sync::atomic::Ordering::Relaxed;
 
 pub const FAILED: CommandError = CommandError::new("ERR Errors trying to SHUTDOWN. Check logs.");
@@ -71,7 +71,7 @@ pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> Shutdown {
     let timeout_ms = server.config.shutdown_timeout as u64 * 1000;
     if !options.now && timeout_ms > 0 && !server.replication.is_replica() && !lagging_replicas(server).is_empty() {
         let until_ms = server.clock.now_ms + timeout_ms;
-        server.set_pause(Pause::Writes, u64::MAX);
+        server.hold_writes(true);
         server.replication.ask_for_acks = true;
         let timer = server.timers.insert(until_ms, Timer::ShutdownEnd);
         server.shutdown_wait = Some(ShutdownWait { options, until_ms, timer, clients: Vec::new() });
@@ -92,7 +92,7 @@ pub fn wait_for_end(server: &mut Server, id: ClientId) {
 /// Replicas that do not have everything, or have not said that they do.
 fn lagging_replicas(server: &Server) -> Vec<ClientId> {
     let offset = server.replication.stream.offset();
-    replicas_that(server, |replica| replica.is_online() && replica.acked != offset)
+    replicas_that(server, |replica| replica.is_online() && replica.acked < offset)
 }
 
 /// Replicas have said how far they are.
@@ -112,7 +112,7 @@ pub fn waited_enough(server: &mut Server) {
         log::warn!(
             "Lagging replica {} reported offset {} behind master, lag={}, state=online.",
             replica_name(server, id),
-            offset - acked,
+            offset.saturating_sub(acked),
             server.clients[id].replica.as_deref().map_or(0, |replica| replica.lag_s(server.clock.now_ms))
         );
     }
@@ -129,7 +129,7 @@ fn stop_waiting(server: &mut Server) {
     let Some(wait) = server.shutdown_wait.take() else { return };
     server.timers.cancel(wait.timer);
     server.told_to_end.store(false, Relaxed);
-    server.unpause();
+    server.hold_writes(false);
     for id in wait.clients {
         let Some(client) = server.clients.get_mut(id) else { continue };
         client.flags -= ClientFlags::BLOCKED;

@@ -158,6 +158,7 @@ pub fn flush_append_only_file(server: &mut Server) {
     let Some(aof) = &mut server.aof else { return };
     match flushed {
         Ok(()) => {
+            server.replication.written = server.replication.stream.offset();
             if had_failed {
                 log::warn!("AOF write error looks solved, the server can write again.");
             }
@@ -196,7 +197,7 @@ fn aof_sync(server: &mut Server) {
     {
         server.background.sync(file, upto);
         // All commands until now are in the file.
-        server.replication.syncing = server.replication.stream.offset();
+        server.replication.syncing = server.replication.written;
     }
     if aof.is_behind() {
         let at = server.clock.now_ms + SYNC_INTERVAL_MS;

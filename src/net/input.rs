@@ -59,6 +59,10 @@ impl Input {
     pub fn turn(&mut self, server: &mut Server, id: ClientId) {
         let Some(client) = server.clients.get_mut(id) else { return };
         client.flags -= ClientFlags::READ_PENDING;
+        if client.flags.contains(ClientFlags::PRIMARY) && server.scripts.is_busy() {
+            // A script that takes long sees no change but its own.
+            return server.pending_read(id);
+        }
         if client.is_closing() {
             return;
         }

@@ -212,6 +212,8 @@ pub struct Server {
     /// Until when, on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
+    /// Writes wait for the server's own sake: a failover, or the end.
+    pub holds_writes: bool,
     /// The data set is not all there: nobody but who loads it may look at it.
     pub loading: bool,
     /// A data set is loaded beside the one that is served.
@@ -288,6 +290,7 @@ impl Server {
             spare_outputs: Vec::new(),
             pause: None,
             pause_timer: None,
+            holds_writes: false,
             loading: false,
             async_loading: false,
             load_progress: LoadProgress::default(),
@@ -384,12 +387,12 @@ impl Server {
 
     /// What is to be done about keys past their time.
     pub fn expiry_mode(&self) -> ExpiryMode {
-        match (self.loading, self.pause) {
+        match (self.loading, self.is_paused()) {
             (true, _) => ExpiryMode::Ignore,
             // The primary says when.
             _ if self.replication.is_replica() => ExpiryMode::Hide,
             // What expires is a write, which has to wait for the end of the pause.
-            (_, Some(_)) => ExpiryMode::Hide,
+            (_, true) => ExpiryMode::Hide,
             _ => ExpiryMode::Delete,
         }
     }
@@ -462,7 +465,7 @@ impl Server {
         let stream_end = self.replication.stream.offset();
         let Some(client) = self.clients.get_mut(id) else { return };
         let needed = client.replica.as_deref().and_then(Replica::needs_from);
-        let waiting = client.output.len() as u64 + needed.map_or(0, |from| stream_end - from);
+        let waiting = client.output.len() as u64 + needed.map_or(0, |from| stream_end.saturating_sub(from));
         let class = match () {
             _ if client.flags.contains(ClientFlags::REPLICA) => ClientClass::Replica,
             _ if client.flags.contains(ClientFlags::SUBSCRIBED) => ClientClass::Pubsub,

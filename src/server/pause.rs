@@ -25,6 +25,20 @@ impl Server {
         self.keyspace.expiry_mode = self.expiry_mode();
     }
 
+    /// Whether writes, at least, have to wait.
+    pub fn is_paused(&self) -> bool {
+        self.pause.is_some() || self.holds_writes
+    }
+
+    /// Has writes wait, or wait no longer, for the server's own sake.
+    pub fn hold_writes(&mut self, hold: bool) {
+        self.holds_writes = hold;
+        self.keyspace.expiry_mode = self.expiry_mode();
+        if !hold {
+            self.wake_paused();
+        }
+    }
+
     /// Ends the pause, if there is one.
     pub fn unpause(&mut self) {
         self.pause = None;
@@ -32,6 +46,11 @@ impl Server {
             self.timers.cancel(timer);
         }
         self.keyspace.expiry_mode = self.expiry_mode();
+        self.wake_paused();
+    }
+
+    /// Who still has to wait is held again.
+    fn wake_paused(&mut self) {
         let paused: Vec<ClientId> = self
             .clients
             .iter()

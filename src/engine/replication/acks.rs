@@ -83,6 +83,8 @@ fn replicas_with(server: &Server, offset: u64, durable: bool) -> usize {
 /// Up to which offset of the stream our own append-only file has everything on the disk.
 pub fn durable_here(server: &Server) -> u64 {
     match &server.aof {
+        // Nothing can be loaded from it yet.
+        Some(aof) if aof.provisional => 0,
         Some(aof) if !aof.is_behind() && aof.buffered() == 0 => server.replication.stream.offset(),
         _ => server.replication.durable,
     }

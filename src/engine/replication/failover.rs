@@ -4,7 +4,7 @@
 use super::{follow, heartbeat, online_replicas, replica_address};
 use crate::resp::CommandError;
 use crate::server::replication::failover::{Failover, FailoverState};
-use crate::server::{ClientId, Pause, Server, Timer};
+use crate::server::{ClientId, Server, Timer};
 
 pub struct Options {
     pub target: Option<(String, u16)>,
@@ -43,8 +43,7 @@ pub fn start(server: &mut Server, options: Options) -> Result<(), CommandError> 
     let timer = (options.timeout_ms > 0).then(|| server.timers.insert(now_ms + options.timeout_ms, Timer::FailoverEnd));
     server.replication.failover =
         Failover { state: FailoverState::WaitsForSync, target: options.target, force: options.force, timer };
-    // No time is given: the pause ends with the failover.
-    server.set_pause(Pause::Writes, u64::MAX);
+    server.hold_writes(true);
     server.replication.ask_for_acks = true;
     check(server);
     Ok(())
@@ -147,6 +146,6 @@ fn end(server: &mut Server) {
     if let Some(timer) = std::mem::take(&mut server.replication.failover).timer {
         server.timers.cancel(timer);
     }
-    server.unpause();
+    server.hold_writes(false);
     heartbeat::start(server);
 }

@@ -4,7 +4,7 @@
 //! can go; whatever fails, the next heartbeat begins anew.
 
 use super::{apply, disconnect_replicas, failover, heartbeat, receive};
-use crate::engine::{blocking, load};
+use crate::engine::{blocking, load, rewrite};
 use crate::persist::rdb::RdbLoad;
 use crate::resp::encode_request;
 use crate::server::replication::primary::{Awaited, Connection, Handshake, Link, Primary, Reception};
@@ -65,6 +65,16 @@ pub fn stop(server: &mut Server) {
     server.replication.no_replicas_since_ms = server.clock.now_ms;
     disconnect_replicas(server);
     role_changed(server);
+    // A data set that did not come as a whole has left it off.
+    if server.config.appendonly && !server.loading && rewrite::switch_on(server).is_err() {
+        server.persistence.rewrites.scheduled = true;
+    }
+}
+
+/// The database that the stream was at when a data set was written.
+pub fn stream_db(server: &Server, data_set: &RdbLoad) -> usize {
+    let db = data_set.fact(b"repl-stream-db").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    db.filter(|&db| db < server.keyspace.databases()).unwrap_or(0)
 }
 
 /// What a snapshot says of the history it belongs to: replicas, or our primary, can go on from there.
@@ -77,7 +87,7 @@ pub fn restore_history(server: &mut Server, data_set: &RdbLoad) {
     let (Some(id), Some(offset)) = (text(b"repl-id").filter(|id| id.len() == 40), number(b"repl-offset")) else {
         return;
     };
-    let (id, selected) = (id.to_owned(), number(b"repl-stream-db").unwrap_or(0) as usize);
+    let (id, selected) = (id.to_owned(), stream_db(server, data_set));
     let replication = &mut server.replication;
     if server.config.replicaof.is_some() {
         replication.id = id;
@@ -144,7 +154,11 @@ pub fn connect(server: &mut Server) {
     match opened {
         Ok(stream) => {
             let connection = Connection { stream, input: Vec::new(), output: Vec::new() };
-            primary.link = Link::Handshake(Handshake { connection, awaited: VecDeque::from([Awaited::Connected]) });
+            primary.link = Link::Handshake(Handshake {
+                connection,
+                awaited: VecDeque::from([Awaited::Connected]),
+                refused: false,
+            });
             log::info!("MASTER <-> REPLICA sync started");
         }
         Err(error) => log::warn!("Unable to connect to MASTER: {error}"),
@@ -190,20 +204,18 @@ fn converse(server: &mut Server, mut handshake: Handshake) {
     match result {
         Ok(None) => primary.link = Link::Handshake(handshake),
         Ok(Some(Answer::GoOn(id))) => resume(server, handshake.connection, id),
-        Ok(Some(Answer::Full(history))) => receive::begin(
-            server,
-            Reception {
-                connection: handshake.connection,
-                history,
-                length: None,
-                received: 0,
-                drained: false,
-                target: None,
-            },
-        ),
+        Ok(Some(Answer::Full(history))) => {
+            // Who lets us follow has taken over, whatever comes of the data set.
+            failover::done(server);
+            let Handshake { connection, .. } = handshake;
+            let reception = Reception { connection, history, length: None, received: 0, drained: false, target: None };
+            receive::begin(server, reception);
+        }
         Err(reason) => {
             log::warn!("{reason}");
-            failover::refused(server);
+            if handshake.refused {
+                failover::refused(server);
+            }
         }
     }
 }
@@ -265,6 +277,10 @@ fn heard(
             log::info!("(Non critical) Master does not understand REPLCONF {what}: {line}");
         }
         Awaited::Auth | Awaited::Told(_) => (),
+        Awaited::Psync if line.starts_with('-') && server.replication.primary.as_ref().is_some_and(|p| p.hand_over) => {
+            handshake.refused = true;
+            return Err(format!("The failover target does not take over: {line}"));
+        }
         Awaited::Psync => return psync_answered(handshake, line),
     }
     if awaited != Awaited::Psync && handshake.awaited.is_empty() {

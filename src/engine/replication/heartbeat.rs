@@ -1,7 +1,7 @@
 //! What happens each second: who is silent for too long is given up, and nobody is left in doubt
 //! whether we are there.
 
-use super::{apply, failover, follow, own_keys, replica_name, replicas_that, transfer};
+use super::{apply, follow, own_keys, replica_name, replicas_that, transfer};
 use crate::server::replication::failover::FailoverState;
 use crate::server::replication::primary::Link;
 use crate::server::replication::replica::{Replica, ReplicaState};
@@ -41,7 +41,6 @@ fn look_after_primary(server: &mut Server) {
         Link::Handshake(_) if is_silent(primary.heard_ms) => {
             log::warn!("Timeout connecting to the MASTER...");
             follow::drop_link(server);
-            failover::refused(server);
         }
         Link::Transfer(_) if is_silent(primary.heard_ms) => {
             log::warn!(
@@ -65,7 +64,7 @@ fn look_after_replicas(server: &mut Server) {
     }
     let period = server.config.repl_ping_replica_period as u64;
     // While a replica takes over, the stream must not move.
-    let stands_still = server.replication.failover.state != FailoverState::None && server.pause.is_some();
+    let stands_still = server.replication.failover.state != FailoverState::None && server.holds_writes;
     if server.replication.beats.is_multiple_of(period)
         && !stands_still
         && let Some(stream) = server.replication.stream_of_own_changes(false)
@@ -85,7 +84,7 @@ fn look_after_replicas(server: &mut Server) {
             return false;
         };
         let hears = match replica.state {
-            ReplicaState::Online | ReplicaState::ReceivesFile(_) => true,
+            ReplicaState::Online | ReplicaState::ReceivesFile(_) | ReplicaState::Loads => true,
             // As long as there is nothing to be sent to it, it is others that are slow.
             ReplicaState::ReceivesPipe(at) => {
                 server.replication.transfer.as_ref().is_some_and(|transfer| at < transfer.log.end())

@@ -28,7 +28,11 @@ use crate::server::{ClientFlags, ClientId, Server};
 #[inline]
 pub fn before_sleep(server: &mut Server) {
     let replication = &server.replication;
-    if replication.stream.is_kept() || !replication.waits.is_empty() || !replication.replicas.is_empty() {
+    if replication.stream.is_kept()
+        || replication.acks_came
+        || !replication.waits.is_empty()
+        || !replication.replicas.is_empty()
+    {
         send_what_is_new(server);
     }
 }
@@ -103,6 +107,8 @@ pub fn client_closed(server: &mut Server, id: ClientId) {
     } else if client.flags.contains(ClientFlags::REPLICA) {
         log::info!("Connection with replica {} lost.", replica_name(server, id));
         server.replication.replicas.retain(|&other| other != id);
+        // Somebody may have waited for this one.
+        server.replication.acks_came = true;
         if server.replication.replicas.is_empty() {
             server.replication.no_replicas_since_ms = server.clock.now_ms;
         }

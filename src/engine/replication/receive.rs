@@ -2,7 +2,7 @@
 //! of the loop; or it is loaded as it comes (`repl-diskless-load`), perhaps beside the one that there
 //! is, which is served until the new one is whole.
 
-use super::{apply, disconnect_replicas, failover};
+use super::{apply, disconnect_replicas, failover, follow};
 use crate::config::ReplDisklessLoad;
 use crate::engine::{child, load, rewrite, snapshot};
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
@@ -15,6 +15,8 @@ use std::io::{self, ErrorKind, Read, Write};
 /// Read from the connection before others have their turn.
 const TURN_MAX: u64 = 4 << 20;
 const READ: usize = 64 << 10;
+/// Bytes after which the file is brought to the disk.
+const SYNC_EVERY: u64 = 8 << 20;
 const MARK_LEN: usize = 40;
 
 /// How far a reception is.
@@ -44,7 +46,6 @@ pub fn go_on(server: &mut Server, mut reception: Box<Reception>) {
         Err(error) => {
             log::warn!("I/O error trying to sync with MASTER: {error}");
             give_up(server, *reception);
-            failover::refused(server);
         }
     }
 }
@@ -192,6 +193,10 @@ fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Res
     match target {
         Target::File { file, .. } => {
             file.write_all(piece)?;
+            // Not all of it at the end: that would take long.
+            if reception.received / SYNC_EVERY != (reception.received - piece.len() as u64) / SYNC_EVERY {
+                file.sync_data()?;
+            }
             if is_last && let Length::Mark { .. } = length {
                 file.set_len(reception.received - MARK_LEN as u64)?;
             }
@@ -230,13 +235,18 @@ fn before_new_data(server: &mut Server) {
     server.replication.own_expiring.clear();
     server.empty(server.config.replica_lazy_flush);
     server.keyspace.effects.dirty = 0;
+    // Whatever becomes of the new data: of the old history there is nothing left.
+    server.replication.start_new_history();
+    if let Some(primary) = &mut server.replication.primary {
+        primary.has_history = false;
+    }
 }
 
 /// All has come.
 fn received(server: &mut Server, reception: Reception) {
     let Reception { connection, history, target, .. } = reception;
     let appends = server.config.appendonly;
-    let loading = Loading { connection, history, appends };
+    let mut loading = Loading { connection, history, selected: 0, appends };
     match target {
         Some(Target::File { file, path }) => {
             let in_place = file.sync_data().and_then(|()| fs::rename(&path, snapshot::path(server)));
@@ -257,6 +267,7 @@ fn received(server: &mut Server, reception: Reception) {
         Some(Target::Memory { mut load, spare, .. }) => {
             load::no_longer_loading(server);
             server.loaded = load.loaded();
+            loading.selected = follow::stream_db(server, &load);
             if let Some(spare) = spare {
                 before_new_data(server);
                 server.keyspace.replace_databases(*spare, server.config.replica_lazy_flush);
@@ -271,8 +282,8 @@ fn received(server: &mut Server, reception: Reception) {
     }
 }
 
-/// The file was loaded, or it could not be.
-pub fn loaded(server: &mut Server, result: Result<(), load::LoadError>) {
+/// The file was loaded, with the stream at this database, or it could not be.
+pub fn loaded(server: &mut Server, result: Result<usize, load::LoadError>) {
     if server.config.rdb_del_sync_files && server.config.save.is_empty() && !server.config.appendonly {
         log::info!("Removing the RDB file obtained from the master. This replica has persistence disabled");
         let _ = fs::remove_file(snapshot::path(server));
@@ -280,7 +291,7 @@ pub fn loaded(server: &mut Server, result: Result<(), load::LoadError>) {
     let Some(primary) = &mut server.replication.primary else { return };
     let Link::Loading(loading) = std::mem::replace(&mut primary.link, Link::Down) else { return };
     match result {
-        Ok(()) => go_online(server, *loading),
+        Ok(selected) => go_online(server, Loading { selected, ..*loading }),
         Err(reason) => {
             log::warn!("Failed trying to load the MASTER synchronization DB from disk: {}", reason.0);
             server.empty(false);
@@ -290,7 +301,7 @@ pub fn loaded(server: &mut Server, result: Result<(), load::LoadError>) {
 
 /// The data set is there, and the stream goes on from it.
 fn go_online(server: &mut Server, loading: Loading) {
-    let Loading { connection, history, appends } = loading;
+    let Loading { connection, history, selected, appends } = loading;
     let replication = &mut server.replication;
     let has_history = history.is_some();
     let offset = history.as_ref().map_or(0, |(_, offset)| *offset);
@@ -299,13 +310,15 @@ fn go_online(server: &mut Server, loading: Loading) {
         replication.id = id;
     }
     replication.stream.restart_at(offset);
+    (replication.written, replication.syncing, replication.durable) = (0, 0, 0);
     if let Some(primary) = &mut replication.primary {
         primary.has_history = has_history;
     }
     log::info!("MASTER <-> REPLICA sync: Finished with success");
-    apply::begin(server, connection, 0, has_history);
+    apply::begin(server, connection, selected, has_history);
     failover::done(server);
     if appends && let Err(error) = rewrite::switch_on(server) {
         log::warn!("Failed enabling the AOF after successful master synchronization: {error}");
+        server.persistence.rewrites.scheduled = true;
     }
 }

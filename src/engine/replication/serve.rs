@@ -82,7 +82,7 @@ fn attach(server: &mut Server, id: ClientId) -> &mut Replica {
 fn can_go_on(server: &Server, id: ClientId, history: &str, args: &Args) -> bool {
     let replication = &server.replication;
     let name = replica_name(server, id);
-    let Some(seen) = args.int(2).ok().and_then(|next| u64::try_from(next - 1).ok()) else {
+    let Some(seen) = args.int(2).ok().and_then(|next| u64::try_from(next.checked_sub(1)?).ok()) else {
         if history == "?" {
             log::info!("Full resync requested by replica {name}");
         }
@@ -165,7 +165,7 @@ pub fn put_online(server: &mut Server, id: ClientId) {
             "RDB transfer completed, rdb only replica ({}) should be disconnected asap",
             replica_name(server, id)
         );
-        return;
+        return server.close_client(id);
     }
     replica.state = ReplicaState::Online;
     replica.acked_ms = now_ms;

@@ -200,7 +200,8 @@ fn finish_pipe(server: &mut Server, receivers: &[ClientId]) {
         if let Some(replica) = server.clients[id].replica.as_deref_mut() {
             replica.state = ReplicaState::Loads;
             replica.acked_ms = now_ms;
-            if replica.acked_early {
+            // One that asked with SYNC says nothing.
+            if replica.acked_early || replica.without_offsets {
                 serve::put_online(server, id);
             }
         }

@@ -52,7 +52,9 @@ pub struct Replication {
     pub ack_wanted: bool,
     /// What came of a transaction of the primary whose end has not come.
     pub unfinished: Vec<u8>,
-    /// Up to where our own append-only file is known to have everything on the disk.
+    /// Up to where our own append-only file has everything, ...
+    pub written: u64,
+    /// ... and up to where it is known to have everything on the disk.
     pub durable: u64,
     /// What `durable` will be when the fsync that runs has ended.
     pub syncing: u64,
@@ -130,6 +132,7 @@ impl Replication {
             receive_again: false,
             ack_wanted: false,
             unfinished: Vec::new(),
+            written: 0,
             durable: 0,
             syncing: 0,
             own_expiring: HashSet::new(),

@@ -45,6 +45,8 @@ pub struct Handshake {
     pub connection: Connection,
     /// What is awaited, in order.
     pub awaited: VecDeque<Awaited>,
+    /// It was asked to take over, and does not.
+    pub refused: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,6 +103,8 @@ pub enum Target {
 pub struct Loading {
     pub connection: Connection,
     pub history: Option<(String, u64)>,
+    /// The database that the stream is at.
+    pub selected: usize,
     /// There is an append-only file to be started anew.
     pub appends: bool,
 }
