@@ -438,6 +438,8 @@ fn set_active_expire(server: &mut Server, id: ClientId, args: &Args) -> CommandR
 fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    // What comes after it in this turn is to know that time has passed.
+    server.refresh_time();
     ok(server, id)
 }
 
