@@ -275,6 +275,13 @@ fn acknowledgements_are_waited_for() {
     wait_for_sync(&primary, &[&replica]);
     client.check("SET a 2 => +OK\nWAIT 1 0 => :1\nSET a 3 => +OK\nWAITAOF 0 1 0 => *2 :1 :1");
     client.check("MULTI => +OK\nSET a 4 => +QUEUED\nWAIT 9 0 => +QUEUED\nEXEC => *2 +OK :1");
+    // Who waits for a disk that is not written to any more waits for nothing.
+    let mut waiting = primary.connect();
+    waiting.send(b"SET a 5\r\nWAITAOF 1 9 0\r\n");
+    wait_until("it waits", || client.info("blocked_clients") == "1");
+    client.check("CONFIG SET appendonly no => +OK");
+    assert_eq!(waiting.reply(), "+OK\r\n");
+    assert!(waiting.reply().starts_with("-ERR WAITAOF cannot be used"));
     let error = replica.connect().ask("WAIT 1 0");
     assert!(error.starts_with("-ERR WAIT cannot be used with replica instances."), "{error}");
 }

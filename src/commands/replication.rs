@@ -272,7 +272,7 @@ fn waitaof(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         ));
     }
     if local && !server.config.appendonly {
-        return Err(CommandError::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
+        return Err(acks::WITHOUT_AOF);
     }
     let wanted = acks::Wanted { replicas: replicas as usize, durable: Some(Durable { local }) };
     acks::wait(server, id, wanted, timeout_ms);

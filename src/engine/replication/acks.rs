@@ -2,8 +2,13 @@
 
 use super::online_replicas;
 use crate::engine::call::apply_reply_mode;
+use crate::resp::CommandError;
 use crate::server::replication::{AckWait, Durable};
 use crate::server::{ClientFlags, ClientId, Server, Timer};
+
+/// There is nothing to wait for.
+pub const WITHOUT_AOF: CommandError =
+    CommandError::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
 
 /// What is wanted of a write.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,7 +41,10 @@ pub fn serve(server: &mut Server) {
     while let Some(wait) = server.replication.waits.get(at) {
         let (id, offset) = (wait.client, wait.offset);
         let wanted = Wanted { replicas: wait.replicas, durable: wait.durable };
-        if is_met(server, offset, wanted) {
+        let waits_in_vain = wanted.durable.is_some_and(|durable| durable.local) && !server.config.appendonly;
+        if waits_in_vain {
+            end_with(server, id, |server| server.reply(id).error(&WITHOUT_AOF));
+        } else if is_met(server, offset, wanted) {
             end(server, id);
         } else {
             at += 1;
@@ -47,11 +55,16 @@ pub fn serve(server: &mut Server) {
 /// Ends a client's wait with what there is; false if it does not wait.
 pub fn end(server: &mut Server, id: ClientId) -> bool {
     let Some(AckWait { offset, replicas, durable, .. }) = server.stop_waiting_for_acks(id) else { return false };
+    end_with(server, id, |server| reply(server, id, offset, Wanted { replicas, durable }));
+    true
+}
+
+fn end_with(server: &mut Server, id: ClientId, reply: impl FnOnce(&mut Server)) {
+    server.stop_waiting_for_acks(id);
     let mark = server.clients[id].output.mark();
-    reply(server, id, offset, Wanted { replicas, durable });
+    reply(server);
     apply_reply_mode(server, id, mark);
     server.pending_read(id);
-    true
 }
 
 fn is_met(server: &Server, offset: u64, wanted: Wanted) -> bool {
