@@ -71,12 +71,8 @@ async fn work_of_a_task(connection: &mut MultiplexedConnection, task: usize) -> 
         .query_async(connection)
         .await?;
     assert_eq!((got, ranks), (task, vec![(sum, task as f64 + 0.5)]));
-    let values: Vec<Option<usize>> = redis::pipe()
-        .get(key("string"))
-        .get(key("missing"))
-        .hget(key("hash"), "b")
-        .query_async(connection)
-        .await?;
+    let values: Vec<Option<usize>> =
+        redis::pipe().get(key("string")).get(key("missing")).hget(key("hash"), "b").query_async(connection).await?;
     assert_eq!(values, [Some(task), None, Some(2 * task)]);
     let script = Script::new("return {KEYS[1], ARGV[1] * 2, redis.call('HGET', KEYS[1], 'a')}");
     let (name, twice, field): (String, usize, usize) =
