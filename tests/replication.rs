@@ -379,7 +379,7 @@ fn a_client_that_is_served_as_a_replica_is_not_answered() {
 
 #[test]
 fn nobody_writes_a_data_set_that_nobody_wants() {
-    let primary = Node::start(&["--rdb-key-save-delay", "100000"]);
+    let primary = Node::start(&["--rdb-key-save-delay", "100000", "--save", ""]);
     let mut client = primary.connect();
     client.check("DEBUG POPULATE 1000 => +OK");
     let serve = |client: &mut Client| {
