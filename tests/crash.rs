@@ -55,7 +55,7 @@ fn a_panic_is_reported() {
     check_report(&report, &["Guru Meditation: DEBUG PANIC #src/commands/server/debug.rs:"]);
     let (status, report) = report_of("DEBUG ASSERT", &["--use-exit-on-panic", "yes"]);
     assert_eq!(status.code(), Some(1));
-    check_report(&report, &["Guru Meditation: assertion failed: 1 == 2 #"]);
+    check_report(&report, &["=== ASSERTION FAILED ===", ".rs:", " assertion failed: 1 == 2"]);
 }
 
 #[test]

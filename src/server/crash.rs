@@ -131,10 +131,15 @@ fn report_panic(info: &PanicHookInfo) {
     report.begin();
     let what = info.payload_as_str().unwrap_or("a panic");
     let (file, line) = info.location().map_or(("", 0), |location| (location.file(), location.line()));
-    report.line(format_args!("------------------------------------------------"));
-    report.line(format_args!("!!! Software Failure. Press left mouse button to continue"));
-    report.line(format_args!("Guru Meditation: {what} #{file}:{line}"));
-    report.line(format_args!("------------------------------------------------"));
+    if what.starts_with("assertion") {
+        report.line(format_args!("=== ASSERTION FAILED ==="));
+        report.line(format_args!("==> {file}:{line} {what}"));
+    } else {
+        report.line(format_args!("------------------------------------------------"));
+        report.line(format_args!("!!! Software Failure. Press left mouse button to continue"));
+        report.line(format_args!("Guru Meditation: {what} #{file}:{line}"));
+        report.line(format_args!("------------------------------------------------"));
+    }
     report.section("STACK TRACE");
     report.functions(&stack_trace());
     report.section("STACK TRACE DONE");
