@@ -8,6 +8,7 @@ use super::replication::transfer;
 use super::{rewrite, snapshot};
 use crate::config::Config;
 use crate::persist::delay;
+use crate::server::oom_score::OomRole;
 use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
 use crate::server::system::{self, Fork};
 use crate::server::{Server, Timer, logging};
@@ -83,6 +84,8 @@ fn run(server: &Server, job: Job, output: Output, pipe: pipe::Sender) -> ! {
     let kept = sender.as_ref().map_or(pipe.as_raw_fd(), AsRawFd::as_raw_fd);
     system::become_child([pipe.as_raw_fd(), kept]);
     logging::in_child();
+    // A refusal is in the log.
+    let _ = server.set_oom_score(OomRole::Child);
     let mut progress = Progress::new(&server.config, temporary.as_deref(), pipe);
     // A panic must not unwind into what the server was about to do.
     let written = catch_unwind(AssertUnwindSafe(|| match (job, temporary.as_deref(), &mut sender) {
