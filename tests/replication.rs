@@ -360,6 +360,66 @@ fn a_replica_that_does_not_read_costs_no_more_than_the_limit() {
 }
 
 #[test]
+fn a_client_that_is_served_as_a_replica_is_not_answered() {
+    let primary = Node::start(&[]);
+    let mut client = primary.connect();
+    for (request, what) in [("PING", "ping"), ("GET k", "get"), ("XINFO HELP", "xinfo|help"), ("NONSENSE", "NONSENSE")]
+    {
+        let mut replica = primary.connect();
+        replica.send(b"PSYNC ? -1\r\n");
+        assert!(replica.line().starts_with("+FULLRESYNC "));
+        replica.send(format!("{request}\r\n").as_bytes());
+        wait_until("it is disconnected", || client.info("connected_slaves") == "0");
+        let log = primary.server.log();
+        assert!(log.contains(&format!("Replica generated a reply to command '{what}', disconnecting it")), "{log}");
+    }
+    assert!(primary.server.log().contains("'ERR Replica can't interact with the keyspace' after processing"));
+    client.check("PSYNC ? x => -ERR_value_is_not_an_integer_or_out_of_range\n PING => +PONG");
+}
+
+#[test]
+fn nobody_writes_a_data_set_that_nobody_wants() {
+    let primary = Node::start(&["--rdb-key-save-delay", "100000", "--save", ""]);
+    let mut client = primary.connect();
+    client.check("DEBUG POPULATE 1000 => +OK");
+    let serve = |client: &mut Client| {
+        let mut replica = primary.connect();
+        replica.send(b"REPLCONF capa eof\r\n");
+        assert_eq!(replica.reply(), "+OK\r\n");
+        replica.send(b"PSYNC ? -1\r\n");
+        assert!(replica.line().starts_with("+FULLRESYNC "));
+        assert_eq!(client.info("rdb_bgsave_in_progress"), "1");
+        replica
+    };
+    for diskless in ["yes", "no"] {
+        client.ask(&format!("CONFIG SET repl-diskless-sync {diskless}"));
+        drop(serve(&mut client));
+        wait_until("the child is ended", || client.info("rdb_bgsave_in_progress") == "0");
+        // Nor one of keys that are gone.
+        let mut replica = serve(&mut client);
+        client.check("FLUSHALL => +OK\n DEBUG POPULATE 1000 => +OK");
+        let told = replica.until_closed(b"");
+        assert!(told.is_empty() || told.starts_with("$EOF:"), "{told}");
+    }
+}
+
+#[test]
+fn replicas_stay_with_one_that_turns_to_another_primary() {
+    let (top, middle, bottom) = (Node::start(&[]), Node::start(&[]), Node::start(&[]));
+    middle.follow(&top);
+    middle.wait_for_link();
+    bottom.follow(&middle);
+    bottom.wait_for_link();
+    // Nobody is there.
+    assert_eq!(middle.connect().ask(&format!("REPLICAOF 127.0.0.1 {}", free_port())), "+OK\r\n");
+    middle.follow(&top);
+    top.connect().check("SET k v => +OK");
+    wait_until_equal(&top, &[&middle, &bottom]);
+    assert_eq!((&*top.info("sync_full"), &*middle.info("sync_full")), ("1", "1"));
+    assert_eq!(middle.info("sync_partial_ok"), "0");
+}
+
+#[test]
 fn shutdown_waits_for_replicas() {
     let (mut primary, replica) = (Node::start(&[]), Node::start(&[]));
     replica.follow(&primary);

@@ -43,7 +43,7 @@ pub const SORT: Command = Command {
 };
 
 fn sort(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    Options::parse(args, true, ctx.may_read_any_key)?.run(ctx, &args[1])
+    Options::parse(args, true, ctx.caller.may_read_any_key(args))?.run(ctx, &args[1])
 }
 
 /// The key to sort, and the last of those to store at.
@@ -92,7 +92,7 @@ pub const SORT_RO: Command = Command {
 };
 
 fn sort_ro(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    Options::parse(args, false, ctx.may_read_any_key)?.run(ctx, &args[1])
+    Options::parse(args, false, ctx.caller.may_read_any_key(args))?.run(ctx, &args[1])
 }
 
 /// Elements, each with what it sorts by.
@@ -178,7 +178,7 @@ impl<'a> Options<'a> {
         };
         let mut elements: Vec<&[u8]> = texts.iter().collect();
         let range = self.range(elements.len());
-        if self.unsorted && !has_order(type_) && (self.store.is_some() || ctx.in_script) {
+        if self.unsorted && !has_order(type_) && (self.store.is_some() || ctx.caller.is_script()) {
             // What is stored, or a script may store, must not depend on how a set is laid out.
             (self.unsorted, self.alpha, self.by) = (false, true, None);
         }

@@ -9,7 +9,7 @@ use crate::resp::{Args, CommandError, CommandResult, Reply};
 use crate::script::ReplicateTo;
 use crate::server::blocked::Attempt;
 use crate::server::clock::Clock;
-use crate::server::command::{DataContext, Handler};
+use crate::server::command::{Caller, DataContext, Handler};
 use crate::server::command_table::Found;
 use crate::server::replication::Replication;
 use crate::server::replication::stream::ReplicationStream;
@@ -54,7 +54,7 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
 #[inline]
 pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandler, args: &Args) -> usize {
     let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
-    run_with_context(server, id, found, args, |context| run(context, args));
+    run_with_context(server, id, found, |context| run(context, args));
     let client = &server.clients[id];
     let waiting = client.output.len();
     if client.reply_mode != ReplyMode::On {
@@ -70,25 +70,21 @@ fn run_with_context<T>(
     server: &mut Server,
     id: ClientId,
     found: Found,
-    args: &Args,
     run: impl FnOnce(&mut DataContext) -> Result<T, CommandError>,
 ) -> Option<T> {
     let client = &mut server.clients[id];
     client.last_command = Some(found.index);
     let mark = client.output.mark();
     server.keyspace.select(client.db);
+    let stamps = server.keyspace.stamps;
     if client.flags.contains(ClientFlags::NO_TOUCH) {
         server.keyspace.stamps = false;
     }
-    let (only_listens, repeated) = (client.only_listens(), client.repeats());
     let mut context = DataContext {
         keyspace: &mut server.keyspace,
         reply: Reply::new(&mut client.output, client.resp3),
         config: &server.config,
-        only_listens,
-        repeated,
-        in_script: client.flags.contains(ClientFlags::SCRIPT),
-        may_read_any_key: repeated || client.user.is_unrestricted() || client.user.may_read_any_key(found, args),
+        caller: Caller { flags: client.flags, user: &client.user, found },
     };
     let result = run(&mut context);
     if let Err(error) = &result {
@@ -99,7 +95,7 @@ fn run_with_context<T>(
             apply::log_error(found.command.name, error);
         }
     }
-    server.keyspace.stamps = server.persistence.child.is_none();
+    server.keyspace.stamps = stamps;
     result.ok()
 }
 
@@ -107,7 +103,7 @@ fn run_with_context<T>(
 /// counted when it has.
 fn call_blocking(server: &mut Server, id: ClientId, found: Found, run: BlockingHandler, args: &Args) {
     let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
-    if let Some(Attempt::Wait(wait)) = run_with_context(server, id, found, args, |context| run(context, args)) {
+    if let Some(Attempt::Wait(wait)) = run_with_context(server, id, found, |context| run(context, args)) {
         blocking::wait(server, id, wait, args);
     }
     if server.clients[id].flags.contains(ClientFlags::BLOCKED) {

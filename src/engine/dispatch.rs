@@ -3,7 +3,7 @@
 
 use super::call::call;
 use super::memory;
-use super::replication::apply;
+use super::replication::{apply, serve};
 use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
@@ -29,7 +29,9 @@ pub fn dispatch(server: &mut Server, id: ClientId, args: &Args) -> Outcome {
     match server.commands.find(args.get(0)) {
         Some(found) => dispatch_found(server, id, found, args),
         None => {
+            let mark = serve::mark_of_replica(server, id);
             refuse(server, id, None, unknown_command(args));
+            serve::expect_no_reply(server, id, mark, args);
             Outcome::Done
         }
     }
@@ -38,6 +40,14 @@ pub fn dispatch(server: &mut Server, id: ClientId, args: &Args) -> Outcome {
 /// As [`dispatch`], for a request whose command was looked up when it was batched.
 #[inline]
 pub fn dispatch_found(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Outcome {
+    let mark = serve::mark_of_replica(server, id);
+    let outcome = pass_gates(server, id, found, args);
+    serve::expect_no_reply(server, id, mark, args);
+    outcome
+}
+
+#[inline]
+fn pass_gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Outcome {
     let found = match resolve(server, found, args) {
         Ok(found) => found,
         Err(error) => {
@@ -71,6 +81,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
         && client.tracking.is_none()
         && client.multi.is_none()
         && !client.only_listens()
+        && !client.flags.contains(ClientFlags::REPLICA)
 }
 
 /// The state of the server holds no command back, whatever it does.
@@ -189,6 +200,10 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
         && let Some(error) = server.scripts.busy_error()
     {
         return Err(error);
+    }
+    let touches_data = flags & (flag::READONLY | flag::WRITE | flag::MAY_REPLICATE) != 0;
+    if touches_data && server.clients[id].flags.intersects(ClientFlags::REPLICA | ClientFlags::MONITOR) {
+        return Err(CommandError::new("ERR Replica can't interact with the keyspace"));
     }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     let changes = flags & (flag::WRITE | flag::MAY_REPLICATE) != 0;

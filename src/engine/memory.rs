@@ -20,6 +20,10 @@ pub fn make_room(server: &mut Server) -> bool {
 
 #[cold]
 fn is_room_made(server: &mut Server) -> bool {
+    // Between the commands of a script nobody else changes anything.
+    if server.scripts.running.is_some() {
+        return true;
+    }
     // While clients are paused, or loading, the data set does not change by itself.
     let began = server.clock.stamp();
     let is_kept = server.loading || server.is_paused();

@@ -208,7 +208,8 @@ pub fn start_due(server: &mut Server) {
 
 /// All data is gone, and nobody wants to find it in a snapshot. True if that is on the disk now.
 pub fn data_set_emptied(server: &mut Server) -> bool {
-    if server.persistence.snapshot_runs() {
+    // Replicas, too, are better served by a data set that has nothing to be deleted at once.
+    if server.persistence.snapshot_runs() || server.persistence.transfer_runs() {
         child::end(server);
     }
     // What cannot be saved is logged.

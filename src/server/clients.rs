@@ -149,8 +149,6 @@ bitflags! {
         const INTERNAL = 1 << 9;
         /// Its input holds requests whose turn has not come.
         const INPUT_WAITING = 1 << 10;
-        /// It runs the commands of scripts.
-        const SCRIPT = 1 << 24;
         /// It waits for keys.
         const BLOCKED = 1 << 11;
         /// It has subscriptions.
@@ -163,10 +161,19 @@ bitflags! {
         const PRIMARY = 1 << 15;
         /// It sent MONITOR.
         const MONITOR = 1 << 16;
+        /// It runs the commands of scripts.
+        const SCRIPT = 1 << 17;
         /// Its scripts are debugged: SCRIPT DEBUG.
-        const DEBUGS = 1 << 17;
+        const DEBUGS = 1 << 18;
         /// They are debugged in the server itself, not in a child.
-        const DEBUGS_IN_SYNC = 1 << 18;
+        const DEBUGS_IN_SYNC = 1 << 19;
+    }
+}
+
+impl ClientFlags {
+    /// Its commands ran before, here or at the primary.
+    pub fn repeats(self) -> bool {
+        self.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) && !self.contains(ClientFlags::SCRIPT)
     }
 }
 
@@ -240,11 +247,6 @@ impl Client {
     /// Its name for messages and CLIENT LIST: bytes a client sent, made printable.
     pub fn display_name(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.name)
-    }
-
-    /// Its commands ran before, here or at the primary.
-    pub fn repeats(&self) -> bool {
-        self.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) && !self.flags.contains(ClientFlags::SCRIPT)
     }
 
     /// Connected from this machine.

@@ -2,8 +2,10 @@
 //! Dispatch, COMMAND INFO and DOCS, key extraction, access categories, script and read-only rules
 //! all read it; a command's spec stands beside its handler in `commands/`.
 
+use super::acl::User;
 use super::blocked::Attempt;
-use super::{ClientId, Server};
+use super::command_table::Found;
+use super::{ClientFlags, ClientId, Server};
 use crate::config::Config;
 use crate::keyspace::Keyspace;
 use crate::resp::{Args, CommandError, CommandResult, Reply};
@@ -65,15 +67,39 @@ pub struct DataContext<'a> {
     pub keyspace: &'a mut Keyspace,
     pub reply: Reply<'a>,
     pub config: &'a Config,
+    pub caller: Caller<'a>,
+}
+
+/// For whom a data command runs.
+pub struct Caller<'a> {
+    pub flags: ClientFlags,
+    pub user: &'a User,
+    pub found: Found,
+}
+
+impl DataContext<'_> {
     /// See [`Client::only_listens`](super::Client::only_listens).
-    pub only_listens: bool,
-    /// The command ran before: the append-only file repeats it. What was decided then is not to be
-    /// decided anew.
-    pub repeated: bool,
+    pub fn only_listens(&self) -> bool {
+        self.caller.flags.contains(ClientFlags::SUBSCRIBED) && !self.reply.is_resp3()
+    }
+}
+
+impl Caller<'_> {
+    /// The command ran before: the append-only file or the primary repeats it. What was decided then is
+    /// not to be decided anew.
+    pub fn repeats(&self) -> bool {
+        self.flags.repeats()
+    }
+
     /// A script runs the command.
-    pub in_script: bool,
-    /// The client's user may read keys that no argument names.
-    pub may_read_any_key: bool,
+    pub fn is_script(&self) -> bool {
+        self.flags.contains(ClientFlags::SCRIPT)
+    }
+
+    /// Its user may read keys that no argument names.
+    pub fn may_read_any_key(&self, args: &Args) -> bool {
+        self.repeats() || self.user.may_read_any_key(self.found, args)
+    }
 }
 
 impl Command {
@@ -150,6 +176,16 @@ impl Command {
             found.extend(spec.find(args)?.map(|index| FoundKey { index, flags: spec.flags }));
         }
         Some(found)
+    }
+
+    /// As [`Self::find_keys`], and where the arguments do not fit the command those that are keys all the
+    /// same.
+    pub fn certain_keys(&self, args: &Args) -> Vec<FoundKey> {
+        self.find_keys(args).unwrap_or_else(|| {
+            let specs = self.keys.iter().filter(|spec| spec.flags & key_flag::NOT_KEY == 0);
+            let found = specs.filter_map(|spec| Some((spec.flags, spec.find(args)?)));
+            found.flat_map(|(flags, keys)| keys.map(move |index| FoundKey { index, flags })).collect()
+        })
     }
 
     /// The first key, the last (negative: counted from the end) and the step between them, as far as

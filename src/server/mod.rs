@@ -369,7 +369,6 @@ impl Server {
         Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 
-    /// The clock of INFO: seconds, in 24 bits.
     /// Forgets the data set, to get another.
     pub fn empty(&mut self, lazy: bool) {
         self.keyspace.flush(None, lazy);

@@ -39,6 +39,8 @@ pub struct Running {
     pub caller: ClientId,
     /// A stamp of the clock.
     pub started: u64,
+    /// When others had a turn last.
+    pub turned: u64,
     /// It ran a command that writes.
     pub wrote: bool,
     pub killed: bool,

@@ -45,6 +45,21 @@ fn slowlog() {
 }
 
 #[test]
+fn a_command_is_not_slow_because_it_waited() {
+    let (server, mut client) = server_and_client();
+    client.check(
+        "CONFIG SET slowlog-log-slower-than 200000 => +OK
+         XADD s 1-1 f v => $3 1-1
+         XGROUP CREATE s g $ => +OK
+         PEXPIRE s 500 => :1",
+    );
+    let mut waiter = server.connect();
+    waiter.send(b"XREADGROUP GROUP g c BLOCK 0 STREAMS s >\r\n");
+    assert!(waiter.reply().starts_with("-NOGROUP "));
+    client.check("SLOWLOG LEN => :0");
+}
+
+#[test]
 fn latency() {
     let (_server, mut client) = server_and_client();
     client.check(
@@ -87,7 +102,7 @@ fn latency() {
 fn monitor() {
     let (server, mut client) = server_and_client();
     let mut monitor = server.connect();
-    monitor.check("MONITOR => +OK");
+    monitor.check("MONITOR => +OK\n GET k => -ERR_Replica_can't_interact_with_the_keyspace");
     let mut shown = || {
         let line = monitor.line();
         let (time, rest) = line.split_once(' ').unwrap();

@@ -32,7 +32,7 @@ pub const PING: Command = Command {
 
 fn ping(ctx: &mut DataContext, args: &Args) -> CommandResult {
     match args.len() {
-        1 | 2 if ctx.only_listens => {
+        1 | 2 if ctx.only_listens() => {
             // It must look like a message.
             ctx.reply.array(2);
             ctx.reply.bulk(b"pong");

@@ -191,7 +191,7 @@ fn htstats(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let mut text = "[Dictionary HT]\n".to_owned();
     describe_table(&mut text, db.len(), db.table().slots());
     writeln!(text, "[Expires HT]\n number of elements: {}", db.volatile()).expect("a string takes all");
-    server.reply(id).verbatim("txt", text.as_bytes());
+    server.reply(id).verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 
@@ -210,7 +210,7 @@ fn htstats_key(server: &mut Server, id: ClientId, args: &Args) -> CommandResult 
         describe_table(&mut text, len, slots);
         text
     };
-    server.reply(id).verbatim("txt", text.as_bytes());
+    server.reply(id).verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 
@@ -389,7 +389,7 @@ fn protocol(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             // The push is no reply: this is.
             reply.bulk(b"Some real reply following the push reply");
         }
-        b"verbatim" => reply.verbatim("txt", b"This is a verbatim\nstring"),
+        b"verbatim" => reply.verbatim(b"txt", b"This is a verbatim\nstring"),
         b"true" => reply.boolean(true),
         b"false" => reply.boolean(false),
         b"bignum" => {

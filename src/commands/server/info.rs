@@ -125,7 +125,7 @@ fn info(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         write!(fields.0, "# {}\r\n", section.title).expect("a string takes all");
         (section.write)(server, &mut fields);
     }
-    server.reply(id).verbatim("txt", fields.0.as_bytes());
+    server.reply(id).verbatim(b"txt", fields.0.as_bytes());
     Ok(())
 }
 

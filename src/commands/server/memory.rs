@@ -277,7 +277,7 @@ fn purge(ctx: &mut DataContext, _: &Args) -> CommandResult {
 }
 
 fn malloc_stats(ctx: &mut DataContext, _: &Args) -> CommandResult {
-    ctx.reply.verbatim("txt", &allocator::report());
+    ctx.reply.verbatim(b"txt", &allocator::report());
     Ok(())
 }
 
@@ -322,6 +322,6 @@ fn doctor(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             text.push_str("No fault found with the use of memory.\n");
         }
     }
-    server.reply(id).verbatim("txt", text.as_bytes());
+    server.reply(id).verbatim(b"txt", text.as_bytes());
     Ok(())
 }

@@ -181,7 +181,7 @@ impl Options {
                 Err(CommandError::new("ERR syntax error, XTRIM must be called with a trimming strategy"))
             }
             // COMPAT: a request that is repeated trims exactly, but kept its LIMIT.
-            Some(_) if ctx.repeated => Ok(options),
+            Some(_) if ctx.caller.repeats() => Ok(options),
             Some(trim) if limit.is_some() && !trim.approximate => {
                 Err(CommandError::new("ERR syntax error, LIMIT cannot be used without the special ~ option"))
             }

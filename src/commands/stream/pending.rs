@@ -299,7 +299,7 @@ fn xclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let later = last_id.filter(|&id| id > group.last_id);
     match later {
         // It stands for a delivery, which read this entry.
-        Some(id) if ctx.repeated => group.read(entries, id),
+        Some(id) if ctx.caller.repeats() => group.read(entries, id),
         Some(id) => group.last_id = id,
         None => (),
     }

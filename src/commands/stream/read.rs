@@ -114,7 +114,7 @@ impl<'a> Options<'a> {
 
     /// COMPAT: a script may not even ask to wait.
     fn check_script(&self, ctx: &DataContext, command: &str) -> CommandResult {
-        if ctx.in_script && self.timeout_ms.is_some() {
+        if ctx.caller.is_script() && self.timeout_ms.is_some() {
             return Err(CommandError::err(format_args!(
                 "{command} command is not allowed with BLOCK option from scripts"
             )));

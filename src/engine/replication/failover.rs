@@ -135,7 +135,7 @@ pub fn done(server: &mut Server) {
 }
 
 /// A replica is gone, perhaps the one that was to take over.
-pub fn replica_gone(server: &mut Server, _: ClientId) {
+pub fn replica_gone(server: &mut Server) {
     if server.replication.failover.state == FailoverState::WaitsForSync && server.replication.replicas.is_empty() {
         log::info!("Failover target disconnected");
         end(server);

@@ -25,8 +25,7 @@ pub fn start(server: &mut Server, host: String, port: u16) {
     let was_primary = server.replication.primary.is_none();
     drop_link(server);
     blocking::unblock_all(server);
-    // Replicas of ours are to learn whose stream it is from now on.
-    disconnect_replicas(server);
+    // Replicas of ours stay: they are told if the stream turns out to be another.
     // A history that we made ourselves may be the beginning of what the new primary has.
     let has_history = match &server.replication.primary {
         Some(primary) => primary.has_history,

@@ -113,7 +113,7 @@ pub fn client_closed(server: &mut Server, id: ClientId) {
             server.replication.no_replicas_since_ms = server.clock.now_ms;
         }
         transfer::replica_gone(server);
-        failover::replica_gone(server, id);
+        failover::replica_gone(server);
     }
 }
 

@@ -12,9 +12,8 @@ use crate::server::replication::primary::{Length, Link, Loading, Reception, Targ
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 
-/// Read from the connection before others have their turn.
-const TURN_MAX: u64 = 4 << 20;
-const READ: usize = 64 << 10;
+/// Bytes of one read, at most.
+const READ_MAX: u64 = 64 << 10;
 /// Bytes after which the file is brought to the disk.
 const SYNC_EVERY: u64 = 8 << 20;
 const MARK_LEN: usize = 40;
@@ -69,8 +68,9 @@ fn receive(server: &mut Server, reception: &mut Reception) -> io::Result<Progres
     if reception.length.is_none() && !begin_to_receive(server, reception)? {
         return Ok(Progress::Waits);
     }
-    let mut budget = TURN_MAX;
-    let mut space = vec![0; READ];
+    // Then others have their turn.
+    let mut budget = server.config.loading_process_events_interval_bytes;
+    let mut space = vec![0; budget.min(READ_MAX) as usize];
     let early = std::mem::take(&mut reception.connection.input);
     if !early.is_empty() && take(server, reception, &early)? {
         return Ok(Progress::Done);
@@ -81,8 +81,8 @@ fn receive(server: &mut Server, reception: &mut Reception) -> io::Result<Progres
         }
         let wanted = match reception.length {
             // What comes after the data set is not for us to read.
-            Some(Length::Bytes(length)) => (length - reception.received).min(READ as u64) as usize,
-            _ => READ,
+            Some(Length::Bytes(length)) => (length - reception.received).min(space.len() as u64) as usize,
+            _ => space.len(),
         };
         match (&reception.connection.stream).read(&mut space[..wanted]) {
             Ok(0) if wanted > 0 => return Err(ErrorKind::UnexpectedEof.into()),

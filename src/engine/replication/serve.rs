@@ -1,6 +1,7 @@
 //! Replicas ask for the stream, or for the data set and then the stream.
 
 use super::{follow, heartbeat, replica_name, transfer};
+use crate::engine::dispatch;
 use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::replication::replica::{Replica, ReplicaState};
 use crate::server::{ClientFlags, ClientId, Server};
@@ -21,15 +22,22 @@ pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::new("ERR SYNC and PSYNC are invalid with pending output"));
     }
     log::info!("Replica {} asks for synchronization", replica_name(server, id));
-    heartbeat::start(server);
     let by_offset = args.is(0, "psync");
+    if by_offset && args.int(2).is_err() {
+        log::warn!("Replica {} asks for synchronization but with a wrong offset", replica_name(server, id));
+    }
+    let next = if by_offset { args.int(2)? } else { -1 };
+    heartbeat::start(server);
     if by_offset {
-        let (history, next) = (String::from_utf8_lossy(args.get(1)), args.int(2));
-        if let Some(next) = next.ok().filter(|_| can_go_on(server, id, &history, args)) {
-            go_on(server, id, next as u64 - 1);
+        let history = String::from_utf8_lossy(args.get(1));
+        let seen = next.checked_sub(1).and_then(|seen| u64::try_from(seen).ok());
+        if let Some(seen) = seen.filter(|&seen| can_go_on(server, id, &history, seen)) {
+            go_on(server, id, seen);
             return Ok(());
         }
-        if &*history != "?" {
+        if &*history == "?" {
+            log::info!("Full resync requested by replica {}", replica_name(server, id));
+        } else {
             server.stats.replication.partial_refused += 1;
         }
     }
@@ -79,19 +87,9 @@ fn attach(server: &mut Server, id: ClientId) -> &mut Replica {
 }
 
 /// Whether all that comes after what the replica has seen is still here.
-fn can_go_on(server: &Server, id: ClientId, history: &str, args: &Args) -> bool {
+fn can_go_on(server: &Server, id: ClientId, history: &str, seen: u64) -> bool {
     let replication = &server.replication;
     let name = replica_name(server, id);
-    let Some(seen) = args.int(2).ok().and_then(|next| u64::try_from(next.checked_sub(1)?).ok()) else {
-        if history == "?" {
-            log::info!("Full resync requested by replica {name}");
-        }
-        return false;
-    };
-    if history == "?" {
-        log::info!("Full resync requested by replica {name}");
-        return false;
-    }
     if !replication.shares_history(history, seen) {
         let known = history.eq_ignore_ascii_case(&replication.id)
             || replication.former.as_ref().is_some_and(|former| history.eq_ignore_ascii_case(&former.id));
@@ -139,6 +137,43 @@ fn go_on(server: &mut Server, id: ClientId, offset: u64) {
         false => "+CONTINUE\r\n".to_owned(),
     };
     server.reply(id).raw(line.as_bytes());
+}
+
+/// Where the output of a replica ends that is being served, before it has a command run.
+#[inline]
+pub fn mark_of_replica(server: &Server, id: ClientId) -> Option<(usize, usize)> {
+    let client = server.clients.get(id)?;
+    client.flags.contains(ClientFlags::REPLICA).then(|| client.output.mark())
+}
+
+/// What is sent to a replica is the data set and the stream: a reply in between would become a part of
+/// them. One that got any is disconnected, and the reply forgotten.
+#[inline]
+pub fn expect_no_reply(server: &mut Server, id: ClientId, mark: Option<(usize, usize)>, args: &Args) {
+    if let Some(mark) = mark
+        && server.clients.get(id).is_some_and(|client| client.output.mark() != mark)
+    {
+        take_back_reply(server, id, mark, args);
+    }
+}
+
+#[cold]
+fn take_back_reply(server: &mut Server, id: ClientId, mark: (usize, usize), args: &Args) {
+    let command = match server.commands.find(args.get(0)).map(|found| dispatch::resolve(server, found, args)) {
+        Some(Ok(found)) => server.commands.full_name(found.index).to_owned(),
+        _ => String::from_utf8_lossy(args.get(0)).into_owned(),
+    };
+    let client = &mut server.clients[id];
+    if let Some(error) = client.output.bytes[mark.0..].strip_prefix(b"-") {
+        let line = error.split(|&byte| byte == b'\r').next().unwrap_or_default();
+        log::warn!(
+            "== CRITICAL == This master is sending an error to its replica: '{}' after processing the command '{command}'",
+            String::from_utf8_lossy(line)
+        );
+    }
+    client.output.truncate(mark);
+    log::warn!("Replica generated a reply to command '{command}', disconnecting it: {}", replica_name(server, id));
+    server.close_client(id);
 }
 
 /// REPLCONF ACK: how far a replica is.

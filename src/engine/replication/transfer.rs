@@ -219,6 +219,14 @@ pub fn replica_gone(server: &mut Server) {
         }
         server.replication.transfer = None;
     }
+    let awaits_file = |replica: &Replica| matches!(replica.state, ReplicaState::WaitsForFile);
+    let child = server.persistence.child.as_ref();
+    let writes_file = child.is_some_and(|child| child.for_replicas.is_some_and(|(form, _)| !form.diskless));
+    // Where there are save points the file is welcome all the same.
+    if writes_file && server.config.save.is_empty() && replicas_that(server, awaits_file).is_empty() {
+        log::info!("Last replica dropped, killing the child that writes a snapshot for it.");
+        child::end(server);
+    }
 }
 
 /// A child that wrote to the pipe has ended.

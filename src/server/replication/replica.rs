@@ -78,8 +78,8 @@ impl Replica {
     pub fn state_name(&self) -> Option<&'static str> {
         Some(match self.state {
             ReplicaState::Handshake => return None,
-            ReplicaState::WaitsForChild | ReplicaState::WaitsForFile => "wait_bgsave",
-            ReplicaState::ReceivesFile(_) | ReplicaState::ReceivesPipe(_) | ReplicaState::Loads => "send_bulk",
+            ReplicaState::WaitsForChild | ReplicaState::WaitsForFile | ReplicaState::ReceivesPipe(_) => "wait_bgsave",
+            ReplicaState::ReceivesFile(_) | ReplicaState::Loads => "send_bulk",
             ReplicaState::Online => "online",
         })
     }
