@@ -237,6 +237,7 @@ impl Host for ScriptHost<'_> {
     }
 
     fn replicate_to(&mut self, to: ReplicateTo) {
+        self.server.replication.beyond_aof |= !to.contains(ReplicateTo::AOF);
         self.server.replicate_unit_to(to);
     }
 

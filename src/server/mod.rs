@@ -7,6 +7,7 @@
 //! * `blocked`       clients that wait for keys
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
+//! * `process_title` what `ps` shows
 //! * `pubsub`        subscriptions, and delivering messages
 //! * `replication` whom we follow, who follows us, and the stream of changes
 //! * `scripts`       scripts and functions
@@ -16,6 +17,7 @@
 //! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
 //! * `latency`       what took long, for LATENCY
+//! * `crash`         what the log gets of a crash
 //! * `listeners`     TCP and unix sockets
 //! * `loading`       a data set on its way into memory
 //! * `logging`       the log
@@ -27,6 +29,7 @@
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `slowlog`       slow commands
 //! * `system`        what the operating system knows of the process
+//! * `watchdog`      what the loop is busy with when it is so for too long
 
 pub mod acl;
 pub mod allocator;
@@ -38,6 +41,7 @@ pub mod clock;
 pub mod collation;
 pub mod command;
 pub mod command_table;
+pub mod crash;
 pub mod latency;
 pub mod listeners;
 pub mod loading;
@@ -47,6 +51,7 @@ pub mod migration;
 pub mod oom_score;
 mod pause;
 pub mod persistence;
+pub mod process_title;
 pub mod pubsub;
 pub mod replication;
 pub mod scripts;
@@ -55,6 +60,7 @@ pub mod stats;
 pub mod system;
 pub mod tracking;
 pub mod transactions;
+pub mod watchdog;
 
 use crate::config::{ClientClass, Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};

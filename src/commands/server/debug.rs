@@ -43,6 +43,7 @@ const fn sub(
 
 const SUBCOMMANDS: &[Subcommand] = &[
     sub("aof-flush-sleep", 1..=1, aof_flush_sleep),
+    sub("assert", 0..=0, |_, _, _| panic!("assertion failed: 1 == 2")),
     sub("config-rewrite-force-all", 0..=0, config_rewrite_force_all),
     sub("digest", 0..=0, digest),
     sub("digest-value", 0..=usize::MAX, digest_value),
@@ -89,6 +90,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
         &[
             "AOF-FLUSH-SLEEP <microseconds>",
             "    Stop the server for this time before each write to the append-only file.",
+            "ASSERT",
+            "    Crash as if something were not as it must be.",
             "CONFIG-REWRITE-FORCE-ALL",
             "    As CONFIG REWRITE, but write every directive.",
             "DIGEST",
