@@ -170,6 +170,15 @@ fn fill(client: &mut Client) {
 // ---- restarts ----
 
 #[test]
+fn commands_for_a_database_that_is_not_there_are_not_run_elsewhere() {
+    let server = Server::start(&["--appendonly", "yes", "--databases", "32"]);
+    server.connect().check("SELECT 20 => +OK\n SET k v => +OK");
+    let mut server = Server::start_loading(server.terminate(), &["--appendonly", "yes", "--databases", "16"]);
+    assert!(!server.wait().success());
+    assert!(server.log().contains("a database beyond those configured"), "{}", server.log());
+}
+
+#[test]
 fn everything_is_there_after_a_restart() {
     for policy in ["always", "everysec", "no"] {
         let arguments = ["--appendonly", "yes", "--appendfsync", policy];

@@ -310,7 +310,8 @@ impl HistoryPlace {
     pub fn parse(line: &[u8]) -> Option<HistoryPlace> {
         let mut fields = std::str::from_utf8(line).ok()?.strip_prefix(Self::MARK)?.split(':');
         let id = fields.next().filter(|id| id.len() == 40)?.to_owned();
-        let place = HistoryPlace { id, offset: fields.next()?.parse().ok()?, db: fields.next()?.parse().ok()? };
+        let offset = fields.next()?.parse::<i64>().ok()?.try_into().ok()?;
+        let place = HistoryPlace { id, offset, db: fields.next()?.parse().ok()? };
         fields.next().is_none().then_some(place)
     }
 }
