@@ -104,7 +104,8 @@ impl Aof {
     pub fn switch_to(&mut self, new: File) {
         assert!(self.buffer.is_empty());
         let old = std::mem::replace(&mut self.file, Arc::new(new));
-        if std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced) {
+        // A sync that is under way is known by its files.
+        if std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced) || self.syncing {
             self.before.push(old);
         }
         (self.selected, self.noted_s) = (None, None);
