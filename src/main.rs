@@ -182,6 +182,8 @@ fn serve(mut config: Config) -> Result<(), String> {
     let mut event_loop = EventLoop::new(config, commands).map_err(|error| error.to_string())?;
     event_loop.server.load_users()?;
     process_title::set(&event_loop.server.config, None);
+    // A refusal is in the log.
+    let _ = event_loop.server.apply_oom_score();
     log::info!("Server initialized");
     load::start(&mut event_loop.server).map_err(|error| error.0)?;
     event_loop.run()?;

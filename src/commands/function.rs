@@ -52,6 +52,7 @@ fn fcall(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> Com
         name: args.get(1),
         request: *args,
         keys,
+        debugger: None,
     };
     script::run(server, id, call)
 }

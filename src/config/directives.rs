@@ -96,9 +96,9 @@ directives! {
     "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Works;
     "ignore-warnings" => ignore_warnings: Vec<u8> = Vec::new(), Text, [], Later;
     "disable-thp" => disable_thp: bool = true, YesNo, [IMMUTABLE], Later;
-    "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Later;
+    "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Works;
     /// For the primary, a replica and a child process.
-    "oom-score-adj-values" => oom_score_adj_values: [i32; 3] = [0, 200, 800], OomScores, [MULTI_ARG], Later;
+    "oom-score-adj-values" => oom_score_adj_values: [i32; 3] = [0, 200, 800], OomScores, [MULTI_ARG], Works;
     "server_cpulist" => server_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
     "bio_cpulist" => bio_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
     "aof_rewrite_cpulist" => aof_rewrite_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;

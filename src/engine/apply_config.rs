@@ -39,6 +39,7 @@ fn apply_directive(server: &mut Server, directive: &Directive) -> Result<(), Str
         "maxmemory-clients" => server.count_all_clients(),
         "maxmemory-policy" | "lfu-log-factor" | "lfu-decay-time" => server.apply_keyspace_options(),
         "slowlog-log-slower-than" | "latency-monitor-threshold" => server.apply_slow_nanos(),
+        "oom-score-adj" | "oom-score-adj-values" => server.apply_oom_score()?,
         "acllog-max-len" => server.acl.log.truncate(server.config.acllog_max_len),
         "requirepass" => server.apply_requirepass(),
         "watchdog-period" => timers::wind_up_watchdog(server).map_err(|error| os_reason(&error))?,

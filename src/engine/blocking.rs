@@ -73,6 +73,7 @@ fn try_again(server: &mut Server, id: ClientId) {
     let Some(blocked) = server.unblock_client(id) else { return };
     server.blocked.retry = Some(Retry { deadline_ms: blocked.deadline_ms });
     let before = server.executing.replace(id);
+    server.command_started = server.clock.stamp();
     let outcome = dispatch::dispatch(server, id, &blocked.request.args());
     server.executing = before;
     server.blocked.retry = None;

@@ -8,6 +8,7 @@ use super::replication::transfer;
 use super::{rewrite, snapshot};
 use crate::config::Config;
 use crate::persist::delay;
+use crate::server::oom_score::OomRole;
 use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
 use crate::server::system::{self, Fork};
 use crate::server::{Server, Timer, logging, process_title};
@@ -90,6 +91,8 @@ fn run(server: &Server, job: Job, output: Output, pipe: pipe::Sender) -> ! {
         Job::Transfer(_) => "redis-rdb-to-slaves",
     };
     process_title::set(&server.config, Some(title));
+    // A refusal is in the log.
+    let _ = server.set_oom_score(OomRole::Child);
     let mut progress = Progress::new(&server.config, temporary.as_deref(), pipe);
     // A panic must not unwind into what the server was about to do.
     let written = catch_unwind(AssertUnwindSafe(|| match (job, temporary.as_deref(), &mut sender) {

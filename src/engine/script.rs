@@ -5,9 +5,10 @@
 //! in which all but a few commands are refused.
 
 use super::call::{call, end_unit};
-use super::dispatch::{denied_text, resolve, stale, writes_allowed};
+use super::dispatch::{denied_text, stale, writes_allowed};
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
+use crate::script::debugger::{DebuggedHost, Debugger};
 use crate::script::interpreter::Code;
 use crate::script::library::{Existing, Library, stage};
 use crate::script::{Host, Interpreter, ReplicateTo, ScriptError, ScriptFlags, with_host};
@@ -31,7 +32,12 @@ pub struct Call<'a> {
     /// The whole request, with so many keys from index 3 on.
     pub request: Args<'a>,
     pub keys: usize,
+    /// The session that it is debugged in.
+    pub debugger: Option<&'a Debugger>,
 }
+
+/// A script that was killed but goes on lets others have a turn this often.
+const TURN_INTERVAL_MS: u64 = 10;
 
 /// The index of the first key in EVAL, FCALL and the like.
 const FIRST_KEY: usize = 3;
@@ -50,7 +56,8 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
         Code::Function(_) => RunningKind::Function,
     };
     let started = server.clock.stamp();
-    server.scripts.running = Some(Running { kind, caller: id, started, wrote: false, killed: false, busy: None });
+    server.scripts.running =
+        Some(Running { kind, caller: id, started, turned: started, wrote: false, killed: false, busy: None });
     let is_unit = server.unit.is_none();
     if is_unit {
         server.unit = Some(Commands::default());
@@ -59,7 +66,11 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     let arguments = script.request.from(FIRST_KEY);
     let keys = arguments.iter().take(script.keys);
     let values = arguments.iter().skip(script.keys);
-    let result = with_host(&mut host, || script.interpreter.run(script.code, keys, values));
+    let run = || script.interpreter.run(script.code, keys, values);
+    let result = match script.debugger {
+        None => with_host(&mut host, run),
+        Some(debugger) => with_host(&mut DebuggedHost { host: &mut host, debugger }, run),
+    };
     let resp3 = host.resp3;
     let busy = server.scripts.running.take().is_some_and(|running| running.busy.is_some());
     server.replicate_unit_to(ReplicateTo::all());
@@ -126,16 +137,19 @@ impl ScriptHost<'_> {
         self.server.scripts.running.as_mut().expect("it runs")
     }
 
+    fn look_up(&self, args: &Args) -> Option<Found> {
+        let commands = &self.server.commands;
+        let found = commands.find(args.get(0))?;
+        let is_container = !found.command.subcommands.is_empty() && args.len() > 1;
+        if is_container { commands.find_subcommand(found, args.get(1)) } else { Some(found) }
+    }
+
     /// The command that a script asks for, or what Redis says of it.
     fn find(&self, args: &Args) -> Result<Found, CommandError> {
         const UNKNOWN: CommandError = CommandError::new("ERR Unknown Redis command called from script");
         const WRONG_ARITY: CommandError =
             CommandError::new("ERR Wrong number of args calling Redis command from script");
-        let commands = &self.server.commands;
-        let mut found = commands.find(args.get(0)).ok_or(UNKNOWN)?;
-        if !found.command.subcommands.is_empty() && args.len() > 1 {
-            found = commands.find_subcommand(found, args.get(1)).ok_or(UNKNOWN)?;
-        }
+        let found = self.look_up(args).ok_or(UNKNOWN)?;
         if found.command.accepts(args.len()) { Ok(found) } else { Err(WRONG_ARITY) }
     }
 
@@ -158,42 +172,51 @@ impl ScriptHost<'_> {
         if self.script.read_only && command.has(flag::WRITE | flag::MAY_REPLICATE) {
             return Err(CommandError::new("ERR Write commands are not allowed from read-only scripts."));
         }
-        let is_exhausted = self.server.config.maxmemory > 0 && self.server.memory.exhausted;
-        let needs_memory = command.has(flag::DENYOOM) && !self.script.flags.contains(ScriptFlags::ALLOW_OOM);
-        if is_exhausted && needs_memory && !self.running().wrote {
-            return Err(CommandError::OOM);
-        }
-        // Once it has written something it is not stopped half way by what has changed since.
-        if !self.running().wrote {
+        // What ran before has passed. Once a script has written something it is not stopped half way by
+        // what has changed since.
+        if !self.server.clients[caller].flags.repeats() && !self.running().wrote {
             if writes {
                 writes_allowed(self.server)?;
             }
-            let may_grow = self.script.flags.contains(ScriptFlags::ALLOW_OOM);
-            if command.has(flag::DENYOOM) && self.server.memory.exhausted && !may_grow {
+            let needs_memory = command.has(flag::DENYOOM) && !self.script.flags.contains(ScriptFlags::ALLOW_OOM);
+            if needs_memory && self.server.memory.exhausted {
                 return Err(CommandError::OOM);
             }
-            self.running().wrote = writes;
         }
+        self.running().wrote |= writes;
         Ok(())
     }
 
     /// The loop takes a turn, for everybody else.
     fn busy_turn(&mut self) {
-        if let Some(mut turn) = self.server.scripts.busy_turn.take() {
-            turn(self.server);
-            self.server.scripts.busy_turn = Some(turn);
+        let server = &mut *self.server;
+        if let Some(mut turn) = server.scripts.busy_turn.take() {
+            // It runs commands of others, and then the script goes on where it was.
+            let (executing, exhausted) = (server.executing.take(), server.memory.exhausted);
+            turn(server);
+            (server.executing, server.memory.exhausted) = (executing, exhausted);
+            server.scripts.busy_turn = Some(turn);
         }
+        let now = self.server.clock.stamp();
+        self.running().turned = now;
     }
 }
 
 impl Host for ScriptHost<'_> {
-    fn call(&mut self, args: &Args, reply: &mut Vec<u8>) {
+    fn call(&mut self, args: &Args, reply: &mut Vec<u8>) -> bool {
+        if self.script.debugger.is_some() {
+            // Somebody may have thought for long since the last command ended.
+            self.server.command_started = self.server.clock.stamp();
+        }
         let found = self.find(args);
         let passed = found.as_ref().map_err(Clone::clone).and_then(|&found| self.gates(found, args));
         match (found, passed) {
             (Ok(found), Ok(())) => {
+                // What the script itself did since the command before is no command's time.
+                self.server.command_started = self.server.clock.stamp();
                 call(self.server, self.client, found, args);
                 take_reply(&mut self.server.clients[self.client].output, reply);
+                true
             }
             (found, Err(error)) => {
                 if let Ok(found) = found {
@@ -201,14 +224,14 @@ impl Host for ScriptHost<'_> {
                 }
                 self.server.stats.count_error(error.code());
                 write_error(&error, reply);
+                false
             }
             (Err(_), Ok(())) => unreachable!("an error stays one"),
         }
     }
 
     fn may_run(&mut self, args: &Args) -> Option<bool> {
-        let found = self.server.commands.find(args.get(0))?;
-        let found = resolve(self.server, found, args).ok()?;
+        let found = self.look_up(args)?;
         Some(self.server.clients[self.client].user.check(found, args).is_ok())
     }
 
@@ -239,7 +262,10 @@ impl Host for ScriptHost<'_> {
                 String::from_utf8_lossy(self.script.name)
             );
         }
-        if !self.running().killed && !self.server.shutdown {
+        // One that was killed and does not end is asked at each instruction.
+        let turned = self.running().turned;
+        let since_turn_ms = self.server.clock.nanos_between(turned, now) / 1_000_000;
+        if !self.server.shutdown && (!self.running().killed || since_turn_ms >= TURN_INTERVAL_MS) {
             self.busy_turn();
         }
         let killed = self.running().killed || self.server.shutdown;
@@ -290,8 +316,9 @@ struct LoadHost<'a> {
 }
 
 impl Host for LoadHost<'_> {
-    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) {
+    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) -> bool {
         write_error(&CommandError::new("ERR a library can not run commands while it is loaded"), reply);
+        false
     }
 
     fn may_run(&mut self, _: &Args) -> Option<bool> {

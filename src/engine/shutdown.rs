@@ -1,7 +1,7 @@
 //! Ending in order: what must be on disk is, and files that stand for a running server go.
 
 use super::replication::{online_replicas, replica_name, replicas_that};
-use super::{child, rewrite, snapshot};
+use super::{child, debugger, rewrite, snapshot};
 use crate::config::ShutdownFlags;
 use crate::resp::CommandError;
 use crate::server::persistence::Job;
@@ -180,6 +180,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
             log::warn!("Error trying to save the DB. Exit anyway.");
         }
     }
+    debugger::end_all(server);
     if let Some(pidfile) = &server.config.pidfile {
         log::info!("Removing the pid file.");
         let _ = std::fs::remove_file(pidfile);

@@ -2,7 +2,7 @@
 
 use super::blocking::{self, GaveUp};
 use super::call::{drain_effects, free_garbage};
-use super::{child, memory, replication, shutdown};
+use super::{child, debugger, memory, replication, shutdown};
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
 use crate::persist::aof::{Aof, Sync};
@@ -63,6 +63,7 @@ fn cron(server: &mut Server) {
     if !server.loading {
         child::cron(server);
     }
+    debugger::reap(server);
     server.check_output_limits();
     server.limit_tracked_keys();
     let later = std::mem::take(&mut server.accept_later);

@@ -65,6 +65,10 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
             continue;
         }
         call(server, id, *found, &request.args());
+        // SHUTDOWN NOSAVE ended a script in it half way: all it did is gone.
+        if server.shutdown {
+            return Ok(());
+        }
     }
     end_unit(server);
     server.clients[id].write_offset = server.replication.stream.offset();

@@ -26,6 +26,9 @@ const LONG_READ_MAX: usize = 1024 * 1024;
 /// Requests that are parsed, looked up and prefetched together.
 const BATCH_MAX: usize = 64;
 
+/// Bytes of a request that a client may keep in one piece: places in it are numbers of 32 bits.
+const INPUT_MAX: usize = u32::MAX as usize / 2;
+
 /// What all clients' input goes through.
 pub struct Input {
     region: Vec<u8>,
@@ -169,11 +172,12 @@ impl Input {
                 // An idle client owns no memory.
                 client.input = if own.is_empty() { Vec::new() } else { own };
             } else if !left.is_empty() {
-                client.input = region[left].to_vec();
+                client.input = buffer[left].to_vec();
             }
             let held = client.input.len() + client.parser.buffered().unwrap_or(0);
             let from_primary = client.flags.contains(ClientFlags::PRIMARY);
-            if !from_primary && held as u64 > server.config.client_query_buffer_limit.min(u32::MAX as u64 / 2) {
+            let too_much = held as u64 > server.config.client_query_buffer_limit || client.input.len() > INPUT_MAX;
+            if !from_primary && too_much {
                 log::warn!(
                     "Closing client that reached max query buffer length: id={} addr={}",
                     client.number,

@@ -270,13 +270,12 @@ impl<'a> Reply<'a> {
     }
 
     /// Text for people, of a three-letter format; in RESP2 a bulk string.
-    pub fn verbatim(&mut self, format: &str, text: &[u8]) {
-        debug_assert_eq!(format.len(), 3);
+    pub fn verbatim(&mut self, format: &[u8; 3], text: &[u8]) {
         if !self.resp3 {
             return self.bulk(text);
         }
         self.header(b'=', text.len() as i64 + 4);
-        self.raw(format.as_bytes());
+        self.raw(format);
         self.raw(b":");
         self.raw(text);
         self.raw(b"\r\n");

@@ -3,7 +3,7 @@
 //! COMPAT: it is that of Redis, which is older than the format's `bin` and `ext` types and knows
 //! neither; what it cannot pack, and tables beyond a depth of 16, become nil.
 
-use super::failure::{Arguments, Result, bad_argument, failure, fallible};
+use super::failure::{Arguments, Result, STACK_MAX, bad_argument, failure, fallible};
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 /// Tables are packed to this depth.
@@ -148,6 +148,11 @@ fn unpack(lua: &Lua, arguments: &Arguments, function: &str, limit: i64, offset: 
     let mut reader = Reader { lua, rest };
     let mut values = Vec::new();
     while !reader.rest.is_empty() && (limit == 0 || values.len() < limit as usize) {
+        if values.len() + arguments.len() >= STACK_MAX {
+            return Err(failure(
+                "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)",
+            ));
+        }
         values.push(reader.value(0)?);
     }
     if limit > 0 {

@@ -230,7 +230,7 @@ impl ReplyWriter<'_> {
         } else if let Some((format, text)) = self.verbatim(table)? {
             let mut three = *b"   ";
             three.iter_mut().zip(format.as_bytes().iter()).for_each(|(to, &from)| *to = from);
-            reply.verbatim(&String::from_utf8_lossy(&three), &text.as_bytes());
+            reply.verbatim(&three, &text.as_bytes());
         } else {
             return self.write_array(table, reply, depth);
         }

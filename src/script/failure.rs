@@ -63,6 +63,9 @@ pub fn failure(text: impl Display) -> Failure {
     Failure::Text(text.to_string())
 }
 
+/// Values that a function may have and give, less a few.
+pub const STACK_MAX: usize = 7990;
+
 /// As Lua's own libraries complain of an argument, counted from 1.
 pub fn bad_argument(number: usize, function: &str, what: impl Display) -> Failure {
     failure(format_args!("bad argument #{number} to '{function}' ({what})"))

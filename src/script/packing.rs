@@ -10,7 +10,7 @@
 //! | `cn` | a string of `n` bytes; `c0` all of it, or as many as the number before it said |
 //! | `x` | a byte of padding |
 
-use super::failure::{Arguments, Failure, Result, bad_argument, failure, fallible};
+use super::failure::{Arguments, Failure, Result, STACK_MAX, bad_argument, failure, fallible};
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 /// The widest integer.
@@ -244,10 +244,11 @@ fn unpack(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
             }
             Item::Bytes(0) => {
                 let len = match values.pop() {
-                    Some(Value::Number(len)) => len,
+                    Some(Value::Number(len)) if len >= 0.0 => len as usize,
+                    Some(Value::Number(_)) => return Err(too_short()),
                     _ => return Err(failure("format 'c0' needs a previous size")),
                 };
-                let bytes = take(len as usize)?;
+                let bytes = take(len)?;
                 values.push(Value::String(lua.create_string(bytes)?));
             }
             Item::Bytes(len) => {
@@ -261,6 +262,9 @@ fn unpack(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
                 position += len + 1;
             }
         }
+    }
+    if values.len() + arguments.len() >= STACK_MAX {
+        return Err(failure("stack overflow (too many results)"));
     }
     values.push(Value::Integer(position as i64 + 1));
     Ok(MultiValue::from_vec(values))

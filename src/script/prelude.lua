@@ -10,8 +10,7 @@ local error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, selec
 local resume = coroutine.resume
 
 -- Tables that scripts may only read are empty ones that stand for the real ones. Functions that would
--- see the difference are replaced below. (Lua 5.1 has no read-only tables; `table.insert` can still
--- leave an element in a proxy, but nothing else reads it.)
+-- see the difference are replaced below. (Lua 5.1 has no read-only tables.)
 local real = {}
 local READONLY = "Attempt to modify a readonly table"
 
@@ -121,16 +120,16 @@ function redis.status_reply(...)
 end
 
 if not is_library then
-    -- What scripts do is always replicated as its effects, and there is no debugger.
+    -- What scripts do is always replicated as its effects.
     function redis.replicate_commands()
         return true
     end
 
-    function redis.breakpoint()
+    -- Both are there if the script is debugged.
+    redis.breakpoint = host.breakpoint or function()
         return false
     end
-
-    function redis.debug()
+    redis.debug = host.debug or function()
     end
 end
 
@@ -198,6 +197,17 @@ local function behind_or_fail(of, name)
         error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(of) .. ")", 3)
     end
     return real[of] or of
+end
+
+for _, name in ipairs({"insert", "remove", "setn", "sort"}) do
+    local change = table[name]
+    globals.table[name] = function(of, ...)
+        behind_or_fail(of, name)
+        if real[of] then
+            refuse_argument()
+        end
+        return change(of, ...)
+    end
 end
 
 function globals.rawget(of, key)

@@ -178,6 +178,16 @@ impl Command {
         Some(found)
     }
 
+    /// As [`Self::find_keys`], and where the arguments do not fit the command those that are keys all the
+    /// same.
+    pub fn certain_keys(&self, args: &Args) -> Vec<FoundKey> {
+        self.find_keys(args).unwrap_or_else(|| {
+            let specs = self.keys.iter().filter(|spec| spec.flags & key_flag::NOT_KEY == 0);
+            let found = specs.filter_map(|spec| Some((spec.flags, spec.find(args)?)));
+            found.flat_map(|(flags, keys)| keys.map(move |index| FoundKey { index, flags })).collect()
+        })
+    }
+
     /// The first key, the last (negative: counted from the end) and the step between them, as far as
     /// these three tell: COMMAND INFO shows them for old clients.
     pub fn key_range(&self) -> (i32, i32, i32) {

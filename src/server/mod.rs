@@ -23,6 +23,7 @@
 //! * `logging`       the log
 //! * `memory`        limits on memory, and clients evicted for them
 //! * `migration`     connections to the servers that MIGRATE sends keys to
+//! * `oom_score`     who goes first when the machine is out of memory
 //! * `pause`         CLIENT PAUSE
 //! * `tracking`      who is told which keys changed
 //! * `transactions`  what MULTI and WATCH keep of a client
@@ -47,6 +48,7 @@ pub mod loading;
 pub mod logging;
 pub mod memory;
 pub mod migration;
+pub mod oom_score;
 mod pause;
 pub mod persistence;
 pub mod process_title;
@@ -208,6 +210,8 @@ pub struct Server {
     pub accept_again: Vec<usize>,
     /// Listeners to be tried again by cron: the system had no descriptor left.
     pub accept_later: Vec<usize>,
+    /// What `oom-score-adj` has changed, as it was.
+    oom_score_before: Option<i32>,
     /// The timer for the next fsync of the append-only file.
     pub aof_sync_timer: Option<TimerId>,
     /// The timer for the next due key, and when it fires.
@@ -291,6 +295,7 @@ impl Server {
             pending_closes: Vec::new(),
             accept_again: Vec::new(),
             accept_later: Vec::new(),
+            oom_score_before: None,
             aof_sync_timer: None,
             expire_timer: None,
             spare_outputs: Vec::new(),
@@ -436,6 +441,11 @@ impl Server {
         if bytes.capacity() > 0 && bytes.capacity() <= SPARE_BYTES_MAX && self.spare_outputs.len() < SPARES_MAX {
             self.spare_outputs.push(bytes);
         }
+    }
+
+    /// Gives the buffers that no client uses back to the system.
+    pub fn drop_spare_outputs(&mut self) {
+        self.spare_outputs.clear();
     }
 
     /// Gives a client a turn although no event will come for it.

@@ -22,6 +22,8 @@ pub struct Scripts {
     pub busy_turn: Option<BusyTurn>,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run every command.
     pub allow_all_commands: bool,
+    /// Processes in which scripts are debugged.
+    pub debug_sessions: Vec<u32>,
 }
 
 /// What runs: by which command it can be killed.
@@ -37,6 +39,8 @@ pub struct Running {
     pub caller: ClientId,
     /// A stamp of the clock.
     pub started: u64,
+    /// When others had a turn last.
+    pub turned: u64,
     /// It ran a command that writes.
     pub wrote: bool,
     pub killed: bool,

@@ -114,7 +114,9 @@ fn what_is_denied() {
          ACL DRYRUN u PING => +OK
          ACL DRYRUN u SET k => -ERR_wrong_number_of_arguments_for_'set'_command
          ACL DRYRUN u WHAT => -ERR_Command_'WHAT'_not_found
-         ACL DRYRUN none GET k => -ERR_User_'none'_not_found",
+         ACL DRYRUN none GET k => -ERR_User_'none'_not_found
+         ACL SETUSER writes on +@all %W~*
+         ACL DRYRUN writes GEORADIUS k 0 0 1 m STORE => $52 User_writes_has_no_permissions_to_access_the_'k'_key",
     );
 }
 

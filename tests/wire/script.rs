@@ -174,6 +174,11 @@ fn the_sandbox_holds() {
         ("setmetatable(redis, {})", READONLY_ARGUMENT),
         ("rawset(_G, 'a', 1)", READONLY_ARGUMENT),
         ("rawset(redis, 'a', 1)", READONLY_ARGUMENT),
+        ("table.insert(redis, 1)", READONLY_ARGUMENT),
+        ("table.insert(_G, 1)", READONLY_ARGUMENT),
+        ("table.remove(redis)", READONLY_ARGUMENT),
+        ("table.sort(cjson)", READONLY_ARGUMENT),
+        ("local t = {2, 1} table.insert(t, 3) table.insert(t, 1, 0) table.sort(t) return table.remove(t)", ":3"),
         ("for k in pairs(redis) do end local f, s = pairs(redis) s.x = 1", READONLY),
         ("return getmetatable(redis) == nil", ":1"),
         ("return rawget(_G, 'redis') == redis", ":1"),
@@ -361,6 +366,117 @@ fn a_script_that_takes_long_can_be_killed() {
         other.check("PING => +PONG");
     }
     assert_eq!(eval(&mut client, "return 1"), ":1");
+}
+
+#[test]
+fn a_killed_script_that_does_not_end_keeps_nobody_waiting() {
+    let (mut server, mut client) = server_and_client();
+    let script = b"while true do pcall(coroutine.wrap(function() while true do end end)) end";
+    let mut other = busy(&server, &mut client, &[b"EVAL", script, b"0"]);
+    other.check("SCRIPT KILL => +OK");
+    // It may have ended by now.
+    other.ask("PING");
+    other.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(server.wait().success());
+}
+
+/// Has a script run for a while, in which others have a turn, and gives its reply.
+fn with_turns_of_others(server: &Server, client: &mut Client, script: &str) -> String {
+    let mut other = busy(server, client, &[b"EVAL", script.as_bytes(), b"0"]);
+    for _ in 0..10 {
+        other.ask("PING");
+    }
+    client.reply()
+}
+
+/// Time passes: what a script sees of the clock stands still.
+const WAIT: &str = "local began = os.clock() while os.clock() - began < 0.3 do end ";
+
+#[test]
+fn others_do_not_change_the_data_within_a_script() {
+    let (server, mut client) = server_and_client();
+    client.check("DEBUG POPULATE 1000 key 1000 => +OK");
+    let max = client.info("used_memory").parse::<usize>().unwrap() + 1_000_000;
+    client.check(&format!("CONFIG SET maxmemory-policy allkeys-random maxmemory {max} => +OK"));
+    let size = "redis.call('dbsize')";
+    let script =
+        format!("redis.call('set','x',string.rep('x',5000000)) local before = {size} {WAIT} return before - {size}");
+    assert_eq!(with_turns_of_others(&server, &mut client, &script), ":0\r\n");
+}
+
+#[test]
+fn what_its_own_script_changed_a_client_is_told_after_the_reply() {
+    let (server, mut client) = server_and_client();
+    client.ask("HELLO 3");
+    client.check("CLIENT TRACKING on => +OK\n GET k => _");
+    let reply = with_turns_of_others(&server, &mut client, &format!("redis.call('set','k',1) {WAIT}"));
+    assert_eq!(reply, "_\r\n");
+    assert_eq!(client.reply(), ">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n");
+    client.check("CLIENT TRACKING off => +OK\n CLIENT TRACKING on noloop => +OK\n GET k");
+    let reply = with_turns_of_others(&server, &mut client, &format!("redis.call('set','k',2) {WAIT}"));
+    assert_eq!(reply, "_\r\n");
+    client.check("PING => +PONG");
+}
+
+#[test]
+fn a_transaction_whose_script_is_ended_leaves_nothing() {
+    let arguments = ["--appendonly", "yes"];
+    let mut server = Server::start(&arguments);
+    let mut client = server.connect();
+    client.check("MULTI => +OK\n SET first 1 => +QUEUED");
+    assert_eq!(client.ask_args(&[b"EVAL", b"redis.call('set','mid',1) while true do end", b"0"]), "+QUEUED\r\n");
+    client.check("SET last 1 => +QUEUED");
+    let mut other = busy(&server, &mut client, &[b"EXEC"]);
+    other.send(b"SHUTDOWN NOSAVE\r\n");
+    server.wait();
+    let server = Server::start_in(server.kill(), &arguments);
+    server.connect().check("DBSIZE => :0");
+}
+
+#[test]
+fn a_command_is_not_charged_with_what_the_script_did_before() {
+    let (_server, mut client) = server_and_client();
+    eval(&mut client, &format!("{WAIT} redis.call('get','k')"));
+    let info = client.ask("INFO commandstats");
+    let us = |command: &str| {
+        let (_, rest) = info.split_once(&format!("cmdstat_{command}:calls=1,usec=")).unwrap();
+        rest.split(',').next().unwrap().parse::<u64>().unwrap()
+    };
+    assert!(us("get") < us("eval") / 2, "{info}");
+}
+
+#[test]
+fn libraries_and_replies_at_their_limits() {
+    let (_server, mut client) = server_and_client();
+    check_all(
+        &mut client,
+        &[
+            (
+                "return struct.unpack('bc0', '\\255abc')",
+                "-ERR_user_script:1:_bad_argument_#2_to_'unpack'_(data_string_too_short)~",
+            ),
+            ("return select('#', cmsgpack.unpack(('\\1'):rep(7000)))", ":7000"),
+            (
+                "cmsgpack.unpack(('\\1'):rep(100000))",
+                "-ERR_user_script:1:_stack_overflow_(too_many_return_values_at_once;_use_unpack_one_or_unpack_limit_instead.)~",
+            ),
+            (
+                "struct.unpack(('b'):rep(100000), ('\\1'):rep(100000))",
+                "-ERR_user_script:1:_stack_overflow_(too_many_results)~",
+            ),
+            ("return redis.acl_check_cmd('set', 'k')", ":1"),
+            ("return redis.acl_check_cmd('config')", ":1"),
+            ("return redis.acl_check_cmd('nosuch')", "-ERR_Invalid_command_passed_to_redis.acl_check_cmd()~"),
+            ("return redis.acl_check_cmd('config', 'nosuch')", "-ERR_Invalid_command_passed_to_redis.acl_check_cmd()~"),
+        ],
+    );
+    client.ask("HELLO 3");
+    client.send(&encode(&[
+        b"EVAL",
+        b"redis.setresp(3) return {verbatim_string={format='\\255\\254\\253',string='hi'}}",
+        b"0",
+    ]));
+    assert_eq!(client.reply_bytes(), b"=6\r\n\xff\xfe\xfd:hi\r\n");
 }
 
 #[test]

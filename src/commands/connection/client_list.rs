@@ -7,7 +7,7 @@ use crate::server::client_list::describe;
 pub fn info(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let mut text = Vec::new();
     describe(server, &server.clients[id], Some(args), &mut text);
-    server.reply(id).verbatim("txt", &text);
+    server.reply(id).verbatim(b"txt", &text);
     Ok(())
 }
 
@@ -40,7 +40,7 @@ pub fn list(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             describe(server, client, Some(args).filter(|_| listed == id), &mut text);
         }
     }
-    server.reply(id).verbatim("txt", &text);
+    server.reply(id).verbatim(b"txt", &text);
     Ok(())
 }
 

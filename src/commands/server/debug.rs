@@ -62,6 +62,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("quicklist", 1..=2, print_value),
     sub("quicklist-packed-threshold", 1..=1, quicklist_packed_threshold),
     sub("reload", 0..=3, reload),
+    sub("replybuffer", 2..=2, replybuffer),
     sub("replicate", 1..=usize::MAX, replicate),
     sub("segfault", 0..=0, |_, _, _| system::die_of(libc::SIGSEGV)),
     sub("set-active-expire", 1..=1, set_active_expire),
@@ -127,6 +128,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
             "    Save the data set, forget it (but with NOFLUSH) and load it. MERGE: keys that are",
             "    there are replaced.",
+            "REPLYBUFFER RESIZING <0|1>",
+            "    Does nothing: buffers are not kept, so there are none to be resized.",
             "SEGFAULT",
             "    Crash by an invalid access to memory.",
             "SET-ACTIVE-EXPIRE <0|1>",
@@ -191,7 +194,7 @@ fn htstats(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let mut text = "[Dictionary HT]\n".to_owned();
     describe_table(&mut text, db.len(), db.table().slots());
     writeln!(text, "[Expires HT]\n number of elements: {}", db.volatile()).expect("a string takes all");
-    server.reply(id).verbatim("txt", text.as_bytes());
+    server.reply(id).verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 
@@ -210,7 +213,7 @@ fn htstats_key(server: &mut Server, id: ClientId, args: &Args) -> CommandResult 
         describe_table(&mut text, len, slots);
         text
     };
-    server.reply(id).verbatim("txt", text.as_bytes());
+    server.reply(id).verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 
@@ -308,6 +311,15 @@ fn quicklist_packed_threshold(server: &mut Server, id: ClientId, args: &Args) ->
     ok(server, id)
 }
 
+/// A client has a buffer only while replies wait.
+fn replybuffer(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    if !args.is(2, "resizing") {
+        return Err(CommandError::subcommand_syntax(&args[1], "debug"));
+    }
+    args.int(3)?;
+    ok(server, id)
+}
+
 fn pause_cron(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     server.cron_paused = is_on(&args[2]);
     ok(server, id)
@@ -380,7 +392,7 @@ fn protocol(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             // The push is no reply: this is.
             reply.bulk(b"Some real reply following the push reply");
         }
-        b"verbatim" => reply.verbatim("txt", b"This is a verbatim\nstring"),
+        b"verbatim" => reply.verbatim(b"txt", b"This is a verbatim\nstring"),
         b"true" => reply.boolean(true),
         b"false" => reply.boolean(false),
         b"bignum" => {
@@ -441,8 +453,10 @@ fn set_active_expire(server: &mut Server, id: ClientId, args: &Args) -> CommandR
 fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
-    // What comes after it in this turn is to know that time has passed.
-    server.refresh_time();
+    // What comes after it in this turn is to know that time has passed, but in a script or transaction none does.
+    if server.unit.is_none() {
+        server.refresh_time();
+    }
     ok(server, id)
 }
 

@@ -125,7 +125,7 @@ fn info(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         write!(fields.0, "# {}\r\n", section.title).expect("a string takes all");
         (section.write)(server, &mut fields);
     }
-    server.reply(id).verbatim("txt", fields.0.as_bytes());
+    server.reply(id).verbatim(b"txt", fields.0.as_bytes());
     Ok(())
 }
 
@@ -223,7 +223,7 @@ fn memory(server: &Server, fields: &mut Fields) {
         fields.add(format_args!("{name}_bytes"), difference(left, right));
     }
     fields.add("mem_not_counted_for_evict", server.not_counted_for_eviction());
-    fields.add("mem_replication_backlog", account.stream);
+    fields.add("mem_replication_backlog", account.backlog);
     fields.add("mem_total_replication_buffers", account.stream);
     fields.add("mem_clients_slaves", account.replicas);
     fields.add("mem_clients_normal", account.clients);

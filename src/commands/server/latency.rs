@@ -144,7 +144,7 @@ fn graph(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::err(format_args!("No samples available for event '{event}'")));
     };
     let text = draw(event, history, server.clock.unix_s());
-    server.reply(id).verbatim("txt", text.as_bytes());
+    server.reply(id).verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 
@@ -222,7 +222,7 @@ fn doctor(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             writeln!(text, "  This means {advice}.").expect("memory");
         }
     }
-    server.reply(id).verbatim("txt", text.as_bytes());
+    server.reply(id).verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 

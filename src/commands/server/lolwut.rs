@@ -23,7 +23,7 @@ fn lolwut(ctx: &mut DataContext, args: &Args) -> CommandResult {
     }
     let mut text = rondo(|bound| ctx.keyspace.rng.u64(..bound) as usize);
     writeln!(text, "Redis ver. {REDIS_VERSION}").expect("a string takes all");
-    ctx.reply.verbatim("txt", text.as_bytes());
+    ctx.reply.verbatim(b"txt", text.as_bytes());
     Ok(())
 }
 

@@ -110,6 +110,8 @@ fn role_changed(server: &mut Server) {
     server.replication.own_expiring.clear();
     server.config.replicaof = server.replication.primary.as_ref().map(|primary| (primary.host.clone(), primary.port));
     server.keyspace.expiry_mode = server.expiry_mode();
+    // A refusal is in the log.
+    let _ = server.apply_oom_score();
     heartbeat::start(server);
 }
 

@@ -228,7 +228,7 @@ impl Selector {
         }
         if !self.all_keys {
             // What fits no key spec is an error of syntax, which the command tells.
-            for key in command.find_keys(args).unwrap_or_default() {
+            for key in command.certain_keys(args) {
                 if !self.allows_key(args.get(key.index), KeyAccess::of(key.flags)) {
                     return Err(Denied::Key(key.index));
                 }
