@@ -17,12 +17,12 @@ const TOO_MANY_KEYS: CommandError = CommandError::new("ERR Number of keys can't 
 const NEGATIVE_KEYS: CommandError = CommandError::new("ERR Number of keys can't be negative");
 
 /// Where the keys of EVAL, FCALL and the like are.
-pub(super) const fn script_keys(flags: u32, notes: &'static str) -> KeySpec {
+const fn script_keys(flags: u32, notes: &'static str) -> KeySpec {
     KeySpec { begin: Begin::Index(2), find: Find::KeyNum { number: 0, first: 1, step: 1 }, flags, notes }
 }
 
-pub(super) const ASSUMED_RW: &str = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
-pub(super) const ASSUMED_RO: &str = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
+const ASSUMED_RW: &str = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
+const ASSUMED_RO: &str = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
 
 /// The number of keys that a request has.
 pub(super) fn number_of_keys(args: &Args, not_integer: CommandError) -> Result<usize, CommandError> {

@@ -204,10 +204,6 @@ impl ScriptHost<'_> {
 
 impl Host for ScriptHost<'_> {
     fn call(&mut self, args: &Args, reply: &mut Vec<u8>) -> bool {
-        if self.script.debugger.is_some() {
-            // Somebody may have thought for long since the last command ended.
-            self.server.command_started = self.server.clock.stamp();
-        }
         let found = self.find(args);
         let passed = found.as_ref().map_err(Clone::clone).and_then(|&found| self.gates(found, args));
         match (found, passed) {

@@ -125,7 +125,7 @@ fn breakpoints() {
         > break
         No breakpoints set. Use 'b <line>' to add one.
         > b 2 1
-           1   local a = 1
+        -> 1   local a = 1
           #2   local b = 2
            3   local x = redis.breakpoint()
         ->#1   local a = 1
@@ -363,7 +363,7 @@ fn how_sessions_end() {
         * Stopped at 1, stop reason = step over
         -> 1   local ok, e = pcall(function() redis.call('ping')
         > b 2
-           1   local ok, e = pcall(function() redis.call('ping')
+        -> 1   local ok, e = pcall(function() redis.call('ping')
           #2   redis.call('ping') end)
            3   return e
         > c
