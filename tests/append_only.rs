@@ -516,7 +516,14 @@ fn redis_loads_what_this_server_wrote() {
     client.wait_for_child();
     client.check("SET increment 1 => +OK");
     let before = contents(&mut client);
+    // The last line says where a replica was.
+    let mut replica = server.connect();
+    replica.send(b"PSYNC ? -1\r\n");
+    assert!(replica.line().starts_with("+FULLRESYNC "));
+    drop(replica);
     let dir = server.terminate();
+    let increment = std::fs::read(dir.join("appendonlydir/appendonly.aof.2.incr.aof")).unwrap();
+    assert!(increment[..increment.len() - 2].rsplit(|&byte| byte == b'\n').next().unwrap().starts_with(b"#HISTORY:"));
     if let Some(redis) = Redis::start(&dir, &IN_COMMANDS) {
         assert!(contents(&mut redis.connect()) == before);
     }
