@@ -6,7 +6,7 @@ use rondo::engine::load;
 use rondo::net::event_loop::EventLoop;
 use rondo::persist::check::{self, Repair};
 use rondo::server::command_table::CommandTable;
-use rondo::server::{collation, logging, system};
+use rondo::server::{collation, crash, logging, process_title, system};
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -142,9 +142,11 @@ fn conclude(is_whole: std::io::Result<bool>) -> ExitCode {
 }
 
 fn serve(mut config: Config) -> Result<(), String> {
+    process_title::prepare(std::env::args_os().next().unwrap_or_default());
     std::env::set_current_dir(&config.dir)
         .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir.display()))?;
     logging::start(&config).map_err(|error| format!("Can't open the log file: {error}"))?;
+    crash::start(&config);
     if config.daemonize {
         system::daemonize().map_err(|error| format!("Can't daemonize: {error}"))?;
     }
@@ -179,6 +181,9 @@ fn serve(mut config: Config) -> Result<(), String> {
     let commands = CommandTable::new(FAMILIES, &config.renamed_commands);
     let mut event_loop = EventLoop::new(config, commands).map_err(|error| error.to_string())?;
     event_loop.server.load_users()?;
+    process_title::set(&event_loop.server.config, None);
+    // A refusal is in the log.
+    let _ = event_loop.server.apply_oom_score();
     log::info!("Server initialized");
     load::start(&mut event_loop.server).map_err(|error| error.0)?;
     event_loop.run()?;

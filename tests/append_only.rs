@@ -423,6 +423,20 @@ fn a_cut_tail_is_truncated_or_refused() {
     }
 }
 
+/// A rewrite was about to begin: the manifest names an increment that was not written to yet.
+#[test]
+fn a_cut_tail_before_an_empty_increment() {
+    let torn = [encode(&[b"SET", b"k", b"v"]), b"*3\r\n$3\r\nSE".to_vec()].concat();
+    let dir = folder_with(&torn);
+    let folder = dir.join("appendonlydir");
+    let manifest = folder.join("appendonly.aof.manifest");
+    let named = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, named + "file appendonly.aof.2.incr.aof seq 2 type i\n").unwrap();
+    std::fs::write(folder.join("appendonly.aof.2.incr.aof"), b"").unwrap();
+    let server = Server::start_in(dir, &["--appendonly", "yes"]);
+    server.connect().check("GET k => $1 v\nDBSIZE => :1");
+}
+
 #[test]
 fn a_cut_in_a_long_argument() {
     let whole = encode(&[b"SET", b"first", &[b'1'; 70_000]]);

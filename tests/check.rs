@@ -146,8 +146,13 @@ fn a_manifest_and_what_it_names() {
         &format!("{before}\nINCR AOF two is empty\nAll AOF files and manifest are valid"),
     );
     folder.write("one", &[SET, CUT]);
+    folder.write("two", &[SET]);
     let (success, text) = folder.check(&["--check-aof", "--fix", "m"], "y\n");
     assert!(!success && text.ends_with("Failed to truncate AOF one because it is not the last file\n"), "{text}");
+    // A rewrite was about to begin: the last one was not written to yet.
+    folder.write("two", &[]);
+    let (success, text) = folder.check(&["--check-aof", "--fix", "m"], "y\n");
+    assert!(success && text.contains("Successfully truncated AOF one\nINCR AOF two is empty\n"), "{text}");
     folder.write("m", &[b"file base seq 1 type b\nnonsense\n"]);
     let (success, text) = folder.check(&["--check-aof", "m"], "");
     assert!(!success && text.contains("Invalid AOF manifest file format"), "{text}");

@@ -160,15 +160,19 @@ fn number_after(dir: &Path, arguments: &[&str]) -> u64 {
 }
 
 /// Kills the server, or its child, at each step that there is. `keeps`: what must hold of the number found
-/// afterwards.
-fn die_at_each_step(arguments: &[&str], keeps: impl Fn(&Tester, u64) -> bool) {
+/// afterwards. strace counts the steps of each thread: where the files are `there` already, the loop has
+/// taken none when the thread that waits for disks takes its first.
+fn die_at_each_step(there: bool, arguments: &[&str], keeps: impl Fn(&Tester, u64) -> bool) {
     if !can_trace() {
         return;
     }
     let mut deaths = 0;
     for call in STEPS {
         for step in 1..=STEPS_MAX {
-            let dir = new_folder();
+            let mut dir = new_folder();
+            if there {
+                dir = Server::start_in(dir, arguments).kill();
+            }
             let mut server = Traced::start(&dir, &format!("{call}:signal=KILL:when={step}"), arguments);
             let Some(mut tester) = Tester::connect(&server) else { continue };
             let lived = tester.live().is_some();
@@ -186,18 +190,88 @@ fn die_at_each_step(arguments: &[&str], keeps: impl Fn(&Tester, u64) -> bool) {
     assert!(deaths > 5, "it was killed only {deaths} times");
 }
 
+/// What was not acknowledged may be there all the same.
+fn nothing_is_lost(tester: &Tester, found: u64) -> bool {
+    (tester.acknowledged..=tester.acknowledged + 1).contains(&found)
+}
+
 #[test]
 fn a_death_at_any_step_loses_nothing_of_an_append_only_file() {
     for preamble in ["yes", "no"] {
         let on = ["--appendonly", "yes", "--appendfsync", "always", "--aof-use-rdb-preamble", preamble];
-        // What was not acknowledged may be there all the same.
-        die_at_each_step(&on, |tester, found| (tester.acknowledged..=tester.acknowledged + 1).contains(&found));
+        die_at_each_step(false, &on, nothing_is_lost);
+    }
+}
+
+/// The machine lives on, so what was written is in the file whether or not it is on the disk.
+#[test]
+fn a_death_at_any_step_of_a_rewrite_loses_nothing_that_was_written() {
+    for policy in ["always", "everysec"] {
+        die_at_each_step(true, &["--appendonly", "yes", "--appendfsync", policy], nothing_is_lost);
     }
 }
 
 #[test]
 fn a_death_at_any_step_leaves_a_whole_snapshot() {
-    die_at_each_step(&["--save", ""], |tester, found| found <= tester.acknowledged + 1);
+    die_at_each_step(false, &["--save", ""], |tester, found| found <= tester.acknowledged + 1);
+}
+
+#[test]
+fn a_rewrite_whose_files_cannot_be_made_ready_is_refused() {
+    if !can_trace() {
+        return;
+    }
+    let on = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    // The new manifest cannot be written; it can, but its name is not durable; it does not get its name.
+    for fault in ["fsync:error=EIO:when=1", "fsync:error=EIO:when=2", "rename:error=EIO:when=1"] {
+        let dir = Server::start_in(new_folder(), &on).kill();
+        let server = Traced::start(&dir, fault, &on);
+        let mut tester = Tester::connect(&server).unwrap();
+        wait_until("it is loaded", || tester.ask("PING").unwrap() == "+PONG");
+        tester.increment().unwrap();
+        assert!(tester.ask("BGREWRITEAOF").unwrap().starts_with("-ERR Can't execute"), "{fault}");
+        assert_eq!(tester.info("aof_last_bgrewrite_status").unwrap(), "err");
+        tester.increment().unwrap();
+        assert!(tester.ask("BGREWRITEAOF").unwrap().starts_with("+Background"), "{fault}");
+        tester.increment().unwrap();
+        tester.wait_for_child().unwrap();
+        drop(server);
+        assert_eq!(number_after(&dir, &on), 3, "{fault}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+/// The loop goes on while the disk takes its time for the files of a rewrite.
+#[test]
+fn a_slow_disk_does_not_stop_the_loop_at_a_rewrite() {
+    if !can_trace() {
+        return;
+    }
+    let on = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    // Before the child begins, and after it has ended.
+    for step in [1, 3] {
+        let dir = Server::start_in(new_folder(), &on).kill();
+        let server = Traced::start(&dir, &format!("fsync:delay_enter=2000000:when={step}"), &on);
+        let mut tester = Tester::connect(&server).unwrap();
+        wait_until("it is loaded", || tester.ask("PING").unwrap() == "+PONG");
+        let mut asker = Tester::connect(&server).unwrap();
+        asker.stream.write_all(&encode(&[b"BGREWRITEAOF"])).unwrap();
+        wait_until("it begins", || tester.info("aof_rewrite_in_progress").unwrap() == "1");
+        let already = "-ERR Background append only file rewriting already in progress";
+        assert_eq!(tester.ask("BGREWRITEAOF").unwrap(), already);
+        // If a turn of the loop waited for the disk, there would be no more than one while that is slow.
+        let mut turns = 0;
+        while tester.info("aof_rewrite_in_progress").unwrap() == "1" {
+            tester.increment().unwrap();
+            turns += 1;
+        }
+        assert_eq!(asker.line().unwrap(), "+Background append only file rewriting started");
+        assert!(turns > 5, "{turns} turns at step {step}");
+        let acknowledged = tester.acknowledged;
+        drop(server);
+        assert_eq!(number_after(&dir, &on), acknowledged);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }
 
 #[test]

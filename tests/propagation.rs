@@ -34,6 +34,11 @@ fn what_is_written() {
         assert_eq!(new, expected, "{command}, which replied {reply}");
     };
     check(&mut client, "XADD s 1-1 a b", &["SELECT 0", "XADD s 1-1 a b"]);
+    // A time that means the same to everybody stays as it is.
+    check(&mut client, "SET k v pxat 33000000000000", &["SET k v pxat TIME"]);
+    check(&mut client, "SET k v XX GET PXAT 33000000000000", &["SET k v XX PXAT TIME"]);
+    check(&mut client, "SET k v GET EXAT 33000000000", &["SET k v PXAT TIME"]);
+    check(&mut client, "SET k v PX 100000", &["SET k v PXAT TIME"]);
     check(&mut client, "XADD s 2-* a b", &["XADD s 2-0 a b"]);
     check(
         &mut client,

@@ -1,7 +1,7 @@
 //! FCALL and FUNCTION.
 
 use super::prelude::*;
-use super::script::{ASSUMED_RO, ASSUMED_RW, check_flush_mode, number_of_keys, script_keys};
+use super::script::{EVAL, EVAL_RO, check_flush_mode, number_of_keys};
 use crate::encoding::glob::glob_match;
 use crate::engine::script::{self, Call, load_libraries};
 use crate::persist::rdb::{dump_libraries, restore_libraries};
@@ -17,22 +17,17 @@ pub const FCALL: Command = Command {
     name: "fcall",
     summary: "Calls a function",
     since: "7.0.0",
-    group: Group::Scripting,
-    arity: -3,
-    flags: NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLE_KEYS | MAY_REPLICATE,
-    categories: category::SCRIPTING,
-    keys: &[script_keys(RW | ACCESS | UPDATE, ASSUMED_RW)],
     args: "function numkeys:int key:key#0?+ arg?+",
     declared: Some(declared),
     handler: Handler::Server(|server, id, args| fcall(server, id, args, false)),
-    ..Command::DEFAULT
+    ..EVAL
 };
 
 pub const FCALL_RO: Command = Command {
     name: "fcall_ro",
     summary: "Calls a function that only reads",
-    flags: READONLY | NOSCRIPT | STALE | SKIP_MONITOR | NO_MANDATORY_KEYS | MOVABLE_KEYS,
-    keys: &[script_keys(RO | ACCESS, ASSUMED_RO)],
+    flags: EVAL_RO.flags,
+    keys: EVAL_RO.keys,
     handler: Handler::Server(|server, id, args| fcall(server, id, args, true)),
     ..FCALL
 };
@@ -52,6 +47,7 @@ fn fcall(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> Com
         name: args.get(1),
         request: *args,
         keys,
+        debugger: None,
     };
     script::run(server, id, call)
 }

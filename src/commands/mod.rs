@@ -4,6 +4,7 @@
 
 pub mod acl;
 pub mod bitmap;
+pub mod cluster;
 pub mod connection;
 pub mod database;
 pub mod dump;
@@ -35,6 +36,7 @@ use crate::server::Command;
 pub const FAMILIES: &[&[&Command]] = &[
     acl::COMMANDS,
     bitmap::COMMANDS,
+    cluster::COMMANDS,
     connection::COMMANDS,
     database::COMMANDS,
     dump::COMMANDS,

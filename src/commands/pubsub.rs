@@ -23,28 +23,21 @@ pub const SUBSCRIBE: Command = Command {
 pub const PSUBSCRIBE: Command = Command {
     name: "psubscribe",
     summary: "Listens to all channels that match patterns",
-    since: "2.0.0",
-    group: Group::PubSub,
-    arity: -2,
-    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE,
     args: "pattern:pattern+",
     handler: Handler::Server(|server, id, args| subscribe(server, id, args, SubscriptionKind::Pattern, b"psubscribe")),
-    ..Command::DEFAULT
+    ..SUBSCRIBE
 };
 
 pub const SSUBSCRIBE: Command = Command {
     name: "ssubscribe",
     summary: "Listens to shard channels",
     since: "7.0.0",
-    group: Group::PubSub,
-    arity: -2,
-    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE,
     keys: &[KeySpec::range(1, -1, 1, NOT_KEY)],
     args: "shardchannel+",
     handler: Handler::Server(|server, id, args| {
         subscribe(server, id, args, SubscriptionKind::ShardChannel, b"ssubscribe")
     }),
-    ..Command::DEFAULT
+    ..SUBSCRIBE
 };
 
 fn subscribe(server: &mut Server, id: ClientId, args: &Args, kind: SubscriptionKind, word: &[u8]) -> CommandResult {
@@ -58,44 +51,33 @@ fn subscribe(server: &mut Server, id: ClientId, args: &Args, kind: SubscriptionK
 pub const UNSUBSCRIBE: Command = Command {
     name: "unsubscribe",
     summary: "Stops listening to channels",
-    since: "2.0.0",
-    group: Group::PubSub,
     arity: -1,
-    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE,
     args: "channel?+",
     handler: Handler::Server(|server, id, args| {
         unsubscribe(server, id, args, SubscriptionKind::Channel, b"unsubscribe")
     }),
-    ..Command::DEFAULT
+    ..SUBSCRIBE
 };
 
 pub const PUNSUBSCRIBE: Command = Command {
     name: "punsubscribe",
     summary: "Stops listening to channels that match patterns",
-    since: "2.0.0",
-    group: Group::PubSub,
-    arity: -1,
-    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE,
     args: "pattern:pattern?+",
     handler: Handler::Server(|server, id, args| {
         unsubscribe(server, id, args, SubscriptionKind::Pattern, b"punsubscribe")
     }),
-    ..Command::DEFAULT
+    ..UNSUBSCRIBE
 };
 
 pub const SUNSUBSCRIBE: Command = Command {
     name: "sunsubscribe",
     summary: "Stops listening to shard channels",
-    since: "7.0.0",
-    group: Group::PubSub,
     arity: -1,
-    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE,
-    keys: &[KeySpec::range(1, -1, 1, NOT_KEY)],
     args: "shardchannel?+",
     handler: Handler::Server(|server, id, args| {
         unsubscribe(server, id, args, SubscriptionKind::ShardChannel, b"sunsubscribe")
     }),
-    ..Command::DEFAULT
+    ..SSUBSCRIBE
 };
 
 fn unsubscribe(server: &mut Server, id: ClientId, args: &Args, kind: SubscriptionKind, word: &[u8]) -> CommandResult {
@@ -139,12 +121,17 @@ pub const PUBLISH: Command = Command {
     arity: 3,
     flags: flag::PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE,
     args: "channel message",
-    handler: Handler::Server(publish),
+    handler: Handler::Server(|server, id, args| publish(server, id, args, Server::publish)),
     ..Command::DEFAULT
 };
 
-fn publish(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let receivers = server.publish(&args[1], &args[2]);
+fn publish(
+    server: &mut Server,
+    id: ClientId,
+    args: &Args,
+    send: fn(&mut Server, &[u8], &[u8]) -> usize,
+) -> CommandResult {
+    let receivers = send(server, &args[1], &args[2]);
     send_to_replicas(server, server.clients[id].db, args);
     server.reply(id).integer(receivers as i64);
     Ok(())
@@ -154,21 +141,11 @@ pub const SPUBLISH: Command = Command {
     name: "spublish",
     summary: "Sends a message to those who listen to a shard channel",
     since: "7.0.0",
-    group: Group::PubSub,
-    arity: 3,
-    flags: flag::PUBSUB | LOADING | STALE | FAST | MAY_REPLICATE,
     keys: &[KeySpec::one(1, NOT_KEY)],
     args: "shardchannel message",
-    handler: Handler::Server(spublish),
-    ..Command::DEFAULT
+    handler: Handler::Server(|server, id, args| publish(server, id, args, Server::publish_to_shard)),
+    ..PUBLISH
 };
-
-fn spublish(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let receivers = server.publish_to_shard(&args[1], &args[2]);
-    send_to_replicas(server, server.clients[id].db, args);
-    server.reply(id).integer(receivers as i64);
-    Ok(())
-}
 
 pub const PUBSUB: Command = Command {
     name: "pubsub",

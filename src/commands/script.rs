@@ -1,10 +1,14 @@
 //! EVAL and its kin, and SCRIPT.
 
 use super::prelude::*;
+use crate::engine::debugger;
 use crate::engine::script::{self, Call};
+use crate::script::debugger::Debugger;
 use crate::script::interpreter::Code;
-use crate::script::{ScriptFlags, shebang};
+use crate::script::{Interpreter, ScriptFlags, cache, shebang};
+use crate::server::ClientFlags;
 use crate::server::scripts::RunningKind;
+use std::rc::Rc;
 
 pub const COMMANDS: &[&Command] = &[&EVAL, &EVAL_RO, &EVALSHA, &EVALSHA_RO, &SCRIPT];
 
@@ -13,12 +17,12 @@ const TOO_MANY_KEYS: CommandError = CommandError::new("ERR Number of keys can't 
 const NEGATIVE_KEYS: CommandError = CommandError::new("ERR Number of keys can't be negative");
 
 /// Where the keys of EVAL, FCALL and the like are.
-pub(super) const fn script_keys(flags: u32, notes: &'static str) -> KeySpec {
+const fn script_keys(flags: u32, notes: &'static str) -> KeySpec {
     KeySpec { begin: Begin::Index(2), find: Find::KeyNum { number: 0, first: 1, step: 1 }, flags, notes }
 }
 
-pub(super) const ASSUMED_RW: &str = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
-pub(super) const ASSUMED_RO: &str = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
+const ASSUMED_RW: &str = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE";
+const ASSUMED_RO: &str = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS";
 
 /// The number of keys that a request has.
 pub(super) fn number_of_keys(args: &Args, not_integer: CommandError) -> Result<usize, CommandError> {
@@ -83,12 +87,36 @@ fn declared_by_sha(server: &Server, args: &Args) -> Option<ScriptFlags> {
 }
 
 fn eval(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> CommandResult {
+    if server.clients[id].flags.contains(ClientFlags::DEBUGS) {
+        let run = |server: &mut Server, debugger: &Rc<Debugger>| eval_in_session(server, id, args, read_only, debugger);
+        return debugger::session(server, id, args.get(1), run);
+    }
     let keys = number_of_keys(args, CommandError::NOT_INTEGER)?;
     let (sha, found) = server.scripts.cache.load(args.get(1), false)?;
     run(server, id, args, found, &sha, keys, read_only)
 }
 
+/// The script is not kept: it is compiled by the interpreter of the session.
+fn eval_in_session(
+    server: &mut Server,
+    id: ClientId,
+    args: &Args,
+    read_only: bool,
+    debugger: &Rc<Debugger>,
+) -> CommandResult {
+    let keys = number_of_keys(args, CommandError::NOT_INTEGER)?;
+    let (flags, skip) = shebang::script_flags(args.get(1))?;
+    let interpreter = Rc::new(Interpreter::debugging(debugger));
+    let slot = cache::compile(&interpreter, args.get(1), skip)?;
+    let (code, name) = (Code::Script(slot), &cache::sha1_hex(args.get(1))[..]);
+    let call = Call { interpreter, code, flags, read_only, name, request: *args, keys, debugger: Some(debugger) };
+    script::run(server, id, call)
+}
+
 fn evalsha(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> CommandResult {
+    if server.clients[id].flags.contains(ClientFlags::DEBUGS) {
+        return Err(CommandError::new("ERR Please use EVAL instead of EVALSHA for debugging"));
+    }
     let found = server.scripts.cache.get(args.get(1)).ok_or(NO_SCRIPT)?;
     let keys = number_of_keys(args, CommandError::NOT_INTEGER)?;
     let sha = args.get(1).to_ascii_lowercase();
@@ -99,7 +127,7 @@ fn run(
     server: &mut Server,
     id: ClientId,
     args: &Args,
-    found: crate::script::cache::Script,
+    found: cache::Script,
     sha: &[u8],
     keys: usize,
     read_only: bool,
@@ -112,6 +140,7 @@ fn run(
         name: sha,
         request: *args,
         keys,
+        debugger: None,
     };
     script::run(server, id, call)
 }
@@ -172,7 +201,7 @@ pub const SCRIPT: Command = Command {
         },
         Command {
             name: "debug",
-            summary: "Refused: there is no debugger",
+            summary: "Has the scripts of EVAL run in the debugger",
             since: "3.2.0",
             group: Group::Scripting,
             arity: 3,
@@ -213,7 +242,8 @@ pub const SCRIPT: Command = Command {
 
 const HELP: &[&str] = &[
     "DEBUG (YES|SYNC|NO)",
-    "    NO does nothing; there is no debugger.",
+    "    Have the scripts of this client's EVAL run in the debugger, in a child or, with SYNC,",
+    "    in the server itself.",
     "EXISTS <sha1> [<sha1> ...]",
     "    Tell for each script whether it is known.",
     "FLUSH [ASYNC|SYNC]",
@@ -260,14 +290,18 @@ fn kill(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
 }
 
 fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    match () {
-        _ if args.is(2, "no") => {
-            server.reply(id).ok();
-            Ok(())
-        }
-        _ if args.is(2, "yes") || args.is(2, "sync") => {
-            Err(CommandError::new("ERR The debugger for Lua scripts is not supported"))
-        }
-        _ => Err(CommandError::new("ERR Use SCRIPT DEBUG YES/SYNC/NO")),
+    let mode = match () {
+        _ if args.is(2, "no") => ClientFlags::empty(),
+        _ if args.is(2, "yes") => ClientFlags::DEBUGS,
+        _ if args.is(2, "sync") => ClientFlags::DEBUGS | ClientFlags::DEBUGS_IN_SYNC,
+        _ => return Err(CommandError::new("ERR Use SCRIPT DEBUG YES/SYNC/NO")),
+    };
+    let client = &mut server.clients[id];
+    if !mode.is_empty() && !client.output.is_empty() {
+        // A session has the connection to itself.
+        return Err(CommandError::new("ERR SCRIPT DEBUG must be called outside a pipeline"));
     }
+    client.flags = client.flags - (ClientFlags::DEBUGS | ClientFlags::DEBUGS_IN_SYNC) | mode;
+    server.reply(id).ok();
+    Ok(())
 }

@@ -99,8 +99,12 @@ fn set(ctx: &mut DataContext, args: &Args) -> CommandResult {
     }
     keyspace.set_string(key, given(args, 2), expiry);
     keyspace.changed(EventClass::STRING, "set", key);
-    if let NewExpiry::At(at) = expiry {
+    if matches!(expiry, NewExpiry::At(_)) {
         keyspace.notify(EventClass::GENERIC, "expire", key);
+    }
+    if let NewExpiry::At(at) = expiry
+        && !options.expiry.is_the_same_later()
+    {
         propagate_set_at(keyspace, key, &args[2], at);
     } else if options.get {
         // COMPAT: replicas and the append-only file do not see GET.
@@ -199,6 +203,11 @@ impl<'a> Options<'a> {
 }
 
 impl Expiry<'_> {
+    /// PXAT: it means the same to who runs the command later.
+    fn is_the_same_later(self) -> bool {
+        matches!(self, Expiry::Time { unit_ms: 1, absolute: true, .. })
+    }
+
     /// The expiry this comes to now; `command` is for the error.
     fn resolve(self, now_ms: i64, command: &str) -> Result<NewExpiry, CommandError> {
         let Expiry::Time { time, unit_ms, absolute } = self else {

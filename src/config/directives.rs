@@ -84,22 +84,21 @@ directives! {
     "syslog-enabled" => syslog_enabled: bool = false, YesNo, [IMMUTABLE], Later;
     "syslog-ident" => syslog_ident: Vec<u8> = b"redis".into(), Text, [IMMUTABLE], Later;
     "syslog-facility" => syslog_facility: SyslogFacility = SyslogFacility::Local0, OneOf, [IMMUTABLE], Later;
-    "crash-log-enabled" => crash_log_enabled: bool = true, YesNo, [], Later;
-    "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [], Later;
-    "use-exit-on-panic" =>
-        use_exit_on_panic: bool = false, YesNo, [HIDDEN], Ignored("a panic ends the server at once, without a report");
+    "crash-log-enabled" => crash_log_enabled: bool = true, YesNo, [], Works;
+    "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [], Ignored("memory is not tested after a crash");
+    "use-exit-on-panic" => use_exit_on_panic: bool = false, YesNo, [HIDDEN], Works;
     "always-show-logo" => always_show_logo: bool = false, YesNo, [IMMUTABLE], Works;
-    "set-proc-title" => set_proc_title: bool = true, YesNo, [IMMUTABLE], Later;
+    "set-proc-title" => set_proc_title: bool = true, YesNo, [IMMUTABLE], Works;
     "proc-title-template" =>
         proc_title_template: Vec<u8> = b"{title} {listen-addr} {server-mode}".into(),
-        Checked(title_template), [], Later;
+        Checked(title_template), [], Works;
     /// Empty takes it from the environment.
     "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Works;
     "ignore-warnings" => ignore_warnings: Vec<u8> = Vec::new(), Text, [], Later;
     "disable-thp" => disable_thp: bool = true, YesNo, [IMMUTABLE], Later;
-    "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Later;
+    "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Works;
     /// For the primary, a replica and a child process.
-    "oom-score-adj-values" => oom_score_adj_values: [i32; 3] = [0, 200, 800], OomScores, [MULTI_ARG], Later;
+    "oom-score-adj-values" => oom_score_adj_values: [i32; 3] = [0, 200, 800], OomScores, [MULTI_ARG], Works;
     "server_cpulist" => server_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
     "bio_cpulist" => bio_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
     "aof_rewrite_cpulist" => aof_rewrite_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
@@ -111,7 +110,7 @@ directives! {
     /// Seconds to wait for replicas.
     "shutdown-timeout" => shutdown_timeout: u32 = 10, Int(0, INT_MAX), [], Works;
     /// Milliseconds; 0 is off.
-    "watchdog-period" => watchdog_period: u32 = 0, Int(0, INT_MAX), [HIDDEN], Later;
+    "watchdog-period" => watchdog_period: u32 = 0, Int(0, INT_MAX), [HIDDEN], Works;
 
     // Security
     /// Empty asks for no password.

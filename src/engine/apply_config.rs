@@ -1,9 +1,9 @@
 //! What follows from a changed configuration, beyond its values being read from now on.
 
-use super::{memory, rewrite};
+use super::{memory, rewrite, timers};
 use crate::config::{Config, Directive, SetError, os_reason};
 use crate::server::allocator::used_memory;
-use crate::server::{Server, collation, logging, system};
+use crate::server::{Server, collation, crash, logging, process_title, system};
 
 /// Brings into effect what `changed` says has changed since `before`. If something cannot be, nothing
 /// is: the configuration is again as it was.
@@ -25,7 +25,9 @@ fn apply_directive(server: &mut Server, directive: &Directive) -> Result<(), Str
         "appendonly" if server.config.appendonly => rewrite::switch_on(server)?,
         "appendonly" => rewrite::switch_off(server),
         "bind" => server.listen().map_err(|_| "Failed to bind to specified addresses.".to_owned())?,
+        "proc-title-template" => process_title::set(&server.config, None),
         "port" => server.listen().map_err(|_| "Unable to listen on this port. Check server logs.".to_owned())?,
+        "crash-log-enabled" | "use-exit-on-panic" => crash::apply(&server.config),
         "dir" => std::env::set_current_dir(&server.config.dir).map_err(|error| os_reason(&error))?,
         "locale-collate" if !collation::set_locale(&server.config.locale_collate) => {
             return Err("Invalid locale name".to_owned());
@@ -37,8 +39,10 @@ fn apply_directive(server: &mut Server, directive: &Directive) -> Result<(), Str
         "maxmemory-clients" => server.count_all_clients(),
         "maxmemory-policy" | "lfu-log-factor" | "lfu-decay-time" => server.apply_keyspace_options(),
         "slowlog-log-slower-than" | "latency-monitor-threshold" => server.apply_slow_nanos(),
+        "oom-score-adj" | "oom-score-adj-values" => server.apply_oom_score()?,
         "acllog-max-len" => server.acl.log.truncate(server.config.acllog_max_len),
         "requirepass" => server.apply_requirepass(),
+        "watchdog-period" => timers::wind_up_watchdog(server).map_err(|error| os_reason(&error))?,
         "timeout" => server.clients.ids_by_age().into_iter().for_each(|id| server.watch_idle(id)),
         name if name.starts_with("lazyfree-lazy-") => server.apply_keyspace_options(),
         // All others are read where they matter.

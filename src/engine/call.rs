@@ -23,8 +23,12 @@ pub type BlockingHandler = fn(&mut DataContext, &Args) -> Result<Attempt, Comman
 
 /// Runs a command that passed the gates. Its effects are drained when this returns.
 pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
-    // One that waited was shown when it began to.
-    let is_retry = server.blocked.retry.is_some();
+    // One that waited was shown when it began to. A script is shown before what it runs.
+    let is_shown = !server.monitors.is_empty() && server.blocked.retry.is_none();
+    let is_script = found.command.declared.is_some();
+    if is_shown && is_script {
+        observe::show(server, id, found.command, args);
+    }
     match found.command.handler {
         Handler::Data(run) => {
             server.will_write(id);
@@ -40,7 +44,7 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
     if server.tracking.clients() > 0 {
         server.track_command(id, found, args);
     }
-    if !server.monitors.is_empty() && !is_retry {
+    if is_shown && !is_script {
         observe::show(server, id, found.command, args);
     }
 }

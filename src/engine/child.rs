@@ -8,9 +8,10 @@ use super::replication::transfer;
 use super::{rewrite, snapshot};
 use crate::config::Config;
 use crate::persist::delay;
+use crate::server::oom_score::OomRole;
 use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
 use crate::server::system::{self, Fork};
-use crate::server::{Server, Timer, logging};
+use crate::server::{Server, Timer, logging, process_title};
 use mio::Interest;
 use mio::unix::pipe;
 use std::io::{self, ErrorKind, Read, Write};
@@ -83,6 +84,15 @@ fn run(server: &Server, job: Job, output: Output, pipe: pipe::Sender) -> ! {
     let kept = sender.as_ref().map_or(pipe.as_raw_fd(), AsRawFd::as_raw_fd);
     system::become_child([pipe.as_raw_fd(), kept]);
     logging::in_child();
+    // COMPAT: what tools look for.
+    let title = match job {
+        Job::Snapshot(_) => "redis-rdb-bgsave",
+        Job::Rewrite(_) => "redis-aof-rewrite",
+        Job::Transfer(_) => "redis-rdb-to-slaves",
+    };
+    process_title::set(&server.config, Some(title));
+    // A refusal is in the log.
+    let _ = server.set_oom_score(OomRole::Child);
     let mut progress = Progress::new(&server.config, temporary.as_deref(), pipe);
     // A panic must not unwind into what the server was about to do.
     let written = catch_unwind(AssertUnwindSafe(|| match (job, temporary.as_deref(), &mut sender) {
@@ -196,7 +206,7 @@ pub fn reap(server: &mut Server) {
 }
 
 fn ended(server: &mut Server, status: ExitStatus) {
-    let Some(child) = server.persistence.child.take() else { return };
+    let Some(mut child) = server.persistence.child.take() else { return };
     server.keyspace.allow_resize(true);
     server.keyspace.stamps = true;
     let what = match child.job {
@@ -219,7 +229,7 @@ fn ended(server: &mut Server, status: ExitStatus) {
     }
     match child.job {
         Job::Snapshot(_) => snapshot::finished(server, &child, outcome),
-        Job::Rewrite(form) => rewrite::finished(server, &child, form, outcome),
+        Job::Rewrite(form) => rewrite::child_ended(server, &mut child, form, outcome),
         Job::Transfer(_) => transfer::finished(server, outcome),
     }
     let _ = child.temporary.as_deref().map(std::fs::remove_file);
@@ -245,13 +255,13 @@ pub fn end_now(server: &mut Server) {
 /// What is due: snapshots and rewrites that were asked for, and those by `save` and
 /// `auto-aof-rewrite-percentage`.
 pub fn cron(server: &mut Server) {
-    if server.persistence.child.is_none() {
+    if !server.persistence.is_busy() {
         rewrite::start_scheduled(server);
     }
-    if server.persistence.child.is_none() {
+    if !server.persistence.is_busy() {
         snapshot::start_due(server);
     }
-    if server.persistence.child.is_none() {
+    if !server.persistence.is_busy() {
         rewrite::start_due(server);
     }
 }

@@ -70,8 +70,15 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
         LoadSource::FromPrimary(load) => follow::stream_db(server, &load.data_set),
         _ => 0,
     };
+    let history = match &mut load.source {
+        LoadSource::AppendOnlyFile(load) => load.history.take(),
+        _ => None,
+    };
     if let Some(files) = end(server, *load) {
         load_aof::open(server, files)?;
+    }
+    if let Some(place) = history {
+        follow::restore_history(server, place);
     }
     if from_primary {
         receive::loaded(server, Ok(selected));
@@ -182,7 +189,9 @@ pub(super) fn step_data_set(
     // Loading is no change.
     server.keyspace.effects.dirty = 0;
     if at_start {
-        follow::restore_history(server, data_set);
+        if let Some(place) = follow::history_of(server, data_set) {
+            follow::restore_history(server, place);
+        }
         // Replicas that go on from this data set have keys whose time has come since.
         for (db, arguments) in server.keyspace.effects.deleted.iter() {
             server.replication.stream.append(db, arguments);

@@ -3,10 +3,12 @@
 use super::call::call;
 use super::dispatch::resolve;
 use super::load::{LoadError, load_at_once, seconds_since, step_data_set};
-use super::rewrite::{remove_history, write_commands};
+use super::rewrite::{remove_history, settle_files, write_commands};
 use super::snapshot::{Contents, write_rdb};
 use crate::keyspace::KeyspaceStats;
-use crate::persist::aof::{Aof, CommandFile, Files, Form, Paths, ReadError, begins_with_data_set, cut_off};
+use crate::persist::aof::{
+    Aof, CommandFile, Files, Form, HistoryPlace, Paths, ReadError, begins_with_data_set, cut_off,
+};
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
 use crate::resp::{Args, OwnedRequest};
 use crate::server::loading::{AofLoad, LoadSource, PartContents, PartLoad};
@@ -58,6 +60,7 @@ fn source(server: &mut Server, files: Files) -> LoadSource {
         bytes_before: 0,
         client,
         transaction: None,
+        history: None,
         stats,
     }))
 }
@@ -75,6 +78,7 @@ pub fn open(server: &mut Server, files: Files) -> Result<(), LoadError> {
 /// DEBUG LOADAOF: forgets the data set and loads it from the files, whether or not they are written
 /// to. If that fails, what could be loaded is there, and they are written to as before.
 pub fn reload(server: &mut Server) -> Result<(), LoadError> {
+    settle_files(server);
     let written = server.aof.as_mut().filter(|aof| !aof.provisional);
     let is_written = written.is_some();
     if let Some(aof) = written {
@@ -168,6 +172,7 @@ fn advance_part(server: &mut Server, load: &mut AofLoad, part: &mut PartLoad, by
     while more && commands.position() < until {
         let (good_up_to, transaction) = (&mut part.good_up_to, &mut load.transaction);
         let read = commands.read(CHUNK.min(bytes) as usize, |args, end| {
+            load.history = HistoryPlace::parse(args.get(0));
             run(server, load.client, args, transaction)?;
             if transaction.is_none() {
                 *good_up_to = end;
@@ -178,8 +183,8 @@ fn advance_part(server: &mut Server, load: &mut AofLoad, part: &mut PartLoad, by
     }
     server.load_progress.loaded_bytes = load.bytes_before + commands.position();
     if !more && part.good_up_to < commands.position() {
-        let is_last = load.number + 1 == load.files.manifest.live().count();
-        load.transaction = None;
+        let is_last = load.files.manifest.is_last_in_use(load.number, &load.files.paths.folder);
+        (load.transaction, load.history) = (None, None);
         cut(server, &part.path, is_last, part.good_up_to, commands.position())?;
     }
     Ok(!more)

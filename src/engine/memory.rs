@@ -2,6 +2,7 @@
 //! time for it is over; then a timer goes on with it between turns.
 
 use super::call::{drain_effects, free_garbage};
+use crate::resp::Output;
 use crate::server::allocator::used_memory;
 use crate::server::{Server, Timer};
 use std::time::Duration;
@@ -38,7 +39,8 @@ fn is_room_made(server: &mut Server) -> bool {
         server.memory.over_nanos += server.clock.nanos_between(since, now);
     }
     server.command_started = now;
-    has_room
+    // Who was evicted runs no more commands.
+    has_room && server.executing.and_then(|id| server.clients.get(id)).is_none_or(|client| !client.is_closing())
 }
 
 /// Bytes beyond the limit that nothing was done about yet.
@@ -53,6 +55,10 @@ fn evict(server: &mut Server) -> bool {
         server.memory.promised = 0;
     }
     let mut to_free = excess(server);
+    if to_free > 0 {
+        free_what_is_no_key(server);
+        to_free = excess(server);
+    }
     if to_free == 0 {
         return true;
     }
@@ -92,6 +98,24 @@ fn evict(server: &mut Server) -> bool {
         if Duration::from_nanos(nanos) > time_max {
             go_on_later(server);
             return true;
+        }
+    }
+}
+
+/// Buffers that nobody uses, and clients that take more than they may, go before keys do.
+fn free_what_is_no_key(server: &mut Server) {
+    server.drop_spare_outputs();
+    if server.config.clients_memory_max() == 0 {
+        return;
+    }
+    if let Some(id) = server.executing {
+        server.count_client_memory(id);
+    }
+    server.evict_clients();
+    // The rest of them goes at the end of the turn.
+    for id in &server.pending_closes {
+        if let Some(client) = server.clients.get_mut(*id) {
+            client.output = Output::default();
         }
     }
 }

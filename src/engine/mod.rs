@@ -7,6 +7,7 @@
 //! * `load`     loading the data set in steps
 //! * `load_aof` the same from the append-only file
 //! * `child`    the forked child that writes the data set
+//! * `debugger` sessions of SCRIPT DEBUG
 //! * `memory`   evicting keys to keep within `maxmemory`
 //! * `observe`  MONITOR, SLOWLOG and LATENCY
 //! * `snapshot` saving an RDB file
@@ -21,6 +22,7 @@ pub mod apply_config;
 pub mod blocking;
 pub mod call;
 pub mod child;
+pub mod debugger;
 pub mod dispatch;
 pub mod load;
 pub mod load_aof;

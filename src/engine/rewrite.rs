@@ -1,22 +1,29 @@
 //! Rewrites of the append-only file, and switching it on and off while the server runs.
 //!
-//! When a child begins to write a new base, a new increment begins as well, and the manifest is told:
-//! so base and increment meet exactly, no command is kept twice, and there is nothing to be caught up
-//! with when the child is done. If it fails there is one increment more, and nothing is lost.
+//! When a child begins to write a new base, a new increment begins as well, which the manifest names
+//! already: so base and increment meet exactly, no command is kept twice, and there is nothing to be
+//! caught up with when the child is done. If it fails there is one increment more, and nothing is lost.
 //!
 //! Where there is no base yet (the file was switched on a moment ago), the increment is provisional:
 //! the manifest learns of both together.
+//!
+//! Changing the files waits for the disk, so another thread does it, on a copy of what is known of them:
+//! it adds the increment before the child begins, while commands still go to the one before, and puts
+//! the base in its place after the child has ended. Meanwhile nobody else changes them
+//! (`Rewrites::changes_files`); who has to, settles them first.
 
+use super::call::apply_reply_mode;
 use super::child;
 use super::snapshot::{Contents, write_rdb};
-use super::timers::flush_append_only_file;
+use super::timers::{background_done, begin_sync, flush_append_only_file};
 use crate::persist::aof::{Aof, Files, Form, Paths, time_note, write_data_set, write_libraries};
 use crate::persist::file::write_durably;
-use crate::server::Server;
+use crate::resp::CommandError;
 use crate::server::persistence::{Child, Ended, Job, Retry};
-use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
+use crate::server::{ClientFlags, ClientId, Server};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// After so many failures in a row rewrites do not start by themselves at once.
@@ -25,10 +32,82 @@ const FAILURES_MAX: u32 = 3;
 const DELAY_MINUTES_MAX: u64 = 60;
 const MINUTE_MS: u64 = 60_000;
 
-/// Starts a rewrite; there must be no child.
-pub fn start(server: &mut Server) -> io::Result<()> {
-    let result = begin(server);
-    match &result {
+/// What who has asked for a rewrite is told.
+pub const STARTED: &str = "Background append only file rewriting started";
+pub const CANNOT_START: CommandError = CommandError::new(
+    "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
+);
+
+/// Starts a rewrite; no child may be there, and none on its way. If that takes a while, because the
+/// files have to be made ready, `asker` is told later how it went, and this gives false.
+pub fn start(server: &mut Server, asker: Option<ClientId>) -> io::Result<bool> {
+    let ready = make_files_ready(server, asker);
+    if matches!(ready, Ok(false)) {
+        return Ok(false);
+    }
+    let started = ready.and_then(|_| start_child(server));
+    note_start(server, &started);
+    started.map(|_| true)
+}
+
+/// False if that is under way.
+fn make_files_ready(server: &mut Server, asker: Option<ClientId>) -> io::Result<bool> {
+    let paths = Paths::new(&server.config);
+    paths.create_folder()?;
+    let Some(aof) = &server.aof else {
+        if server.config.appendonly {
+            server.aof = Some(Aof::open_provisional(Files::load(paths)?)?);
+        }
+        return Ok(true);
+    };
+    let mut files = aof.files.clone();
+    all_is_written(server)?;
+    server.persistence.rewrites.changes_files = true;
+    let add_increment = move || {
+        let added = files.add_increment();
+        (files, added)
+    };
+    server.background.run(add_increment, move |server, (files, added)| {
+        if let Some(aof) = &mut server.aof {
+            aof.files = files;
+        }
+        server.persistence.rewrites.changes_files = false;
+        let started = if server.persistence.rewrites.called_off {
+            Err(ErrorKind::Interrupted.into())
+        } else {
+            let started = added.and_then(|increment| begin_increment(server, increment));
+            note_start(server, &started);
+            started
+        };
+        if let Some(asker) = asker {
+            tell(server, asker, started.is_ok());
+        }
+    });
+    Ok(false)
+}
+
+/// The files are ready: from here on commands go to the new increment, and a child writes what comes before.
+fn begin_increment(server: &mut Server, increment: File) -> io::Result<u32> {
+    all_is_written(server)?.switch_to(increment);
+    begin_sync(server);
+    start_child(server)
+}
+
+/// Writes what the append-only file is still to hold.
+fn all_is_written(server: &mut Server) -> io::Result<&mut Aof> {
+    flush_append_only_file(server);
+    let aof = server.aof.as_mut().filter(|aof| aof.buffered() == 0);
+    aof.ok_or_else(|| io::Error::other("what comes before could not be written"))
+}
+
+fn start_child(server: &mut Server) -> io::Result<u32> {
+    let form = Form::configured(&server.config);
+    let paths = Paths::new(&server.config);
+    child::start(server, Job::Rewrite(form), child::Output::File(&|_, pid| paths.temporary_base(pid)))
+}
+
+fn note_start(server: &mut Server, started: &io::Result<u32>) {
+    match started {
         Ok(pid) => {
             log::info!("Background append only file rewriting started by pid {pid}");
             server.persistence.rewrites.scheduled = false;
@@ -36,32 +115,34 @@ pub fn start(server: &mut Server) -> io::Result<()> {
         }
         Err(error) => {
             log::warn!("Can't rewrite append only file in background: {error}");
-            server.persistence.rewrites.last_ok = false;
-            server.persistence.rewrites.failures_in_a_row += 1;
+            failed(server);
             give_up_provisional(server);
         }
     }
-    result.map(drop)
 }
 
-fn begin(server: &mut Server) -> io::Result<u32> {
-    let paths = Paths::new(&server.config);
-    paths.create_folder()?;
-    flush_append_only_file(server);
-    match &mut server.aof {
-        Some(aof) if aof.buffered() > 0 => {
-            return Err(io::Error::other("what comes before could not be written"));
-        }
-        Some(aof) => {
-            if let Some(old) = aof.next_increment()? {
-                server.background.sync(old, 0);
-            }
-        }
-        None if server.config.appendonly => server.aof = Some(Aof::open_provisional(Files::load(paths.clone())?)?),
-        None => (),
+/// Replies to the client that has asked for a rewrite and waits to hear whether it has started.
+fn tell(server: &mut Server, asker: ClientId, started: bool) {
+    let Some(client) = server.clients.get_mut(asker) else { return };
+    client.flags -= ClientFlags::BLOCKED;
+    let mark = client.output.mark();
+    let mut reply = server.reply(asker);
+    match started {
+        true => reply.simple(STARTED),
+        false => reply.error(&CANNOT_START),
     }
-    let form = Form::configured(&server.config);
-    child::start(server, Job::Rewrite(form), child::Output::File(&|_, pid| paths.temporary_base(pid)))
+    apply_reply_mode(server, asker, mark);
+    server.pending_read(asker);
+}
+
+/// Waits until no other thread changes the files; a rewrite that is about to begin does not.
+pub fn settle_files(server: &mut Server) {
+    if server.persistence.rewrites.changes_files {
+        server.persistence.rewrites.called_off = true;
+        server.background.wait_for_disk();
+        background_done(server);
+        server.persistence.rewrites.called_off = false;
+    }
 }
 
 /// Writes a base: all that the data set is.
@@ -84,44 +165,89 @@ pub fn write_commands(server: &Server, out: &mut dyn Write, each_key: &mut dyn F
 }
 
 /// A child that wrote a base has ended.
-pub fn finished(server: &mut Server, child: &Child, form: Form, outcome: Ended) {
-    let installed = match outcome {
-        Ended::Well => install_base(server, child, form),
-        Ended::Failed => Err(io::Error::other("the child failed")),
-        Ended::Unwanted => Ok(()),
-    };
-    let took_s = server.clock.now_ms.saturating_sub(child.started_ms) / 1000;
+pub fn child_ended(server: &mut Server, child: &mut Child, form: Form, outcome: Ended) {
     let rewrites = &mut server.persistence.rewrites;
-    rewrites.last_took_s = Some(took_s);
+    rewrites.last_took_s = Some(server.clock.now_ms.saturating_sub(child.started_ms) / 1000);
     rewrites.last_cow = child.cow_peak;
-    match installed {
-        Ok(()) if outcome == Ended::Well => {
-            log::info!("Background AOF rewrite finished successfully");
-            rewrites.last_ok = true;
-            rewrites.failures_in_a_row = 0;
-        }
-        Ok(()) => (),
-        Err(error) => {
-            if outcome == Ended::Well {
-                log::warn!("Error putting the rewritten AOF into place: {error}");
+    match (outcome, child.temporary.take()) {
+        (Ended::Well, Some(written)) => {
+            if let Err(error) = install_base(server, written, form) {
+                installed(server, Err(error));
             }
-            rewrites.last_ok = false;
-            rewrites.failures_in_a_row += 1;
+        }
+        (_, written) => {
+            let _ = written.map(fs::remove_file);
+            if outcome != Ended::Unwanted {
+                failed(server);
+            }
+            finished(server);
         }
     }
+}
+
+/// Has the base that a child wrote put in the place of what came before the current increment.
+fn install_base(server: &mut Server, written: PathBuf, form: Form) -> io::Result<()> {
+    let (mut files, first, kept) = match &server.aof {
+        Some(aof) if aof.provisional => (aof.files.clone(), Some(aof.files.paths.temporary_increment()), 0),
+        Some(aof) => (aof.files.clone(), None, 1),
+        None => (Files::load(Paths::new(&server.config))?, None, 0),
+    };
+    let keeps_history = server.config.aof_disable_auto_gc;
+    server.persistence.rewrites.changes_files = true;
+    let install = move || {
+        let installed = files.install_base(&written, form, kept, first.as_deref());
+        if installed.is_err() {
+            let _ = fs::remove_file(written);
+        } else if !keeps_history && let Err(error) = files.remove_history() {
+            files.notes.push(history_stays(&error));
+        }
+        installed.map(|()| files)
+    };
+    server.background.run(install, |server, result| {
+        server.persistence.rewrites.changes_files = false;
+        installed(server, result);
+    });
+    Ok(())
+}
+
+/// The base is in its place, and the files are now these.
+fn installed(server: &mut Server, result: io::Result<Files>) {
+    match result {
+        Ok(mut files) => {
+            log_notes(&mut files);
+            if let Some(aof) = &mut server.aof {
+                aof.base_installed(files);
+            }
+            log::info!("Background AOF rewrite finished successfully");
+            server.persistence.rewrites.last_ok = true;
+            server.persistence.rewrites.failures_in_a_row = 0;
+        }
+        Err(error) => {
+            log::warn!("Error putting the rewritten AOF into place: {error}");
+            failed(server);
+        }
+    }
+    finished(server);
+}
+
+fn failed(server: &mut Server) {
+    server.persistence.rewrites.last_ok = false;
+    server.persistence.rewrites.failures_in_a_row += 1;
+}
+
+fn finished(server: &mut Server) {
     give_up_provisional(server);
     if server.config.appendonly && server.aof.is_none() {
         server.persistence.rewrites.scheduled = true;
     }
-    remove_history(server);
 }
 
-fn install_base(server: &mut Server, child: &Child, form: Form) -> io::Result<()> {
-    let written = child.temporary.as_deref().ok_or(io::ErrorKind::NotFound)?;
-    match &mut server.aof {
-        Some(aof) => aof.install_base(written, form),
-        None => Files::load(Paths::new(&server.config))?.install_base(written, form, 0, None),
-    }
+fn log_notes(files: &mut Files) {
+    files.notes.drain(..).for_each(|note| log::info!("{note}"));
+}
+
+fn history_stays(error: &io::Error) -> String {
+    format!("Can't remove files that a rewrite replaced: {error}")
 }
 
 /// Forgets commands that follow no base.
@@ -136,16 +262,22 @@ fn give_up_provisional(server: &mut Server) {
 
 /// Removes files that rewrites replaced, unless they are to be kept.
 pub fn remove_history(server: &mut Server) {
-    if server.config.aof_disable_auto_gc {
+    // Whoever changes the files does that last.
+    if server.config.aof_disable_auto_gc || server.persistence.rewrites.changes_files {
         return;
     }
+    let remove = |files: &mut Files| {
+        let removed = files.remove_history();
+        log_notes(files);
+        removed
+    };
     let removed = match &mut server.aof {
-        Some(aof) => aof.files.remove_history(),
-        None => Files::load(Paths::new(&server.config)).and_then(|mut files| files.remove_history()),
+        Some(aof) => remove(&mut aof.files),
+        None => Files::load(Paths::new(&server.config)).and_then(|mut files| remove(&mut files)),
     };
     match removed {
         Ok(files) => files.into_iter().for_each(|file| server.background.close(Arc::new(file))),
-        Err(error) => log::warn!("Can't remove files that a rewrite replaced: {error}"),
+        Err(error) => log::warn!("{}", history_stays(&error)),
     }
 }
 
@@ -154,6 +286,7 @@ pub fn switch_on(server: &mut Server) -> Result<(), String> {
     if server.aof.is_some() {
         return Ok(());
     }
+    settle_files(server);
     if server.persistence.rewrite_runs() {
         log::warn!(
             "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now."
@@ -169,7 +302,7 @@ pub fn switch_on(server: &mut Server) -> Result<(), String> {
         server.persistence.rewrites.scheduled = true;
         log::warn!("AOF was enabled during a transaction. An AOF background was scheduled to start when possible.");
     } else {
-        start(server).map_err(|_| "Unable to turn on AOF. Check server logs.".to_owned())?;
+        start(server, None).map_err(|_| "Unable to turn on AOF. Check server logs.".to_owned())?;
     }
     Ok(())
 }
@@ -179,6 +312,7 @@ pub fn switch_off(server: &mut Server) {
     if let Some(timer) = server.aof_sync_timer.take() {
         server.timers.cancel(timer);
     }
+    settle_files(server);
     server.persistence.rewrites.scheduled = false;
     if server.persistence.rewrite_runs() {
         let pid = server.persistence.child.as_ref().map_or(0, |child| child.pid);
@@ -197,7 +331,7 @@ pub fn switch_off(server: &mut Server) {
 pub fn start_scheduled(server: &mut Server) {
     if server.persistence.rewrites.scheduled && !is_limited(server) {
         // If it cannot start, it is tried again.
-        let _ = start(server);
+        let _ = start(server, None);
     }
 }
 
@@ -212,7 +346,7 @@ pub fn start_due(server: &mut Server) {
     let growth = (aof.size as u128 * 100 / aof.base_size.max(1) as u128).saturating_sub(100);
     if growth >= percentage as u128 && !is_limited(server) {
         log::info!("Starting automatic rewriting of AOF on {growth}% growth");
-        let _ = start(server);
+        let _ = start(server, None);
     }
 }
 

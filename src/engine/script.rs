@@ -8,6 +8,7 @@ use super::call::{call, end_unit};
 use super::dispatch::{denied_text, stale, writes_allowed};
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
+use crate::script::debugger::{DebuggedHost, Debugger};
 use crate::script::interpreter::Code;
 use crate::script::library::{Existing, Library, stage};
 use crate::script::{Host, Interpreter, ReplicateTo, ScriptError, ScriptFlags, with_host};
@@ -31,6 +32,8 @@ pub struct Call<'a> {
     /// The whole request, with so many keys from index 3 on.
     pub request: Args<'a>,
     pub keys: usize,
+    /// The session that it is debugged in.
+    pub debugger: Option<&'a Debugger>,
 }
 
 /// A script that was killed but goes on lets others have a turn this often.
@@ -63,7 +66,11 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     let arguments = script.request.from(FIRST_KEY);
     let keys = arguments.iter().take(script.keys);
     let values = arguments.iter().skip(script.keys);
-    let result = with_host(&mut host, || script.interpreter.run(script.code, keys, values));
+    let run = || script.interpreter.run(script.code, keys, values);
+    let result = match script.debugger {
+        None => with_host(&mut host, run),
+        Some(debugger) => with_host(&mut DebuggedHost { host: &mut host, debugger }, run),
+    };
     let resp3 = host.resp3;
     let busy = server.scripts.running.take().is_some_and(|running| running.busy.is_some());
     server.replicate_unit_to(ReplicateTo::all());
@@ -196,7 +203,7 @@ impl ScriptHost<'_> {
 }
 
 impl Host for ScriptHost<'_> {
-    fn call(&mut self, args: &Args, reply: &mut Vec<u8>) {
+    fn call(&mut self, args: &Args, reply: &mut Vec<u8>) -> bool {
         let found = self.find(args);
         let passed = found.as_ref().map_err(Clone::clone).and_then(|&found| self.gates(found, args));
         match (found, passed) {
@@ -205,6 +212,7 @@ impl Host for ScriptHost<'_> {
                 self.server.command_started = self.server.clock.stamp();
                 call(self.server, self.client, found, args);
                 take_reply(&mut self.server.clients[self.client].output, reply);
+                true
             }
             (found, Err(error)) => {
                 if let Ok(found) = found {
@@ -212,6 +220,7 @@ impl Host for ScriptHost<'_> {
                 }
                 self.server.stats.count_error(error.code());
                 write_error(&error, reply);
+                false
             }
             (Err(_), Ok(())) => unreachable!("an error stays one"),
         }
@@ -228,6 +237,7 @@ impl Host for ScriptHost<'_> {
     }
 
     fn replicate_to(&mut self, to: ReplicateTo) {
+        self.server.replication.beyond_aof |= !to.contains(ReplicateTo::AOF);
         self.server.replicate_unit_to(to);
     }
 
@@ -302,8 +312,9 @@ struct LoadHost<'a> {
 }
 
 impl Host for LoadHost<'_> {
-    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) {
+    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) -> bool {
         write_error(&CommandError::new("ERR a library can not run commands while it is loaded"), reply);
+        false
     }
 
     fn may_run(&mut self, _: &Args) -> Option<bool> {

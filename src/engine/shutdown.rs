@@ -1,7 +1,7 @@
 //! Ending in order: what must be on disk is, and files that stand for a running server go.
 
 use super::replication::{online_replicas, replica_name, replicas_that};
-use super::{child, snapshot};
+use super::{child, debugger, rewrite, snapshot};
 use crate::config::ShutdownFlags;
 use crate::resp::CommandError;
 use crate::server::persistence::Job;
@@ -141,6 +141,7 @@ fn stop_waiting(server: &mut Server) {
 /// Ends the server once this turn of the loop is over; false if something that should be on disk is
 /// not, and the server goes on.
 fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
+    rewrite::settle_files(server);
     if server.aof.as_ref().is_some_and(|aof| aof.provisional) {
         if !options.force {
             log::warn!("Writing initial AOF, can't exit.");
@@ -153,7 +154,11 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         log::warn!("There is a child {what}. Killing it!");
         child::end_now(server);
     }
+    let place = snapshot::history_place(server).filter(|_| !server.loading && !server.replication.beyond_aof);
     if let Some(aof) = &mut server.aof {
+        if let Some(place) = place {
+            aof.note_history(&place);
+        }
         log::info!("Calling fsync() on the AOF file.");
         server.background.wait_for_disk();
         if let Err(error) = aof.finish() {
@@ -175,6 +180,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
             log::warn!("Error trying to save the DB. Exit anyway.");
         }
     }
+    debugger::end_all(server);
     if let Some(pidfile) = &server.config.pidfile {
         log::info!("Removing the pid file.");
         let _ = std::fs::remove_file(pidfile);

@@ -4,7 +4,7 @@ use super::child;
 use super::replication::transfer;
 use crate::config::{Config, REDIS_VERSION};
 use crate::persist;
-use crate::persist::aof::sync_folder_of;
+use crate::persist::aof::{HistoryPlace, sync_folder_of};
 use crate::persist::file::write_durably;
 use crate::persist::rdb::{DataSet, save_data_set};
 use crate::server::allocator::used_memory;
@@ -111,21 +111,29 @@ pub fn write_rdb(
         ("used-mem", used_memory().to_string()),
         ("aof-base", (contents.is_aof_base as u8).to_string()),
     ];
-    let replication = &server.replication;
-    if replication.stream.is_kept() {
-        let selected = match &replication.primary {
-            Some(primary) => primary.client().map_or(primary.selected, |id| server.clients[id].db),
-            // If there is none, whoever goes on from here is told before the next command.
-            None => replication.stream.selected().unwrap_or(0),
-        };
-        aux.push(("repl-stream-db", selected.to_string()));
-        aux.push(("repl-id", replication.id.clone()));
-        aux.push(("repl-offset", replication.stream.offset().to_string()));
+    if let Some(place) = history_place(server) {
+        aux.push(("repl-stream-db", place.db.to_string()));
+        aux.push(("repl-id", place.id));
+        aux.push(("repl-offset", place.offset.to_string()));
     }
     let libraries = if contents.wanted.functions { server.scripts.libraries.codes() } else { Vec::new() };
     let data_set =
         DataSet { keyspace: &server.keyspace, with_keys: contents.wanted.keys, libraries: &libraries, aux: &aux };
     save_data_set(&data_set, &server.config, contents.version, out, each_key)
+}
+
+/// Where the data set is in its history, if others may want to know.
+pub fn history_place(server: &Server) -> Option<HistoryPlace> {
+    let replication = &server.replication;
+    replication.stream.is_kept().then(|| HistoryPlace {
+        id: replication.id.clone(),
+        offset: replication.stream.offset(),
+        db: match &replication.primary {
+            Some(primary) => primary.client().map_or(primary.selected, |id| server.clients[id].db),
+            // If there is none, whoever goes on from here is told before the next command.
+            None => replication.stream.selected().unwrap_or(0),
+        },
+    })
 }
 
 /// Has a child save the data set; there must be no child.
@@ -170,7 +178,14 @@ pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
             server.stats.dirty = server.stats.dirty.saturating_sub(child.dirty);
             // The disk may take its time for the name.
             if let Ok(folder) = File::open(&server.config.dir) {
-                server.background.sync(Arc::new(folder), 0);
+                server.background.run(
+                    move || folder.sync_all(),
+                    |_, result| {
+                        if let Err(error) = result {
+                            log::warn!("Can't sync the folder of the snapshot: {error}");
+                        }
+                    },
+                );
             }
         }
         Ok(()) => (),

@@ -2,12 +2,14 @@
 
 use super::blocking::{self, GaveUp};
 use super::call::{drain_effects, free_garbage};
-use super::{child, memory, replication, shutdown};
+use super::{child, debugger, memory, replication, shutdown};
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
+use crate::persist::aof::{Aof, Sync};
 use crate::server::allocator::{self, used_memory};
 use crate::server::persistence::Persistence;
-use crate::server::{ClientFlags, ClientId, Server, Timer};
+use crate::server::{ClientFlags, ClientId, Server, Timer, watchdog};
+use std::io;
 
 /// `everysec`.
 const SYNC_INTERVAL_MS: u64 = 1000;
@@ -43,6 +45,11 @@ fn cron(server: &mut Server) {
     let began = server.clock.stamp();
     let interval = 1000 / server.config.hz as u64;
     server.timers.insert(server.clock.now_ms + interval, Timer::Cron);
+    if server.config.watchdog_period > 0
+        && let Err(error) = wind_up_watchdog(server)
+    {
+        log::warn!("Can't set the alarm of the watchdog: {error}");
+    }
     if server.cron_paused {
         return;
     }
@@ -56,12 +63,22 @@ fn cron(server: &mut Server) {
     if !server.loading {
         child::cron(server);
     }
+    debugger::reap(server);
     server.check_output_limits();
     server.limit_tracked_keys();
     let later = std::mem::take(&mut server.accept_later);
     server.accept_again.extend(later);
     allocator::decay();
     server.stats.cron_nanos += server.clock.nanos_between(began, server.clock.stamp());
+}
+
+/// The watchdog barks unless cron comes back in time.
+pub fn wind_up_watchdog(server: &Server) -> io::Result<()> {
+    let shortest = 2 * 1000 / server.config.hz as u64;
+    watchdog::wind_up(match server.config.watchdog_period as u64 {
+        0 => 0,
+        period_ms => period_ms.max(shortest),
+    })
 }
 
 /// Closes a client that was idle for `timeout` seconds, or looks again when it may have been.
@@ -118,24 +135,8 @@ fn expire(server: &mut Server) {
 
 /// A helper thread has answered.
 pub fn background_done(server: &mut Server) {
-    for answer in server.background.take_synced() {
-        let Some(aof) = server.aof.as_mut().filter(|aof| aof.writes_to(&answer.file)) else {
-            // An increment that a rewrite is about to replace, or a folder.
-            if let Err(error) = answer.result {
-                log::warn!("Fail to fsync a file that is no longer written to: {error}");
-            }
-            continue;
-        };
-        let had_failed = aof.sync_error.is_some();
-        let well = answer.result.is_ok();
-        aof.synced(&answer.file, answer.upto, answer.result);
-        if well {
-            server.replication.durable = server.replication.syncing;
-            server.replication.acks_came = true;
-        }
-        if let Some(error) = aof.sync_error.as_ref().filter(|_| !had_failed) {
-            log::warn!("Fail to fsync the AOF file: {error}");
-        }
+    for answer in server.background.take_answers() {
+        answer(server);
     }
 }
 
@@ -185,22 +186,47 @@ fn rewrite_comes_first(config: &Config, persistence: &Persistence) -> bool {
     config.no_appendfsync_on_rewrite && persistence.child.is_some()
 }
 
-/// The once-per-second fsync, off the loop. The timer runs only while there is something to sync.
+/// The once-per-second fsync. The timer runs only while there is something to sync.
 fn aof_sync(server: &mut Server) {
     server.aof_sync_timer = None;
-    let Some(aof) = &mut server.aof else { return };
     if server.config.appendfsync != AppendFsync::Everysec {
         return;
     }
-    if !rewrite_comes_first(&server.config, &server.persistence)
-        && let Some((file, upto)) = aof.begin_sync()
-    {
-        server.background.sync(file, upto);
-        // All commands until now are in the file.
-        server.replication.syncing = server.replication.written;
+    if !rewrite_comes_first(&server.config, &server.persistence) {
+        begin_sync(server);
     }
-    if aof.is_behind() {
+    if server.aof.as_ref().is_some_and(Aof::is_behind) {
         let at = server.clock.now_ms + SYNC_INTERVAL_MS;
         server.aof_sync_timer = Some(server.timers.insert(at, Timer::AofSync));
+    }
+}
+
+/// Has what is in the append-only file made durable, off the loop.
+pub fn begin_sync(server: &mut Server) {
+    let Some(sync) = server.aof.as_mut().and_then(Aof::begin_sync) else { return };
+    // All commands until now are in the file.
+    server.replication.syncing = server.replication.written;
+    server.background.run(
+        move || {
+            let result = sync.run();
+            (sync, result)
+        },
+        |server, (sync, result)| synced(server, &sync, result),
+    );
+}
+
+fn synced(server: &mut Server, sync: &Sync, result: io::Result<()>) {
+    let well = result.is_ok();
+    let Some(aof) = &mut server.aof else { return };
+    let had_failed = aof.sync_error.is_some();
+    if !aof.synced(sync, result) {
+        return;
+    }
+    if let Some(error) = aof.sync_error.as_ref().filter(|_| !had_failed) {
+        log::warn!("Fail to fsync the AOF file: {error}");
+    }
+    if well {
+        server.replication.durable = server.replication.syncing;
+        server.replication.acks_came = true;
     }
 }

@@ -3,7 +3,7 @@
 //! Such a script stops now and then to let one of these turns happen, deep within the turn that the
 //! script runs in. All clients are seen to, and may do what is allowed meanwhile, but for the script's
 //! own: its request is under way. Time stands still, so no timer fires; what has to do with a child, a
-//! primary or signals waits for the script to end.
+//! primary, helper threads or signals waits for the script to end.
 
 use super::accept::accept;
 use super::event_loop::{Sources, handle, is_for_clients, send};

@@ -150,7 +150,7 @@ impl EventLoop {
 
 /// Whether it is clients, or those who want to be, that an event of this token is about.
 pub fn is_for_clients(token: Token) -> bool {
-    ![SIGNALS, CHILD_TOKEN, LINK_TOKEN, TRANSFER_TOKEN].contains(&token)
+    ![WAKER, SIGNALS, CHILD_TOKEN, LINK_TOKEN, TRANSFER_TOKEN].contains(&token)
 }
 
 /// Sees to one event.

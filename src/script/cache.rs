@@ -26,6 +26,12 @@ pub fn sha1_hex(text: &[u8]) -> Sha {
     std::array::from_fn(|i| DIGITS[(digest[i / 2] >> (4 * (1 - i % 2)) & 15) as usize])
 }
 
+/// Compiles a script of EVAL.
+pub fn compile(interpreter: &Interpreter, text: &[u8], skip: usize) -> Result<Slot, CommandError> {
+    let error = |error| CommandError::err(format_args!("Error compiling script (new function): {error}"));
+    interpreter.compile(text, skip).map_err(error)
+}
+
 /// One script.
 #[derive(Clone, Copy)]
 pub struct Script {
@@ -97,9 +103,7 @@ impl Cache {
             return Ok((sha, script));
         }
         let (flags, skip) = shebang::script_flags(text)?;
-        let compiled = self.interpreter().compile(text, skip);
-        let slot = compiled
-            .map_err(|error| CommandError::err(format_args!("Error compiling script (new function): {error}")))?;
+        let slot = compile(&self.interpreter(), text, skip)?;
         let mut script = Script { slot, flags, len: text.len(), evictable: None };
         if !keep {
             if self.evictable.len() == EVICTABLE_MAX {

@@ -2,9 +2,11 @@
 //!
 //! What it can run is compiled once and kept in a table by number ([`Slot`]): the binding can hold
 //! only some thousands of values itself.
+#![allow(unsafe_code)]
 
 use super::api;
 use super::convert::{Fields, ReplyWriter, message, string};
+use super::debugger::Debugger;
 use super::{HOST, ScriptFlags};
 use crate::resp::Reply;
 use mlua::chunk::ChunkMode;
@@ -89,20 +91,33 @@ pub fn interrupt_rarely(lua: &Lua) -> Result<()> {
 impl Interpreter {
     /// `is_library` chooses what the sandbox has: that of functions, or of scripts.
     pub fn new(is_library: bool) -> Interpreter {
-        Self::build(is_library).unwrap_or_else(|error| panic!("the prelude runs: {error}"))
+        Self::build(is_library, None).unwrap_or_else(|error| panic!("the prelude runs: {error}"))
     }
 
-    fn build(is_library: bool) -> Result<Interpreter> {
+    /// One for the script of a session of the debugger.
+    pub fn debugging(debugger: &Rc<Debugger>) -> Interpreter {
+        Self::build(false, Some(debugger)).unwrap_or_else(|error| panic!("the prelude runs: {error}"))
+    }
+
+    fn build(is_library: bool, debugger: Option<&Rc<Debugger>>) -> Result<Interpreter> {
         let libraries = StdLib::TABLE | StdLib::STRING | StdLib::MATH | StdLib::OS;
-        let lua = Lua::new_with(libraries, LuaOptions::default())?;
+        let lua = match debugger {
+            None => Lua::new_with(libraries, LuaOptions::default())?,
+            // SAFETY: of the library that Lua's binding calls unsafe only `getlocal` is kept, and scripts never see
+            // it: the prelude does not hand it on.
+            Some(_) => unsafe { Lua::unsafe_new_with(libraries | StdLib::DEBUG, LuaOptions::default()) },
+        };
         let fields = Rc::new(Fields::new(&lua)?);
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(mlua::Error::external)?;
         let host = api::functions(&lua, &fields, u64::from_ne_bytes(seed))?;
+        match debugger {
+            None => interrupt_rarely(&lua)?,
+            Some(debugger) => debugger.attach(&lua, &host)?,
+        }
         let prelude = lua.load(include_str!("prelude.lua")).set_name(PRELUDE_NAME).into_function()?;
         let (environment, runnable, run_script, call_function, load_library) = prelude.call((host, is_library))?;
         lua.set_globals(environment)?;
-        interrupt_rarely(&lua)?;
         let (slots, free) = (Cell::new(0), RefCell::default());
         Ok(Interpreter { lua, fields, run_script, call_function, load_library, runnable, slots, free })
     }

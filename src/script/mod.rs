@@ -10,6 +10,7 @@
 //! * `library`     the libraries of functions
 //! * `shebang`     the first line of a script, and flags
 //! * `random`      `math.random`
+//! * `debugger`    a session of SCRIPT DEBUG
 //! * `cjson`, `cmsgpack`, `packing`, `bits` the libraries that scripts have besides Lua's own
 //!
 //! **Why there are no references from Lua to the server.** Lua's functions live as long as the
@@ -22,6 +23,7 @@ pub mod cache;
 mod cjson;
 mod cmsgpack;
 pub mod convert;
+pub mod debugger;
 mod failure;
 pub mod interpreter;
 pub mod library;
@@ -47,8 +49,9 @@ bitflags! {
 
 /// What a script runs in.
 pub trait Host {
-    /// Runs a command. Its reply, or the error, is left in `reply` as it would go over the wire.
-    fn call(&mut self, args: &Args, reply: &mut Vec<u8>);
+    /// Runs a command; false if it was refused. Its reply, or the error, is added to `reply` as it would go over
+    /// the wire.
+    fn call(&mut self, args: &Args, reply: &mut Vec<u8>) -> bool;
     /// Whether the caller may run this command; None if there is none such.
     fn may_run(&mut self, args: &Args) -> Option<bool>;
     /// `redis.setresp`.

@@ -145,16 +145,16 @@ function redis.status_reply(...)
 end
 
 if not is_library then
-    -- What scripts do is always replicated as its effects, and there is no debugger.
+    -- What scripts do is always replicated as its effects.
     function redis.replicate_commands()
         return true
     end
 
-    function redis.breakpoint()
+    -- Both are there if the script is debugged.
+    redis.breakpoint = host.breakpoint or function()
         return false
     end
-
-    function redis.debug()
+    redis.debug = host.debug or function()
     end
 end
 

@@ -10,8 +10,9 @@ use serde_json::{Map, Value};
 struct Nobody;
 
 impl Host for Nobody {
-    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) {
+    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) -> bool {
         reply.extend_from_slice(b"-ERR nobody is there\r\n");
+        false
     }
 
     fn may_run(&mut self, _: &Args) -> Option<bool> {

@@ -1,6 +1,9 @@
-//! The helper threads. They own nothing of the keyspace: one makes files durable, one frees what
+//! The helper threads. They own nothing of the keyspace: one does what waits for disks, one frees what
 //! was handed to it. They answer through a waker of the loop.
+//!
+//! They hold no lock that a forked child takes: in particular they never log.
 
+use super::Server;
 use crate::keyspace::Garbage;
 use std::fs::File;
 use std::io;
@@ -9,26 +12,16 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+/// What the loop does once a piece of work is done.
+pub type Answer = Box<dyn FnOnce(&mut Server) + Send>;
 /// Work for the thread that waits for disks.
-enum DiskJob {
-    Sync { file: Arc<File>, upto: u64 },
-    Close(Arc<File>),
-    Barrier(Sender<()>),
-}
-
-/// How a sync ended.
-pub struct Synced {
-    /// As given to [`Background::sync`].
-    pub file: Arc<File>,
-    pub upto: u64,
-    pub result: io::Result<()>,
-}
+type DiskJob = Box<dyn FnOnce() -> Answer + Send>;
 
 #[derive(Default)]
 struct Shared {
     pending_free: AtomicUsize,
     freed: AtomicU64,
-    synced: Mutex<Vec<Synced>>,
+    answers: Mutex<Vec<Answer>>,
 }
 
 pub struct Background {
@@ -50,26 +43,32 @@ impl Background {
         Ok(Background { disk, free, shared })
     }
 
-    /// Makes what was written to `file` so far durable; both come back with the answer.
-    pub fn sync(&self, file: Arc<File>, upto: u64) {
-        self.send(DiskJob::Sync { file, upto });
+    /// Has the thread that waits for disks do `work`, after all it was given before, and then the loop
+    /// `then` with what came of it.
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut Server, T) + Send + 'static,
+    ) {
+        let job: DiskJob = Box::new(move || {
+            let result = work();
+            Box::new(move |server| then(server, result))
+        });
+        // The thread ends only with this sender.
+        let _ = self.disk.send(job);
     }
 
     /// Closes a file, which can take long if it was deleted.
     pub fn close(&self, file: Arc<File>) {
-        self.send(DiskJob::Close(file));
+        self.run(move || drop(file), |_, ()| ());
     }
 
-    /// Waits until all disk work given so far is done.
+    /// Waits until all disk work given so far is done; the loop has not done its part then.
     pub fn wait_for_disk(&self) {
-        let (done, wait) = channel();
-        self.send(DiskJob::Barrier(done));
+        let (done, wait) = channel::<()>();
+        self.run(move || drop(done), |_, ()| ());
+        // Ends when the other end is dropped.
         let _ = wait.recv();
-    }
-
-    fn send(&self, job: DiskJob) {
-        // The thread ends only with this sender.
-        let _ = self.disk.send(job);
     }
 
     pub fn free(&self, garbage: Vec<Garbage>) {
@@ -90,25 +89,17 @@ impl Background {
         self.shared.freed.store(0, Relaxed);
     }
 
-    /// The answers to [`Self::sync`] since the last call.
-    pub fn take_synced(&self) -> Vec<Synced> {
-        std::mem::take(&mut *self.shared.synced.lock().expect("no panic while holding it"))
+    /// What the loop is to do for work that was done since the last call.
+    pub fn take_answers(&self) -> Vec<Answer> {
+        std::mem::take(&mut *self.shared.answers.lock().expect("no panic while holding it"))
     }
 }
 
 fn run_disk(jobs: Receiver<DiskJob>, shared: &Shared, wake: impl Fn()) {
     for job in jobs {
-        match job {
-            DiskJob::Sync { file, upto } => {
-                let result = file.sync_data();
-                shared.synced.lock().expect("no panic while holding it").push(Synced { file, upto, result });
-                wake();
-            }
-            DiskJob::Close(file) => drop(file),
-            DiskJob::Barrier(done) => {
-                let _ = done.send(());
-            }
-        }
+        let answer = job();
+        shared.answers.lock().expect("no panic while holding it").push(answer);
+        wake();
     }
 }
 

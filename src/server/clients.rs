@@ -12,11 +12,13 @@ use crate::resp::request::RequestParser;
 use crate::resp::{Output, OwnedRequest};
 use bitflags::bitflags;
 use bytes::Bytes;
+use mio::Registry;
 use mio::net::{TcpStream, UnixStream};
 use slab::Slab;
+use std::fs::File;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::Arc;
 
 /// Names one client for good: a later one in the same place has another generation.
@@ -61,6 +63,25 @@ impl Stream {
             Stream::Unix(stream) => stream.shutdown(Shutdown::Both),
             Stream::None => Ok(()),
         };
+    }
+
+    /// Another descriptor of the same connection.
+    pub fn duplicate(&self) -> io::Result<File> {
+        let fd = match self {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+            Stream::None => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        fd.try_clone_to_owned().map(File::from)
+    }
+
+    /// What happens to it is not told any more.
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => registry.deregister(stream),
+            Stream::Unix(stream) => registry.deregister(stream),
+            Stream::None => Ok(()),
+        }
     }
 
     pub fn fd(&self) -> RawFd {
@@ -142,6 +163,10 @@ bitflags! {
         const MONITOR = 1 << 16;
         /// It runs the commands of scripts.
         const SCRIPT = 1 << 17;
+        /// Its scripts are debugged: SCRIPT DEBUG.
+        const DEBUGS = 1 << 18;
+        /// They are debugged in the server itself, not in a child.
+        const DEBUGS_IN_SYNC = 1 << 19;
     }
 }
 

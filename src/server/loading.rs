@@ -4,7 +4,7 @@
 use super::clock::Clock;
 use super::{ClientId, Stats};
 use crate::keyspace::KeyspaceStats;
-use crate::persist::aof::{CommandFile, Files};
+use crate::persist::aof::{CommandFile, Files, HistoryPlace};
 use crate::persist::rdb::RdbLoad;
 use crate::resp::OwnedRequest;
 use std::path::PathBuf;
@@ -78,6 +78,8 @@ pub struct AofLoad {
     pub client: ClientId,
     /// The commands since MULTI.
     pub transaction: Option<Vec<OwnedRequest>>,
+    /// What the last line says, if it is about that.
+    pub history: Option<HistoryPlace>,
     /// What is counted while they run: what clients did once is not to be counted as done again.
     pub stats: (Stats, KeyspaceStats),
 }

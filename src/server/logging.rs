@@ -6,20 +6,35 @@
 use crate::config::{Config, LogLevel};
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter};
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// The file, if the log goes to one.
+static FILE: OnceLock<CString> = OnceLock::new();
 
 /// Starts logging as the configuration says; relative file names count from the working directory.
 pub fn start(config: &Config) -> io::Result<()> {
     let target = match &config.logfile {
         None => Target::Stdout,
-        Some(path) => Target::Pipe(Box::new(LogFile::open(path.clone())?)),
+        Some(path) => {
+            let file = LogFile::open(path.clone())?;
+            let _ = FILE.set(CString::new(file.0.as_os_str().as_bytes())?);
+            Target::Pipe(Box::new(file))
+        }
     };
     Builder::new().target(target).filter_level(LevelFilter::Trace).format(line).init();
     set_level(config.loglevel);
     Ok(())
+}
+
+/// The file, if the log goes to one. A signal handler may ask.
+pub fn file() -> Option<&'static CStr> {
+    FILE.get().map(CString::as_c_str)
 }
 
 /// For CONFIG SET loglevel.

@@ -7,6 +7,7 @@
 //! * `blocked`       clients that wait for keys
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
+//! * `process_title` what `ps` shows
 //! * `pubsub`        subscriptions, and delivering messages
 //! * `replication` whom we follow, who follows us, and the stream of changes
 //! * `scripts`       scripts and functions
@@ -16,16 +17,19 @@
 //! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
 //! * `allocator`     memory, counted
 //! * `latency`       what took long, for LATENCY
+//! * `crash`         what the log gets of a crash
 //! * `listeners`     TCP and unix sockets
 //! * `loading`       a data set on its way into memory
 //! * `logging`       the log
 //! * `memory`        limits on memory, and clients evicted for them
 //! * `migration`     connections to the servers that MIGRATE sends keys to
+//! * `oom_score`     who goes first when the machine is out of memory
 //! * `pause`         CLIENT PAUSE
 //! * `tracking`      who is told which keys changed
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `slowlog`       slow commands
 //! * `system`        what the operating system knows of the process
+//! * `watchdog`      what the loop is busy with when it is so for too long
 
 pub mod acl;
 pub mod allocator;
@@ -37,14 +41,17 @@ pub mod clock;
 pub mod collation;
 pub mod command;
 pub mod command_table;
+pub mod crash;
 pub mod latency;
 pub mod listeners;
 pub mod loading;
 pub mod logging;
 pub mod memory;
 pub mod migration;
+pub mod oom_score;
 mod pause;
 pub mod persistence;
+pub mod process_title;
 pub mod pubsub;
 pub mod replication;
 pub mod scripts;
@@ -53,6 +60,7 @@ pub mod stats;
 pub mod system;
 pub mod tracking;
 pub mod transactions;
+pub mod watchdog;
 
 use crate::config::{ClientClass, Config, os_reason};
 use crate::encoding::timer_wheel::{TimerId, TimerWheel};
@@ -202,6 +210,8 @@ pub struct Server {
     pub accept_again: Vec<usize>,
     /// Listeners to be tried again by cron: the system had no descriptor left.
     pub accept_later: Vec<usize>,
+    /// What `oom-score-adj` has changed, as it was.
+    oom_score_before: Option<i32>,
     /// The timer for the next fsync of the append-only file.
     pub aof_sync_timer: Option<TimerId>,
     /// The timer for the next due key, and when it fires.
@@ -285,6 +295,7 @@ impl Server {
             pending_closes: Vec::new(),
             accept_again: Vec::new(),
             accept_later: Vec::new(),
+            oom_score_before: None,
             aof_sync_timer: None,
             expire_timer: None,
             spare_outputs: Vec::new(),
@@ -430,6 +441,11 @@ impl Server {
         if bytes.capacity() > 0 && bytes.capacity() <= SPARE_BYTES_MAX && self.spare_outputs.len() < SPARES_MAX {
             self.spare_outputs.push(bytes);
         }
+    }
+
+    /// Gives the buffers that no client uses back to the system.
+    pub fn drop_spare_outputs(&mut self) {
+        self.spare_outputs.clear();
     }
 
     /// Gives a client a turn although no event will come for it.

@@ -132,6 +132,10 @@ pub struct Rewrites {
     pub last_cow: u64,
     /// After several failures none starts by itself for a while.
     pub retry: Option<Retry>,
+    /// Another thread changes the files, before a child begins or after it has ended.
+    pub changes_files: bool,
+    /// The child is not to begin once the files are ready for it.
+    pub called_off: bool,
 }
 
 /// The delay of a rewrite after several have failed.
@@ -153,6 +157,8 @@ impl Default for Rewrites {
             failures_in_a_row: 0,
             last_cow: 0,
             retry: None,
+            changes_files: false,
+            called_off: false,
         }
     }
 }
@@ -165,12 +171,17 @@ impl Persistence {
         (self.rewrites.count, self.rewrites.failures_in_a_row) = (0, 0);
     }
 
+    /// Whether no child can start at present.
+    pub fn is_busy(&self) -> bool {
+        self.child.is_some() || self.rewrites.changes_files
+    }
+
     pub fn snapshot_runs(&self) -> bool {
         self.child.as_ref().is_some_and(|child| matches!(child.job, Job::Snapshot(_)))
     }
 
     pub fn rewrite_runs(&self) -> bool {
-        self.child.as_ref().is_some_and(|child| matches!(child.job, Job::Rewrite(_)))
+        self.rewrites.changes_files || self.child.as_ref().is_some_and(|child| matches!(child.job, Job::Rewrite(_)))
     }
 
     pub fn transfer_runs(&self) -> bool {

@@ -22,6 +22,8 @@ pub struct Scripts {
     pub busy_turn: Option<BusyTurn>,
     /// DEBUG SET-DISABLE-DENY-SCRIPTS: scripts may run every command.
     pub allow_all_commands: bool,
+    /// Processes in which scripts are debugged.
+    pub debug_sessions: Vec<u32>,
 }
 
 /// What runs: by which command it can be killed.

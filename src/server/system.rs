@@ -90,11 +90,8 @@ pub fn kernel() -> String {
 
 /// Ends the process with this signal as if another had sent it: for DEBUG SEGFAULT.
 pub fn die_of(signal: libc::c_int) -> ! {
-    // SAFETY: the default action of the signal is restored before it is raised.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
+    // SAFETY: a signal to this thread, whose handler does not return.
+    unsafe { libc::raise(signal) };
     std::process::abort()
 }
 

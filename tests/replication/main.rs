@@ -84,22 +84,50 @@ fn a_chain_survives_a_change_of_roles() {
 
 #[test]
 fn histories_survive_restarts() {
-    let saving = ["--save", "900 1000000"];
-    let (primary, replica) = (Node::start(&saving), Node::start(&saving));
+    for saving in [["--save", "900 1000000"], ["--appendonly", "yes"]] {
+        let (primary, replica) = (Node::start(&saving), Node::start(&saving));
+        replica.follow(&primary);
+        write_some(&mut primary.connect(), 0);
+        wait_for_sync(&primary, &[&replica]);
+        // The append-only file of a new data set is begun by a child.
+        replica.connect().wait_for_child();
+        // The replica comes back, ...
+        let address = format!("127.0.0.1 {}", primary.port);
+        let replica = replica.restart(&[saving[0], saving[1], "--replicaof", &address]);
+        write_some(&mut primary.connect(), 1);
+        wait_for_sync(&primary, &[&replica]);
+        assert_eq!((primary.info("sync_full"), primary.info("sync_partial_ok")), ("1".into(), "1".into()));
+        // ... and so does the primary.
+        let primary = primary.restart(&saving);
+        write_some(&mut primary.connect(), 2);
+        wait_for_sync(&primary, &[&replica]);
+        assert_eq!((primary.info("sync_full"), primary.info("sync_partial_ok")), ("0".into(), "1".into()));
+        assert_eq!(replica.digest(), primary.digest());
+    }
+}
+
+/// What an append-only file says of its history is true only if that is its last line.
+#[test]
+fn an_append_only_file_that_was_not_closed_has_no_history() {
+    let (primary, replica) = (Node::start(&["--appendonly", "yes"]), Node::start(&[]));
     replica.follow(&primary);
     write_some(&mut primary.connect(), 0);
     wait_for_sync(&primary, &[&replica]);
-    // The replica comes back, ...
-    let address = format!("127.0.0.1 {}", primary.port);
-    let replica = replica.restart(&["--save", "900 1000000", "--replicaof", &address]);
-    write_some(&mut primary.connect(), 1);
+    let primary = primary.restart(&["--appendonly", "yes"]);
     wait_for_sync(&primary, &[&replica]);
-    assert_eq!((primary.info("sync_full"), primary.info("sync_partial_ok")), ("1".into(), "1".into()));
-    // ... and so does the primary.
-    let primary = primary.restart(&saving);
-    write_some(&mut primary.connect(), 2);
+    primary.connect().check("SELECT 5 => +OK\nSET more 1 => +OK");
     wait_for_sync(&primary, &[&replica]);
-    assert_eq!((primary.info("sync_full"), primary.info("sync_partial_ok")), ("0".into(), "1".into()));
+    let primary = primary.restart_after_a_crash(&["--appendonly", "yes"]);
+    wait_for_sync(&primary, &[&replica]);
+    assert_eq!((primary.info("sync_full"), primary.info("sync_partial_ok")), ("1".into(), "0".into()));
+    assert_eq!(replica.digest(), primary.digest());
+    // Nor if it is not what replicas have seen.
+    let script = "redis.set_repl(redis.REPL_REPLICA); redis.call('SET', KEYS[1], 1); return 1";
+    assert_eq!(primary.connect().ask_args(&[b"EVAL", script.as_bytes(), b"1", b"theirs"]), ":1\r\n");
+    wait_for_sync(&primary, &[&replica]);
+    let primary = primary.restart(&["--appendonly", "yes"]);
+    wait_for_sync(&primary, &[&replica]);
+    assert_eq!(primary.info("sync_full"), "1");
     assert_eq!(replica.digest(), primary.digest());
 }
 

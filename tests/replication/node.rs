@@ -3,6 +3,7 @@
 use crate::harness::*;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 
 /// A port that nobody listens on, below those that the system gives to connections.
 pub fn free_port() -> u16 {
@@ -38,8 +39,16 @@ impl Node {
     /// The same again in the same place.
     pub fn restart(self, arguments: &[&str]) -> Node {
         let port = self.port;
+        Node::start_in(self.server.terminate(), port, arguments)
+    }
+
+    pub fn restart_after_a_crash(self, arguments: &[&str]) -> Node {
+        let port = self.port;
+        Node::start_in(self.server.kill(), port, arguments)
+    }
+
+    fn start_in(dir: PathBuf, port: u16, arguments: &[&str]) -> Node {
         let port_text = port.to_string();
-        let dir = self.server.terminate();
         let common = ["--port", &port_text, "--repl-diskless-sync-delay", "0"];
         Node { server: Server::start_in(dir, &[&common[..], arguments].concat()), port }
     }

@@ -5,6 +5,7 @@ mod bitmap;
 mod blocking;
 mod command_facts;
 mod connection;
+mod debugger;
 mod expire;
 mod function;
 mod generic;

@@ -78,6 +78,24 @@ fn keys_go_for_others() {
 }
 
 #[test]
+fn clients_go_before_keys() {
+    let server = Server::start(&["--maxmemory-policy", "allkeys-lru", "--maxmemory-clients", "1mb"]);
+    let mut client = server.connect();
+    client.check("CLIENT NO-EVICT on => +OK");
+    (0..20).for_each(|n| drop(client.ask(&format!("SETRANGE key:{n} 100000 x"))));
+    let limit = used(&mut client) + 3_000_000;
+    set_limit(&mut client, limit);
+    for _ in 0..3 {
+        // One batch asks for more than there is room for, and nobody reads it.
+        let mut reader = server.connect();
+        reader.send_as_far_as_possible(&b"GETRANGE key:1 0 -1\r\n".repeat(60));
+        wait_until("the client is closed", || !client.ask("CLIENT LIST").contains("cmd=getrange"));
+    }
+    client.check("DBSIZE => :20");
+    assert_eq!(client.info("evicted_keys"), "0");
+}
+
+#[test]
 fn evictions_are_told_and_repeated() {
     let server = Server::start(&["--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"]);
     let mut client = server.connect();

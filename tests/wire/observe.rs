@@ -122,6 +122,10 @@ fn monitor() {
     assert!(auth.starts_with("[3 ") && auth.ends_with(r#"] "AUTH" "(redacted)" "(redacted)""#), "{auth}");
     assert!(shown().ends_with(r#""MULTI""#) && shown().ends_with(r#""GET" "k""#) && shown().ends_with(r#""EXEC""#));
     assert!(client.ask("CLIENT LIST").contains(" flags=OU "));
+    // A script comes before what it runs.
+    client.check("EVAL redis.call('GET','k') 0 => $-1");
+    assert!(shown().ends_with(r#"] "EVAL" "redis.call('GET','k')" "0""#));
+    assert_eq!(shown(), r#"[3 lua] "GET" "k""#);
     // A pipeline is shown whole.
     client.send(b"PING 1\r\nPING 2\r\n");
     assert_eq!((client.reply(), client.reply()), ("$1\r\n1\r\n".to_owned(), "$1\r\n2\r\n".to_owned()));

@@ -214,7 +214,6 @@ fn the_cache() {
          SCRIPT FLUSH x => -ERR_SCRIPT_FLUSH_only_support_SYNC|ASYNC_option
          SCRIPT KILL => -NOTBUSY_No_scripts_in_execution_right_now.
          SCRIPT DEBUG NO => +OK
-         SCRIPT DEBUG YES => -ERR_The_debugger_for_Lua_scripts_is_not_supported
          SCRIPT DEBUG x => -ERR_Use_SCRIPT_DEBUG_YES/SYNC/NO",
     );
     assert_eq!(client.ask_args(&[b"EVAL", b"return 1+1", b"0"]), ":2\r\n");

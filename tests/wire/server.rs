@@ -106,6 +106,48 @@ fn the_port_can_be_changed() {
 }
 
 #[test]
+fn oom_score() {
+    let (server, mut client) = server_and_client();
+    let score = || {
+        let text = std::fs::read_to_string(format!("/proc/{}/oom_score_adj", server.pid())).unwrap();
+        text.trim().parse::<i32>().unwrap()
+    };
+    let before = score();
+    let set = |mode: &str, values: &str| {
+        let mut request = vec![b"CONFIG".as_slice(), b"SET", b"oom-score-adj", mode.as_bytes()];
+        request.extend([b"oom-score-adj-values", values.as_bytes()]);
+        assert_eq!(server.connect().ask_args(&request), "+OK\r\n");
+    };
+    set("no", "10 20 30");
+    assert_eq!(score(), before);
+    set("relative", "10 20 30");
+    client.check("CONFIG GET oom-score-adj => *2 $13 oom-score-adj $3 yes");
+    assert_eq!(score(), (before + 10).min(1000));
+    client.check("REPLICAOF 127.0.0.1 1 => +OK");
+    assert_eq!(score(), (before + 20).min(1000));
+    client.check("REPLICAOF NO ONE => +OK");
+    assert_eq!(score(), (before + 10).min(1000));
+    set("absolute", "1000 20 30");
+    assert_eq!(score(), 1000);
+    set("no", "1000 20 30");
+    assert_eq!(score(), before);
+}
+
+#[test]
+fn no_cluster() {
+    let (_server, mut client) = server_and_client();
+    client.check(
+        "CLUSTER INFO => -ERR_This_instance_has_cluster_support_disabled
+         CLUSTER HELP => -ERR_This_instance_has_cluster_support_disabled
+         CLUSTER MEET => -ERR_wrong_number_of_arguments_for_'cluster|meet'_command
+         CLUSTER NOSUCH => -ERR_unknown_subcommand_'NOSUCH'._Try_CLUSTER_HELP.
+         READONLY => -ERR_This_instance_has_cluster_support_disabled
+         READWRITE => -ERR_This_instance_has_cluster_support_disabled
+         ASKING => -ERR_This_instance_has_cluster_support_disabled",
+    );
+}
+
+#[test]
 fn config_rewrite() {
     let dir = std::env::temp_dir().join(format!("rondo-test-rewrite-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
@@ -331,6 +373,11 @@ fn debug() {
     assert!(client.ask("DEBUG HTSTATS 0").contains("number of elements: 6"));
     let started = Instant::now();
     client.check("DEBUG SLEEP 0.2 => +OK");
+    client.check(
+        "DEBUG REPLYBUFFER RESIZING 0 => +OK
+         DEBUG REPLYBUFFER RESIZING x => -ERR_value_is_not_an_integer_or_out_of_range
+         DEBUG REPLYBUFFER SIZE 1 => -ERR_unknown_subcommand_or_wrong_number_of_arguments_for_'REPLYBUFFER'._Try_DEBUG_HELP.",
+    );
     assert!(started.elapsed() >= Duration::from_millis(200));
     assert!(info(&mut client, "stats").contains("expired_keys:0\r\n"));
     client.check("DEBUG SET-ACTIVE-EXPIRE 1 => +OK");

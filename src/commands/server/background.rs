@@ -1,7 +1,9 @@
 //! BGSAVE and BGREWRITEAOF: what a forked child does.
 
 use crate::commands::prelude::*;
-use crate::engine::{rewrite, snapshot};
+use crate::engine::rewrite::{self, CANNOT_START, STARTED};
+use crate::engine::snapshot;
+use crate::server::ClientFlags;
 
 pub const BGSAVE: Command = Command {
     name: "bgsave",
@@ -24,7 +26,7 @@ fn bgsave(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::new("ERR Background save already in progress"));
     }
     let in_transaction = server.unit.is_some();
-    if server.persistence.child.is_some() || in_transaction {
+    if server.persistence.is_busy() || in_transaction {
         if !schedule && !in_transaction {
             return Err(CommandError::new(
                 "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to schedule a BGSAVE whenever possible.",
@@ -52,18 +54,17 @@ fn bgrewriteaof(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     if server.persistence.rewrite_runs() {
         return Err(CommandError::new("ERR Background append only file rewriting already in progress"));
     }
-    if server.persistence.child.is_some() || server.unit.is_some() {
+    if server.persistence.is_busy() || server.unit.is_some() {
         server.persistence.rewrites.scheduled = true;
         // Who asks for it does not want to wait until a delay is over.
         server.persistence.rewrites.failures_in_a_row = 0;
         server.reply(id).simple("Background append only file rewriting scheduled");
         return Ok(());
     }
-    rewrite::start(server).map_err(|_| {
-        CommandError::new(
-            "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
-        )
-    })?;
-    server.reply(id).simple("Background append only file rewriting started");
+    match rewrite::start(server, Some(id)) {
+        Ok(true) => server.reply(id).simple(STARTED),
+        Ok(false) => server.clients[id].flags |= ClientFlags::BLOCKED,
+        Err(_) => return Err(CANNOT_START),
+    }
     Ok(())
 }

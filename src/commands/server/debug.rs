@@ -43,6 +43,7 @@ const fn sub(
 
 const SUBCOMMANDS: &[Subcommand] = &[
     sub("aof-flush-sleep", 1..=1, aof_flush_sleep),
+    sub("assert", 0..=0, |_, _, _| panic!("assertion failed: 1 == 2")),
     sub("config-rewrite-force-all", 0..=0, config_rewrite_force_all),
     sub("digest", 0..=0, digest),
     sub("digest-value", 0..=usize::MAX, digest_value),
@@ -61,6 +62,7 @@ const SUBCOMMANDS: &[Subcommand] = &[
     sub("quicklist", 1..=2, print_value),
     sub("quicklist-packed-threshold", 1..=1, quicklist_packed_threshold),
     sub("reload", 0..=3, reload),
+    sub("replybuffer", 2..=2, replybuffer),
     sub("replicate", 1..=usize::MAX, replicate),
     sub("segfault", 0..=0, |_, _, _| system::die_of(libc::SIGSEGV)),
     sub("set-active-expire", 1..=1, set_active_expire),
@@ -88,6 +90,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
         &[
             "AOF-FLUSH-SLEEP <microseconds>",
             "    Stop the server for this time before each write to the append-only file.",
+            "ASSERT",
+            "    Crash as if something were not as it must be.",
             "CONFIG-REWRITE-FORCE-ALL",
             "    As CONFIG REWRITE, but write every directive.",
             "DIGEST",
@@ -124,6 +128,8 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
             "    Save the data set, forget it (but with NOFLUSH) and load it. MERGE: keys that are",
             "    there are replaced.",
+            "REPLYBUFFER RESIZING <0|1>",
+            "    Does nothing: buffers are not kept, so there are none to be resized.",
             "SEGFAULT",
             "    Crash by an invalid access to memory.",
             "SET-ACTIVE-EXPIRE <0|1>",
@@ -305,6 +311,15 @@ fn quicklist_packed_threshold(server: &mut Server, id: ClientId, args: &Args) ->
     ok(server, id)
 }
 
+/// A client has a buffer only while replies wait.
+fn replybuffer(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
+    if !args.is(2, "resizing") {
+        return Err(CommandError::subcommand_syntax(&args[1], "debug"));
+    }
+    args.int(3)?;
+    ok(server, id)
+}
+
 fn pause_cron(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     server.cron_paused = is_on(&args[2]);
     ok(server, id)
@@ -438,8 +453,10 @@ fn set_active_expire(server: &mut Server, id: ClientId, args: &Args) -> CommandR
 fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
-    // What comes after it in this turn is to know that time has passed.
-    server.refresh_time();
+    // What comes after it in this turn is to know that time has passed, but in a script or transaction none does.
+    if server.unit.is_none() {
+        server.refresh_time();
+    }
     ok(server, id)
 }
 

@@ -223,7 +223,7 @@ fn memory(server: &Server, fields: &mut Fields) {
         fields.add(format_args!("{name}_bytes"), difference(left, right));
     }
     fields.add("mem_not_counted_for_evict", server.not_counted_for_eviction());
-    fields.add("mem_replication_backlog", account.stream);
+    fields.add("mem_replication_backlog", account.backlog);
     fields.add("mem_total_replication_buffers", account.stream);
     fields.add("mem_clients_slaves", account.replicas);
     fields.add("mem_clients_normal", account.clients);

@@ -103,9 +103,11 @@ pub struct Account {
     pub startup: usize,
     /// Buffers and state of clients.
     pub clients: usize,
-    /// The same of replicas.
+    /// The same of replicas, with what the stream holds for those that are slow.
     pub replicas: usize,
-    /// The part of the replication stream that is kept.
+    /// The part of the replication stream that is kept for replicas that may come back.
+    pub backlog: usize,
+    /// The whole of it that is kept.
     pub stream: usize,
     pub aof_buffer: usize,
     /// All that is not data: what was used at start, clients, buffers and tables.
@@ -126,8 +128,13 @@ impl Account {
             let wanted = clients.filter(|client| client.flags.contains(ClientFlags::REPLICA) == replicas);
             wanted.map(Client::memory_usage).sum::<usize>()
         };
-        let (clients, replicas) = (memory_of(false), memory_of(true));
+        let (clients, mut replicas) = (memory_of(false), memory_of(true));
         let stream = server.replication.stream.kept().map_or(0, |log| log.allocated());
+        let mut backlog = stream;
+        if replicas > 0 {
+            backlog = stream.min(server.config.repl_backlog_size as usize);
+            replicas += stream - backlog;
+        }
         let aof_buffer = server.aof.as_ref().map_or(0, |aof| aof.buffered());
         let tables: usize = server.keyspace.dbs().iter().map(|db| db.table().array_bytes() + db.volatile_bytes()).sum();
         let jemalloc = allocator::jemalloc_stats();
@@ -137,9 +144,10 @@ impl Account {
             startup: server.startup_memory,
             clients,
             replicas,
+            backlog,
             stream,
             aof_buffer,
-            overhead: server.startup_memory + clients + replicas + stream + aof_buffer + tables,
+            overhead: server.startup_memory + clients + replicas + backlog + aof_buffer + tables,
             keys: server.keyspace.dbs().iter().map(Db::len).sum(),
             allocated: jemalloc.allocated,
             active: jemalloc.active,
@@ -193,7 +201,7 @@ fn stats(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     add("peak.allocated", bytes(account.peak));
     add("total.allocated", bytes(account.used));
     add("startup.allocated", bytes(account.startup));
-    add("replication.backlog", bytes(account.stream));
+    add("replication.backlog", bytes(account.backlog));
     add("clients.slaves", bytes(account.replicas));
     add("clients.normal", bytes(account.clients));
     add("cluster.links", Integer(0));

@@ -5,6 +5,7 @@
 
 use super::{apply, disconnect_replicas, failover, heartbeat, receive};
 use crate::engine::{blocking, load, rewrite};
+use crate::persist::aof::HistoryPlace;
 use crate::persist::rdb::RdbLoad;
 use crate::resp::encode_request;
 use crate::server::replication::primary::{Awaited, Connection, Handshake, Link, Primary, Reception};
@@ -76,21 +77,26 @@ pub fn stream_db(server: &Server, data_set: &RdbLoad) -> usize {
     db.filter(|&db| db < server.keyspace.databases()).unwrap_or(0)
 }
 
-/// What a snapshot says of the history it belongs to: replicas, or our primary, can go on from there.
-pub fn restore_history(server: &mut Server, data_set: &RdbLoad) {
+/// What a snapshot says of the history it belongs to.
+pub fn history_of(server: &Server, data_set: &RdbLoad) -> Option<HistoryPlace> {
+    let text = |name: &[u8]| data_set.fact(name).and_then(|value| std::str::from_utf8(value).ok());
+    let id = text(b"repl-id").filter(|id| id.len() == 40)?.to_owned();
+    let offset = text(b"repl-offset")?.parse().ok()?;
+    Some(HistoryPlace { id, offset, db: stream_db(server, data_set) })
+}
+
+/// What is loaded at start is what the data set was at this place of a history: replicas, or our primary,
+/// can go on from there.
+pub fn restore_history(server: &mut Server, place: HistoryPlace) {
     if server.replication.stream.is_kept() {
         return;
     }
-    let text = |name: &[u8]| data_set.fact(name).and_then(|value| std::str::from_utf8(value).ok());
-    let number = |name: &[u8]| text(name).and_then(|text| text.parse::<u64>().ok());
-    let (Some(id), Some(offset)) = (text(b"repl-id").filter(|id| id.len() == 40), number(b"repl-offset")) else {
-        return;
-    };
-    let (id, selected) = (id.to_owned(), stream_db(server, data_set));
+    let HistoryPlace { id, offset, db } = place;
+    let db = if db < server.keyspace.databases() { db } else { 0 };
     let replication = &mut server.replication;
     if server.config.replicaof.is_some() {
         replication.id = id;
-        replication.restored_selected = selected;
+        replication.restored_selected = db;
     } else {
         // Others may have seen what came after the snapshot: the name is ours no more.
         replication.former = Some(FormerId { id, end: offset });
@@ -104,6 +110,8 @@ fn role_changed(server: &mut Server) {
     server.replication.own_expiring.clear();
     server.config.replicaof = server.replication.primary.as_ref().map(|primary| (primary.host.clone(), primary.port));
     server.keyspace.expiry_mode = server.expiry_mode();
+    // A refusal is in the log.
+    let _ = server.apply_oom_score();
     heartbeat::start(server);
 }
 

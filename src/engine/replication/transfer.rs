@@ -30,7 +30,7 @@ pub fn arrange(server: &mut Server) {
     }
     join_file(server, &waiting);
     let waiting = replicas_that(server, Replica::waits_for_child);
-    if waiting.is_empty() || server.persistence.child.is_some() || server.replication.transfer.is_some() {
+    if waiting.is_empty() || server.persistence.is_busy() || server.replication.transfer.is_some() {
         return;
     }
     let diskless = forms(server, &waiting).any(|form| form.diskless);
@@ -50,7 +50,7 @@ pub fn arrange(server: &mut Server) {
 /// The delay is over.
 pub fn delay_over(server: &mut Server) {
     server.replication.transfer_timer = None;
-    if server.persistence.child.is_none() && server.replication.transfer.is_none() {
+    if !server.persistence.is_busy() && server.replication.transfer.is_none() {
         start(server);
     }
 }

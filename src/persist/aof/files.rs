@@ -58,12 +58,9 @@ impl Paths {
         self.folder.join(format!("temp-rewriteaof-bg-{pid}.aof"))
     }
 
+    /// Its name is durable once the first manifest is.
     pub fn create_folder(&self) -> io::Result<()> {
-        if !self.folder.is_dir() {
-            fs::create_dir_all(&self.folder)?;
-            sync_folder_of(&self.folder)?;
-        }
-        Ok(())
+        fs::create_dir_all(&self.folder)
     }
 
     fn named(&self, suffix: &str) -> OsString {
@@ -73,19 +70,23 @@ impl Paths {
     }
 }
 
-/// See the module's description.
+/// See the module's description. Steps that a rewrite takes wait for the disk; they may be taken by
+/// another thread, on a copy, which then replaces this.
+#[derive(Clone)]
 pub struct Files {
     pub paths: Paths,
     /// As it is on the disk; empty if there is none.
     pub manifest: Manifest,
     /// A crash could bring back the manifest before this one.
     unsettled: bool,
+    /// What was done, for the log: other threads do not write to that.
+    pub notes: Vec<String>,
 }
 
 impl Files {
     pub fn load(paths: Paths) -> io::Result<Files> {
         let manifest = Manifest::load(&paths.manifest())?.unwrap_or_default();
-        Ok(Files { paths, manifest, unsettled: false })
+        Ok(Files { paths, manifest, unsettled: false, notes: Vec::new() })
     }
 
     /// Takes over the single file that versions before 7.0 wrote into `dir`. It becomes the base under
@@ -150,37 +151,30 @@ impl Files {
             manifest.history.insert(0, part);
         }
         fs::rename(written, self.paths.part(&base))?;
-        log::info!(
-            "Successfully renamed the temporary AOF base file {} into {}",
-            written.display(),
-            base.name.to_string_lossy()
-        );
-        let mut renamed = vec![(self.paths.part(&base), written)];
+        let mut renamed = vec![("base", written, base.clone())];
         if let Some(first) = first_increment {
             let part = self.new_increment();
-            let path = self.paths.part(&part);
-            if let Err(error) = fs::rename(first, &path) {
+            if let Err(error) = fs::rename(first, self.paths.part(&part)) {
                 let _ = fs::remove_file(self.paths.part(&base));
                 return Err(error);
             }
-            log::info!(
-                "Successfully renamed the temporary AOF incr file {} into {}",
-                first.display(),
-                part.name.to_string_lossy()
-            );
-            manifest.increments.push(part);
-            renamed.push((path, first));
+            manifest.increments.push(part.clone());
+            renamed.push(("incr", first, part));
         }
         match self.store(manifest) {
             // What it names has to stay; what it replaces stays until it is settled.
             Err(error) if self.manifest.base.as_ref() == Some(&base) => {
-                log::warn!("Can't sync the folder of the AOF manifest: {error}")
+                self.notes.push(format!("Can't sync the folder of the AOF manifest: {error}"));
             }
             Err(error) => {
-                renamed.iter().for_each(|(now, before)| drop(fs::rename(now, before)));
+                renamed.iter().for_each(|(_, before, now)| drop(fs::rename(self.paths.part(now), before)));
                 return Err(error);
             }
             Ok(()) => (),
+        }
+        for (what, before, now) in renamed {
+            let (before, now) = (before.display(), now.name.to_string_lossy());
+            self.notes.push(format!("Successfully renamed the temporary AOF {what} file {before} into {now}"));
         }
         Ok(())
     }
@@ -196,7 +190,7 @@ impl Files {
         let mut manifest = self.manifest.clone();
         let mut open = Vec::new();
         for part in manifest.history.drain(..) {
-            log::info!("Removing the history file {} in the background", part.name.to_string_lossy());
+            self.notes.push(format!("Removing the history file {} in the background", part.name.to_string_lossy()));
             let path = self.paths.part(&part);
             open.extend(File::open(&path));
             let _ = fs::remove_file(&path);
@@ -212,6 +206,9 @@ impl Files {
 
     /// If this fails, the manifest may have been replaced all the same: see what it is.
     fn store(&mut self, manifest: Manifest) -> io::Result<()> {
+        if self.manifest.is_empty() {
+            sync_folder_of(&self.paths.folder)?;
+        }
         manifest.replace(&self.paths.manifest())?;
         self.manifest = manifest;
         self.unsettled = true;

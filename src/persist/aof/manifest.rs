@@ -100,6 +100,14 @@ impl Manifest {
         self.base.iter().chain(&self.increments)
     }
 
+    /// Whether nothing comes after the part of this number, counted from 0. An increment is there, and
+    /// empty, a moment before it is written to: until then the part before it is where a crash may leave
+    /// half a command.
+    pub fn is_last_in_use(&self, number: usize, folder: &Path) -> bool {
+        let is_empty = |part: &Part| fs::metadata(folder.join(&part.name)).is_ok_and(|data| data.len() == 0);
+        self.live().skip(number + 1).all(is_empty)
+    }
+
     /// Reads the manifest at `path`; None if there is none.
     pub fn load(path: &Path) -> io::Result<Option<Manifest>> {
         match fs::read(path) {

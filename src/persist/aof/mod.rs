@@ -20,7 +20,6 @@ use crate::config::AppendFsync;
 use crate::resp::encode_request;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
 use std::sync::Arc;
 
 /// The buffer keeps up to this much between two turns.
@@ -42,11 +41,14 @@ pub struct Aof {
     /// Bytes of all parts, without the buffer.
     pub size: u64,
     pub base_size: u64,
+    /// Increments before it that may not be durable yet.
+    before: Vec<Arc<File>>,
     /// Of the increment that is written to.
     file_size: u64,
-    /// So much of the increment is known to be durable, or on its way.
-    sync_requested: u64,
+    /// So much of it is known to be durable.
     synced: u64,
+    /// A [`Sync`] is under way.
+    syncing: bool,
     /// Why the last write failed, until one succeeds.
     pub write_error: Option<io::Error>,
     /// Why the last sync failed, until one succeeds.
@@ -87,41 +89,34 @@ impl Aof {
             noted_s: None,
             size,
             base_size,
+            before: Vec::new(),
             file_size,
-            sync_requested: file_size,
             synced: file_size,
+            syncing: false,
             write_error: None,
             sync_error: None,
             delayed_syncs: 0,
         })
     }
 
-    /// From here on writes to a new increment. Gives the one before, if something in it is not durable
-    /// yet. Nothing may be left to be written.
-    pub fn next_increment(&mut self) -> io::Result<Option<Arc<File>>> {
+    /// From here on writes to a new increment, which the manifest names already. Nothing may be left to
+    /// be written.
+    pub fn switch_to(&mut self, new: File) {
         assert!(self.buffer.is_empty());
-        let new = self.files.add_increment()?;
         let old = std::mem::replace(&mut self.file, Arc::new(new));
-        let behind = std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced);
-        self.sync_requested = 0;
+        if std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced) {
+            self.before.push(old);
+        }
         (self.selected, self.noted_s) = (None, None);
-        Ok(behind.then_some(old))
     }
 
-    /// Puts the base that a child wrote to `written`, all that was there when the current increment
-    /// began, in the place of what came before it.
-    pub fn install_base(&mut self, written: &Path, form: Form) -> io::Result<()> {
-        if self.provisional {
-            let increment = self.files.paths.temporary_increment();
-            self.files.install_base(written, form, 0, Some(&increment))?;
-            self.provisional = false;
-        } else {
-            self.files.install_base(written, form, 1, None)?;
-        }
+    /// The files are now these: a base is in the place of all that came before the current increment.
+    pub fn base_installed(&mut self, files: Files) {
+        self.files = files;
+        self.provisional = false;
         let base = self.files.manifest.base.as_ref().map_or(0, |base| self.files.size_of(base));
         self.size = base + self.file_size;
         self.base_size = self.size;
-        Ok(())
     }
 
     /// The file that is written to.
@@ -155,6 +150,11 @@ impl Aof {
         }
     }
 
+    /// Notes where the history is, of which all is in the file.
+    pub fn note_history(&mut self, place: &HistoryPlace) {
+        self.buffer.extend_from_slice(place.to_line().as_bytes());
+    }
+
     #[inline]
     fn select(&mut self, db: usize) {
         if self.selected != Some(db) {
@@ -184,11 +184,10 @@ impl Aof {
             // Nobody asks for durability any more.
             self.sync_error = None;
         }
-        if durable && self.synced < self.file_size {
-            let result = self.file.sync_data();
-            note(&mut self.sync_error, result)?;
-            self.sync_requested = self.file_size;
-            self.synced = self.file_size;
+        if durable && self.is_behind() {
+            let sync = self.sync();
+            let result = sync.run();
+            self.count_as_durable(&sync, result)?;
         }
         Ok(())
     }
@@ -222,48 +221,97 @@ impl Aof {
         result
     }
 
-    /// The file, if there is something in it that is not durable and no sync of it runs: to be synced
-    /// up to the given size. Say with [`Self::synced`] how that went.
-    pub fn begin_sync(&mut self) -> Option<(Arc<File>, u64)> {
-        if self.synced == self.file_size {
+    /// What is to be done to make everything durable, if something is not and no other sync runs. Say
+    /// with [`Self::synced`] how it went.
+    pub fn begin_sync(&mut self) -> Option<Sync> {
+        if !self.is_behind() {
             return None;
         }
-        if self.is_syncing() {
+        if self.syncing {
             self.delayed_syncs += 1;
             return None;
         }
-        self.sync_requested = self.file_size;
-        Some((self.file.clone(), self.file_size))
+        self.syncing = true;
+        Some(self.sync())
+    }
+
+    fn sync(&self) -> Sync {
+        Sync { before: self.before.clone(), file: self.file.clone(), upto: self.file_size }
     }
 
     pub fn is_syncing(&self) -> bool {
-        self.sync_requested > self.synced
+        self.syncing
     }
 
     /// Whether something written is not durable yet.
     pub fn is_behind(&self) -> bool {
-        self.synced < self.file_size
+        self.synced < self.file_size || !self.before.is_empty()
     }
 
-    /// Whether this is the file that is written to, and not one from before.
-    pub fn writes_to(&self, file: &Arc<File>) -> bool {
-        Arc::ptr_eq(file, &self.file)
+    /// What became of a sync that was begun. False if it was of files that are no longer in use.
+    pub fn synced(&mut self, sync: &Sync, result: io::Result<()>) -> bool {
+        let is_ours = [&self.file].into_iter().chain(&self.before).any(|file| Arc::ptr_eq(file, &sync.file));
+        if is_ours {
+            self.syncing = false;
+            // Why it failed is known from here on.
+            let _ = self.count_as_durable(sync, result);
+        }
+        is_ours
     }
 
-    /// What became of a sync that was begun. It may have been of a file that is no longer written to.
-    pub fn synced(&mut self, file: &Arc<File>, upto: u64, result: io::Result<()>) {
-        if !self.writes_to(file) {
-            return;
+    fn count_as_durable(&mut self, sync: &Sync, result: io::Result<()>) -> io::Result<()> {
+        note(&mut self.sync_error, result)?;
+        self.before.retain(|file| !sync.before.iter().any(|durable| Arc::ptr_eq(file, durable)));
+        if Arc::ptr_eq(&self.file, &sync.file) {
+            self.synced = self.synced.max(sync.upto);
         }
-        match note(&mut self.sync_error, result) {
-            Ok(()) => self.synced = self.synced.max(upto),
-            Err(_) => self.sync_requested = self.synced,
-        }
+        Ok(())
     }
 
     /// Makes everything durable: on the way out.
     pub fn finish(&mut self) -> io::Result<()> {
         self.flush(AppendFsync::Always, true)
+    }
+}
+
+/// Makes durable what an append-only file holds at one time.
+pub struct Sync {
+    before: Vec<Arc<File>>,
+    file: Arc<File>,
+    /// Of `file`.
+    upto: u64,
+}
+
+impl Sync {
+    /// Waits for the disk.
+    pub fn run(&self) -> io::Result<()> {
+        self.before.iter().chain([&self.file]).try_for_each(|file| file.sync_data())
+    }
+}
+
+/// A place in a replication history. As the last line of the file it says that the data set is what
+/// it was there: who has come as far can go on from it. Whoever does not know such lines leaves them out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HistoryPlace {
+    pub id: String,
+    pub offset: u64,
+    /// The database that the stream was at.
+    pub db: usize,
+}
+
+impl HistoryPlace {
+    const MARK: &'static str = "#HISTORY:";
+
+    fn to_line(&self) -> String {
+        format!("{}{}:{}:{}\r\n", Self::MARK, self.id, self.offset, self.db)
+    }
+
+    /// Of a line without its end.
+    pub fn parse(line: &[u8]) -> Option<HistoryPlace> {
+        let mut fields = std::str::from_utf8(line).ok()?.strip_prefix(Self::MARK)?.split(':');
+        let id = fields.next().filter(|id| id.len() == 40)?.to_owned();
+        let place = HistoryPlace { id, offset: fields.next()?.parse().ok()?, db: fields.next()?.parse().ok()? };
+        fields.next().is_none().then_some(place)
     }
 }
 
@@ -297,40 +345,73 @@ mod tests {
         Aof::open(files).unwrap()
     }
 
+    /// As [`create`], with a command that is not durable yet.
+    fn written(paths: &Paths) -> Aof {
+        let mut aof = create(paths);
+        write(&mut aof);
+        aof
+    }
+
+    fn write(aof: &mut Aof) {
+        aof.append(0, [&b"PING"[..]].into_iter());
+        aof.flush(AppendFsync::Everysec, false).unwrap();
+    }
+
+    #[test]
+    fn a_place_in_a_history_is_read_as_it_was_written() {
+        let place = HistoryPlace { id: "0123456789".repeat(4), offset: u64::MAX, db: 15 };
+        let line = place.to_line();
+        let line = line.trim_end();
+        assert_eq!(HistoryPlace::parse(line.as_bytes()), Some(place));
+        for wrong in ["#TS:1", &line[..60], &format!("{line}:"), &line.replace("HISTORY:0", "HISTORY:")] {
+            assert_eq!(HistoryPlace::parse(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
     #[test]
     fn a_sync_counts_for_its_own_file_only() {
         let paths = paths("sync");
-        let written = || {
-            let mut aof = create(&paths);
-            aof.append(0, [&b"PING"[..]].into_iter());
-            aof.flush(AppendFsync::Everysec, false).unwrap();
-            aof
-        };
-        let (old_file, upto) = written().begin_sync().unwrap();
-        let mut aof = written();
-        aof.synced(&old_file, upto, Ok(()));
+        let old = written(&paths).begin_sync().unwrap();
+        let mut aof = written(&paths);
+        assert!(!aof.synced(&old, Ok(())));
         assert!(aof.is_behind());
-        let (file, upto) = aof.begin_sync().unwrap();
-        aof.synced(&old_file, 0, Err(io::ErrorKind::StorageFull.into()));
+        let sync = aof.begin_sync().unwrap();
+        assert!(!aof.synced(&old, Err(io::ErrorKind::StorageFull.into())));
         assert!(aof.error().is_none() && aof.is_syncing());
-        aof.synced(&file, upto, Ok(()));
+        assert!(aof.synced(&sync, Ok(())));
         assert!(!aof.is_behind());
+        fs::remove_dir_all(paths.folder).unwrap();
+    }
+
+    #[test]
+    fn an_increment_that_is_no_longer_written_to_has_to_become_durable_as_well() {
+        let paths = paths("before");
+        let mut aof = written(&paths);
+        let of_the_old = aof.begin_sync().unwrap();
+        write(&mut aof);
+        let new = aof.files.add_increment().unwrap();
+        aof.switch_to(new);
+        assert!(aof.synced(&of_the_old, Ok(())));
+        assert!(aof.is_behind(), "something was written to the old one since");
+        let sync = aof.begin_sync().unwrap();
+        assert!(aof.synced(&sync, Err(io::ErrorKind::StorageFull.into())));
+        assert!(aof.is_behind() && aof.error().is_some());
+        let sync = aof.begin_sync().unwrap();
+        assert!(aof.synced(&sync, Ok(())));
+        assert!(!aof.is_behind() && aof.error().is_none());
         fs::remove_dir_all(paths.folder).unwrap();
     }
 
     #[test]
     fn a_failed_sync_is_not_forgotten_by_a_write() {
         let paths = paths("error");
-        let mut aof = create(&paths);
-        aof.append(0, [&b"PING"[..]].into_iter());
-        aof.flush(AppendFsync::Everysec, false).unwrap();
-        let (file, upto) = aof.begin_sync().unwrap();
-        aof.synced(&file, upto, Err(io::ErrorKind::StorageFull.into()));
-        aof.append(0, [&b"PING"[..]].into_iter());
-        aof.flush(AppendFsync::Everysec, false).unwrap();
+        let mut aof = written(&paths);
+        let sync = aof.begin_sync().unwrap();
+        aof.synced(&sync, Err(io::ErrorKind::StorageFull.into()));
+        write(&mut aof);
         assert!(aof.error().is_some() && !aof.is_syncing());
-        let (file, upto) = aof.begin_sync().unwrap();
-        aof.synced(&file, upto, Ok(()));
+        let sync = aof.begin_sync().unwrap();
+        aof.synced(&sync, Ok(()));
         assert!(aof.error().is_none());
         fs::remove_dir_all(paths.folder).unwrap();
     }

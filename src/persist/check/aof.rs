@@ -44,7 +44,6 @@ pub fn check_aof(path: &Path, repair: Repair, answers: &mut dyn BufRead, out: &m
     };
     writeln!(checker.out, "Start checking Multi Part AOF")?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let count = manifest.live().count();
     for (number, part) in manifest.live().enumerate() {
         let path = folder.join(&part.name);
         let is_base = Some(part) == manifest.base.as_ref();
@@ -55,7 +54,8 @@ pub fn check_aof(path: &Path, repair: Repair, answers: &mut dyn BufRead, out: &m
         } else if number == manifest.base.is_some() as usize {
             writeln!(checker.out, "Start to check INCR files.")?;
         }
-        let verdict = checker.check(&path, has_preamble, number + 1 == count)?;
+        let is_last = manifest.is_last_in_use(number, folder);
+        let verdict = checker.check(&path, has_preamble, is_last)?;
         checker.tell(verdict, if is_base { "BASE AOF" } else { "INCR AOF" }, &path)?;
         if verdict == Verdict::Invalid {
             return Ok(false);

@@ -61,6 +61,7 @@ pub fn check_rdb(path: &Path, out: &mut dyn Write) -> io::Result<Option<u64>> {
                 Item::Fact => "read-aux",
                 Item::Database | Item::Size | Item::Next => "read-type",
                 Item::Key => "read-object-value",
+                Item::ModuleData => "read-module-aux",
                 Item::End => "check-sum",
             };
             writeln!(out, "--- RDB ERROR DETECTED ---")?;

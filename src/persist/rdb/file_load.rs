@@ -17,7 +17,7 @@
 
 use super::file::*;
 use super::load::{Begun, Growing, begin_value};
-use super::{KeyFacts, RdbError, Reader, ValueType};
+use super::{KeyFacts, RdbError, Reader, ValueType, module};
 use crate::config::Config;
 use crate::keyspace::{AlreadyThere, Arrivals, Entry, Keyspace, LastUse};
 use crate::persist::delay;
@@ -93,6 +93,8 @@ pub enum Item {
     /// How many keys a database has.
     Size,
     Key,
+    /// What a module saved beside the keys.
+    ModuleData,
     End,
     /// Nobody knows yet.
     Next,
@@ -110,6 +112,8 @@ pub struct RdbLoad<'s> {
     next: NextKey,
     /// The value of the key that is read, if it is a large one.
     growing: Option<Growing>,
+    /// What comes next was saved by a module.
+    in_module_data: bool,
     arrivals: Arrivals,
     facts: Vec<Fact>,
     /// The codes of libraries of functions.
@@ -158,6 +162,7 @@ impl<'s> RdbLoad<'s> {
             item: Item::Header,
             next: NextKey::default(),
             growing: None,
+            in_module_data: false,
             arrivals: Arrivals::default(),
             facts: Vec::new(),
             libraries: Vec::new(),
@@ -269,6 +274,10 @@ impl<'s> RdbLoad<'s> {
                 self.version = Some(load_header(&mut self.reader)?);
                 continue;
             };
+            if self.in_module_data {
+                self.in_module_data = module::skip_item(&mut self.reader)?;
+                continue;
+            }
             self.item = Item::Next;
             match self.reader.byte()? {
                 EOF => {
@@ -310,12 +319,23 @@ impl<'s> RdbLoad<'s> {
                     let code = self.reader.string()?.into();
                     self.libraries.push(code);
                 }
-                MODULE_AUX => return Err(RdbError::Corrupt("data of a module")),
+                MODULE_AUX => {
+                    self.item = Item::ModuleData;
+                    let name = module::begin_aux(&mut self.reader)?;
+                    log::warn!("Leaving out what the module type '{name}' saved beside the keys: there are no modules");
+                    self.in_module_data = true;
+                }
                 byte => {
-                    let value_type = ValueType::from_byte(byte).ok_or(RdbError::Corrupt("unknown type"))?;
+                    let value_type = ValueType::from_byte(byte);
+                    if value_type.is_none() && !module::VALUE_TYPES.contains(&byte) {
+                        return Err(RdbError::Corrupt("unknown type"));
+                    }
                     self.next.name.clear();
                     self.next.name.extend_from_slice(self.reader.string()?);
                     self.item = Item::Key;
+                    let Some(value_type) = value_type else {
+                        return Err(RdbError::Module(module::type_name(self.reader.length()?)));
+                    };
                     match begin_value(&self.next.facts(keyspace), value_type, &mut self.reader, config) {
                         Ok(Begun::Growing(value)) => self.growing = Some(value),
                         Ok(Begun::Whole(entry)) => self.key_done(Ok(entry), keyspace, config)?,

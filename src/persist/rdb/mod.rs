@@ -5,6 +5,7 @@
 //! * `read`    the same, from bytes that may be anything
 //! * `save`    a value
 //! * `load`    a value of any form there ever was
+//! * `module`  what modules saved, left out or refused
 //! * `packed`  Redis's listpacks, ziplists and zipmaps: the blocks that small values are kept in
 //! * `stream`  streams
 //! * `file`    a whole data set, written
@@ -14,6 +15,7 @@
 mod file;
 mod file_load;
 mod load;
+mod module;
 mod packed;
 mod payload;
 mod read;

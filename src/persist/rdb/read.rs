@@ -13,6 +13,8 @@ use std::io::{self, ErrorKind, Read};
 pub enum RdbError {
     /// The bytes cannot be what they are to be.
     Corrupt(&'static str),
+    /// A value belongs to this type of a module.
+    Module(String),
     /// A collection has no elements, and there are no such keys. All of it was read.
     EmptyCollection,
     /// They end too early, or cannot be read.
@@ -25,6 +27,9 @@ impl fmt::Display for RdbError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RdbError::Corrupt(what) => write!(f, "{what}"),
+            RdbError::Module(name) => {
+                write!(f, "the file contains module data that can't be loaded: no matching module type '{name}'")
+            }
             RdbError::EmptyCollection => write!(f, "an empty collection"),
             RdbError::NotYet => write!(f, "the rest has not come yet"),
             RdbError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => write!(f, "unexpected end"),

@@ -58,6 +58,8 @@ pub struct Replication {
     pub durable: u64,
     /// What `durable` will be when the fsync that runs has ended.
     pub syncing: u64,
+    /// Scripts kept changes from the append-only file: what can be loaded from it is not what replicas have.
+    pub beyond_aof: bool,
     /// Keys, with their databases, that clients of this replica gave a time to live.
     pub own_expiring: HashSet<(usize, Box<[u8]>)>,
     /// Clients that wait for acknowledgements.
@@ -135,6 +137,7 @@ impl Replication {
             written: 0,
             durable: 0,
             syncing: 0,
+            beyond_aof: false,
             own_expiring: HashSet::new(),
             waits: Vec::new(),
             ask_for_acks: false,
