@@ -1,7 +1,7 @@
 //! The functions behind the table `redis`. The prelude gives them their names.
 
 use super::cache::sha1_hex;
-use super::convert::{Fields, OK, ReplyReader, message};
+use super::convert::{Fields, ReplyReader, message};
 use super::failure::Raised;
 use super::interpreter::{PRELUDE_NAME, interrupt_rarely};
 use super::{HOST, ReplicateTo, ScriptFlags, bits, cjson, cmsgpack, packing, random};
@@ -90,7 +90,6 @@ pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> Result<Table> {
         });
         host.raw_set(name, function?)?;
     }
-    host.raw_set("ok", OK)?;
     host.raw_set("acl_check_cmd", lua.create_function(acl_check_cmd)?)?;
     host.raw_set("log", lua.create_function(log)?)?;
     host.raw_set("setresp", lua.create_function(setresp)?)?;
@@ -134,7 +133,6 @@ fn call(
     HOST.with(|host| host.call(&request.args(), &mut reply));
     let result = match reply.strip_prefix(b"-") {
         Some(error) => fail(error.strip_suffix(b"\r\n").unwrap_or(error).to_vec(), true),
-        None if reply == b"+OK\r\n" => Ok(OK),
         None => ReplyReader { lua, fields, bytes: &reply }.value(),
     };
     request.reply = reply;

@@ -14,10 +14,7 @@
 
 use crate::encoding::number::{parse_f64, parse_i64};
 use crate::resp::{CommandError, Reply};
-use mlua::{BString, Either, Error, IntoLua, LightUserData, Lua, LuaString, Result, Table, Value};
-
-/// Stands for `{ok="OK"}` between here and the prelude. It is not the null of cjson.
-pub const OK: Value = Value::LightUserData(LightUserData(std::ptr::without_provenance_mut(1)));
+use mlua::{BString, Either, Error, IntoLua, Lua, LuaString, Result, Table, Value};
 
 /// The names of fields, as Lua strings: made once, for every reply needs some.
 pub struct Fields {
@@ -203,7 +200,6 @@ impl ReplyWriter<'_> {
             Value::Number(number) => reply.integer(truncate(*number)),
             Value::Boolean(truth) if self.resp3 => reply.boolean(*truth),
             Value::Boolean(true) => reply.integer(1),
-            ok if *ok == OK => reply.ok(),
             Value::Table(_) if depth == DEPTH_MAX => {
                 reply.error(&CommandError::new("ERR reached lua stack limit"));
             }

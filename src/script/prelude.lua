@@ -92,39 +92,14 @@ local redis = {
     REPL_ALL = 3,
     REDIS_VERSION = host.version,
     REDIS_VERSION_NUM = host.version_number,
+    call = host.call,
+    pcall = host.pcall,
     log = host.log,
     setresp = host.setresp,
     set_repl = host.set_repl,
     sha1hex = host.sha1hex,
     acl_check_cmd = host.acl_check_cmd,
 }
-
--- The most frequent of all statuses passes between here and Rust as a value that stands for it: a table
--- takes much longer to get there.
-local OK, call, protected_call = host.ok, host.call, host.pcall
-
-local function answered(ok, value)
-    if ok and type(value) == "table" and rawget(value, "ok") == "OK" and rawget(value, "err") == nil then
-        return true, OK
-    end
-    return ok, value
-end
-
-function redis.call(...)
-    local reply = call(...)
-    if reply == OK then
-        return {ok = "OK"}
-    end
-    return reply
-end
-
-function redis.pcall(...)
-    local reply = protected_call(...)
-    if reply == OK then
-        return {ok = "OK"}
-    end
-    return reply
-end
 
 local WRONG_ARGUMENTS = "ERR wrong number or type of arguments"
 
@@ -397,13 +372,13 @@ end
 
 local function call_function(slot, keys, arguments)
     code, first, second = runnable[slot], keys, arguments
-    return answered(xpcall(start, on_error))
+    return xpcall(start, on_error)
 end
 
 local function run_script(slot, keys, arguments)
     globals.KEYS = keys
     globals.ARGV = arguments
-    return answered(xpcall(runnable[slot], on_error))
+    return xpcall(runnable[slot], on_error)
 end
 
 return environment, runnable, run_script, call_function, load_library
