@@ -286,9 +286,9 @@ impl Input {
         self.ran = count;
         for (i, lookup) in self.lookups.iter().enumerate() {
             let args = self.batch.args(i, buffer);
-            match lookup.hash {
-                Some(hash) => server.keyspace.hint_hash(args.get(1), hash),
-                None => server.keyspace.clear_hint(),
+            match (lookup.hash, lookup.found) {
+                (Some(hash), Some(found)) => server.keyspace.hint_hash(args.get(found.first_key as usize), hash),
+                _ => server.keyspace.clear_hint(),
             }
             if let Some(found) = lookup.found
                 && let Handler::Data(run) = found.command.handler
@@ -343,8 +343,9 @@ impl Input {
             }
             let found = last.1;
             let mut lookup = Lookup { found, hash: None };
-            if found.is_some_and(|found| found.has_key_at_1) && args.len() > 1 {
-                let hash = hash(args.get(1));
+            let at = found.map_or(0, |found| found.first_key as usize);
+            if at > 0 && args.len() > at {
+                let hash = hash(args.get(at));
                 lookup.hash = Some(hash);
                 if prefetch {
                     server.keyspace.prefetch_bucket(db, hash);

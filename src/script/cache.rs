@@ -7,6 +7,7 @@
 use super::interpreter::Slot;
 use super::{Interpreter, ScriptFlags, shebang};
 use crate::resp::CommandError;
+use sha1::{Digest, Sha1};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -21,7 +22,7 @@ const OVERHEAD: usize = size_of::<Sha>() + size_of::<Script>();
 
 pub fn sha1_hex(text: &[u8]) -> Sha {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digest = sha1_smol::Sha1::from(text).digest().bytes();
+    let digest = Sha1::digest(text);
     std::array::from_fn(|i| DIGITS[(digest[i / 2] >> (4 * (1 - i % 2)) & 15) as usize])
 }
 

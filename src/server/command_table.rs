@@ -1,6 +1,6 @@
 //! All commands by name.
 
-use super::command::{Begin, Command, Handler};
+use super::command::{Begin, Command, Find, Handler, KeySpec};
 use std::collections::HashMap;
 
 /// A command's or subcommand's place in the table, for its counters.
@@ -12,8 +12,8 @@ pub struct CommandIndex(pub u16);
 pub struct Found {
     pub command: &'static Command,
     pub index: CommandIndex,
-    /// It is a data command whose first argument is a key: worth prefetching.
-    pub has_key_at_1: bool,
+    /// The argument that is its first key, if that is worth prefetching; else 0.
+    pub first_key: u8,
 }
 
 /// One row: a command or a subcommand.
@@ -98,9 +98,13 @@ impl CommandTable {
 
     fn found(&self, row: usize) -> Found {
         let command = self.rows[row].command;
-        let has_key_at_1 = matches!(command.handler, Handler::Data(_))
-            && command.keys.first().is_some_and(|first| matches!(first.begin, Begin::Index(1)));
-        Found { command, index: CommandIndex(row as u16), has_key_at_1 }
+        let first_key = match (&command.handler, command.keys.first()) {
+            (Handler::Data(_), Some(KeySpec { begin: Begin::Index(1), .. })) => 1,
+            // Scripts and functions.
+            (_, Some(KeySpec { begin: Begin::Index(2), find: Find::KeyNum { number: 0, first: 1, .. }, .. })) => 3,
+            _ => 0,
+        };
+        Found { command, index: CommandIndex(row as u16), first_key }
     }
 
     /// The command of this name, in any case.

@@ -131,7 +131,7 @@ impl Account {
         let (clients, mut replicas) = (memory_of(false), memory_of(true));
         let stream = server.replication.stream.kept().map_or(0, |log| log.allocated());
         let mut backlog = stream;
-        if replicas > 0 {
+        if !server.replication.replicas.is_empty() {
             backlog = stream.min(server.config.repl_backlog_size as usize);
             replicas += stream - backlog;
         }

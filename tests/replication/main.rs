@@ -1,141 +1,19 @@
 //! Replication over real connections: resyncs in full and in part, chains, role changes, restarts,
 //! acknowledgements, other servers at either end, and networks that lose, delay and part.
 
-#[path = "wire/harness.rs"]
+#[path = "../wire/harness.rs"]
 mod harness;
+mod limits;
+mod node;
+mod roles;
+mod transfer;
 
 use harness::*;
+use node::*;
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::Command;
-
-/// A port that nobody listens on, below those that the system gives to connections.
-fn free_port() -> u16 {
-    loop {
-        let port = 10_000 + (fast_random() % 20_000) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
-
-/// Random enough for ports.
-fn fast_random() -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
-}
-
-/// A server that others can follow.
-struct Node {
-    server: Server,
-    port: u16,
-}
-
-impl Node {
-    fn start(arguments: &[&str]) -> Node {
-        let port = free_port();
-        let port_text = port.to_string();
-        let common = ["--port", &port_text, "--repl-diskless-sync-delay", "0"];
-        let server = Server::start(&[&common[..], arguments].concat());
-        Node { server, port }
-    }
-
-    /// The same again in the same place.
-    fn restart(self, arguments: &[&str]) -> Node {
-        let port = self.port;
-        Node::start_in(self.server.terminate(), port, arguments)
-    }
-
-    fn restart_after_a_crash(self, arguments: &[&str]) -> Node {
-        let port = self.port;
-        Node::start_in(self.server.kill(), port, arguments)
-    }
-
-    fn start_in(dir: PathBuf, port: u16, arguments: &[&str]) -> Node {
-        let port_text = port.to_string();
-        let common = ["--port", &port_text, "--repl-diskless-sync-delay", "0"];
-        Node { server: Server::start_in(dir, &[&common[..], arguments].concat()), port }
-    }
-
-    fn follow(&self, primary: &Node) {
-        assert_eq!(self.connect().ask(&format!("REPLICAOF 127.0.0.1 {}", primary.port)), "+OK\r\n");
-    }
-
-    fn connect(&self) -> Client {
-        self.server.connect()
-    }
-
-    fn info(&self, field: &str) -> String {
-        self.connect().info(field)
-    }
-
-    fn digest(&self) -> String {
-        self.connect().ask("DEBUG DIGEST")
-    }
-
-    fn wait_for_link(&self) {
-        wait_until("the link is up", || self.connect().ask("INFO replication").contains("master_link_status:up"));
-    }
-}
-
-/// Waits until the replicas have the data of the primary, where keys may still be expiring.
-fn wait_until_equal(primary: &Node, replicas: &[&Node]) {
-    wait_for_sync(primary, replicas);
-    for replica in replicas {
-        wait_until("the data are the same", || replica.digest() == primary.digest());
-    }
-}
-
-/// Waits until the replicas have applied all that the primary has done.
-fn wait_for_sync(primary: &Node, replicas: &[&Node]) {
-    for replica in replicas {
-        replica.wait_for_link();
-    }
-    wait_until("the replicas are known to be there", || {
-        primary.connect().ask("INFO replication").matches("state=online").count()
-            >= replicas.iter().filter(|replica| follows(replica, primary)).count()
-    });
-    wait_until("the offsets are the same", || {
-        let offset = primary.info("master_repl_offset");
-        replicas.iter().all(|replica| replica.info("slave_repl_offset") == offset)
-    });
-}
-
-/// Whether a replica follows this primary itself.
-fn follows(replica: &Node, primary: &Node) -> bool {
-    replica.info("master_port") == primary.port.to_string()
-}
-
-/// Writes of every type, some of them random or relative to the time.
-fn write_some(client: &mut Client, round: usize) {
-    for i in 0..20 {
-        let n = round * 20 + i;
-        for command in [
-            format!("SET s{i} {n}"),
-            format!("SET e{i} {n} PX 1000000"),
-            format!("APPEND a{} xy", i % 3),
-            format!("RPUSH l{i} {n} {}", n + 1),
-            format!("LPOP l{}", (i + 3) % 20),
-            format!("SADD t{i} {n} m{}", n % 7),
-            format!("SPOP t{}", (i + 1) % 20),
-            format!("HSET h{i} f{} {n}", n % 9),
-            format!("ZADD z{i} {n}.5 m{}", n % 30),
-            format!("XADD x{} MAXLEN ~ 50 * i {n}", i % 3),
-            format!("PFADD p {n}"),
-            format!("SELECT {}", i % 2),
-            format!("GETEX s{i} EX 99999"),
-        ] {
-            client.ask(&command);
-        }
-        client.ask("MULTI");
-        client.ask("INCR m1");
-        client.ask("INCR m2");
-        client.ask("EXEC");
-    }
-    client.ask("SELECT 0");
-}
 
 #[test]
 fn a_replica_gets_everything_and_then_what_changes() {
@@ -258,32 +136,13 @@ fn an_append_only_file_that_was_not_closed_has_no_history() {
 #[test]
 fn the_stream_says_what_was_done() {
     let primary = Node::start(&[]);
-    let mut replica = primary.connect();
-    replica.check("REPLCONF capa eof capa psync2 => +OK\nREPLCONF version 7.2.4 => +OK");
-    replica.send(b"PSYNC ? -1\r\n");
-    assert!(replica.line().starts_with("+FULLRESYNC "));
-    let mut header = replica.line();
-    while header.is_empty() {
-        header = replica.line();
-    }
-    let mark = header.strip_prefix("$EOF:").expect("a data set of unknown length").to_owned();
-    replica.read_until_ends_with(mark.as_bytes());
-    replica.send(b"REPLCONF ACK 0\r\n");
+    let mut replica = pretend_replica(&primary);
     let mut client = primary.connect();
     client.check("SET a 1 => +OK\nSADD s x => :1\nSPOP s => $1 x\nSELECT 3 => +OK");
     client.check("MULTI => +OK\nINCR n => +QUEUED\nEXPIREAT n 1 => +QUEUED\nEXEC => *2 :1 :1");
     client.check("PUBLISH channel message => :0");
     client.check("EVAL redis.call('SET',KEYS[1],1);redis.call('DEL',KEYS[1]) 1 k => $-1");
-    let mut seen = Vec::new();
-    // Pings may come at any time.
-    while seen.len() < 13 {
-        let request = replica.reply();
-        let words: Vec<String> =
-            request.lines().filter(|line| !line.starts_with(['*', '$'])).map(str::to_owned).collect();
-        if words != ["PING"] {
-            seen.push(words.join(" "));
-        }
-    }
+    let seen: Vec<String> = (0..13).map(|_| next_command(&mut replica)).collect();
     assert_eq!(
         seen,
         [
