@@ -315,6 +315,81 @@ fn replicas_stay_with_one_that_turns_to_another_primary() {
 }
 
 #[test]
+fn only_what_was_run_of_the_stream_is_counted() {
+    let replica = Node::start(&["--repl-diskless-load", "swapdb"]);
+    let primary = PretendPrimary::new();
+    let mut client = replica.connect();
+    // By name, which has to be looked up.
+    client.check(&format!("REPLICAOF localhost {} => +OK", primary.port()));
+    let id = "0123456789".repeat(4);
+    // No offset can be so large.
+    primary.request().send(format!("+FULLRESYNC {id} {}\r\n", u64::MAX).as_bytes());
+    let empty = b"$18\r\nREDIS0011\xff\0\0\0\0\0\0\0\0";
+    let mut request = primary.request();
+    assert_eq!(request.from, "? -1");
+    request.send(&[format!("+FULLRESYNC {id} 0\r\n").as_bytes(), empty].concat());
+    replica.wait_for_link();
+    let (first, quit) = (encode(&[b"SET", b"a", b"1"]), encode(&[b"QUIT"]));
+    request.send(&[&first[..], &quit, &encode(&[b"SET", b"b", b"1"])].concat());
+    let mut request = primary.request();
+    assert_eq!(request.from, format!("{id} {}", first.len() + quit.len() + 1));
+    request.send(b"+CONTINUE\r\n");
+    client.check("GET a => $1 1\n GET b => $-1");
+}
+
+#[test]
+fn a_data_set_is_not_joined_whose_stream_is_gone() {
+    let primary =
+        Node::start(&["--repl-diskless-sync", "no", "--repl-backlog-size", "16kb", "--rdb-key-save-delay", "3000"]);
+    let mut client = primary.connect();
+    client.check("DEBUG POPULATE 300 => +OK");
+    let mut first = primary.connect();
+    first.check(
+        "REPLCONF rdb-only 1 => +OK\n REPLCONF rdb-only 2 => -ERR_value_is_out_of_range,_value_must_between_0_and_1",
+    );
+    first.send(b"PSYNC ? -1\r\n");
+    assert!(first.line().starts_with("+FULLRESYNC "));
+    for _ in 0..20 {
+        client.ask_args(&[b"SET", b"large", &[b'x'; 20_000]]);
+    }
+    let mut second = primary.connect();
+    second.send(b"PSYNC ? -1\r\n");
+    // While it waits it hears that we are there.
+    let mut next = || std::iter::repeat_with(|| second.line()).find(|line| !line.trim().is_empty()).unwrap();
+    assert!(next().starts_with("+FULLRESYNC ") && next().starts_with('$'));
+    client.check("CONFIG SET rdb-key-save-delay 0 => +OK\n PING => +PONG");
+}
+
+#[test]
+fn no_data_set_is_written_for_replicas_at_the_end() {
+    let mut primary =
+        Node::start(&["--repl-diskless-sync", "no", "--rdb-key-save-delay", "1000000", "--shutdown-timeout", "0"]);
+    let mut client = primary.connect();
+    client.check("SET k v => +OK\n BGSAVE => +Background_saving_started");
+    let mut replica = primary.connect();
+    replica.send(b"PSYNC ? -1\r\n");
+    wait_until("it waits", || client.ask("INFO replication").contains("state=wait_bgsave"));
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    primary.server.wait();
+    assert!(!primary.server.log().contains("Starting BGSAVE for SYNC"));
+}
+
+#[test]
+fn requests_about_replication_that_make_no_sense() {
+    let node = Node::start(&[]);
+    let mut client = node.connect();
+    client.check(
+        "REPLICAOF h abc => -ERR_Invalid_master_port
+         REPLICAOF h 65536 => -ERR_Invalid_master_port
+         REPLICAOF no two => -ERR_Invalid_master_port
+         CONFIG SET repl-backlog-ttl 9223372036854775807 => +OK",
+    );
+    // The reply that is skipped is the one that comes later.
+    client.send(b"CLIENT REPLY SKIP\r\nWAIT 1 1\r\nPING\r\n");
+    assert_eq!(client.reply(), "+PONG\r\n");
+}
+
+#[test]
 fn shutdown_waits_for_replicas() {
     let (mut primary, replica) = (Node::start(&[]), Node::start(&[]));
     replica.follow(&primary);
