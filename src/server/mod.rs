@@ -446,7 +446,7 @@ impl Server {
     /// Gives large buffers that no client uses back to the system.
     pub fn free_spare_outputs(&mut self) {
         /// Smaller ones are needed again at once, and come to little.
-        const KEPT_MAX: usize = 16 * 1024;
+        const KEPT_MAX: usize = 1024;
         self.spare_outputs.retain(|buffer| buffer.capacity() <= KEPT_MAX);
     }
 
