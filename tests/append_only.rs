@@ -170,6 +170,15 @@ fn fill(client: &mut Client) {
 // ---- restarts ----
 
 #[test]
+fn commands_for_a_database_that_is_not_there_are_not_run_elsewhere() {
+    let server = Server::start(&["--appendonly", "yes", "--databases", "32"]);
+    server.connect().check("SELECT 20 => +OK\n SET k v => +OK");
+    let mut server = Server::start_loading(server.terminate(), &["--appendonly", "yes", "--databases", "16"]);
+    assert!(!server.wait().success());
+    assert!(server.log().contains("a database beyond those configured"), "{}", server.log());
+}
+
+#[test]
 fn everything_is_there_after_a_restart() {
     for policy in ["always", "everysec", "no"] {
         let arguments = ["--appendonly", "yes", "--appendfsync", policy];
@@ -507,7 +516,14 @@ fn redis_loads_what_this_server_wrote() {
     client.wait_for_child();
     client.check("SET increment 1 => +OK");
     let before = contents(&mut client);
+    // The last line says where a replica was.
+    let mut replica = server.connect();
+    replica.send(b"PSYNC ? -1\r\n");
+    assert!(replica.line().starts_with("+FULLRESYNC "));
+    drop(replica);
     let dir = server.terminate();
+    let increment = std::fs::read(dir.join("appendonlydir/appendonly.aof.2.incr.aof")).unwrap();
+    assert!(increment[..increment.len() - 2].rsplit(|&byte| byte == b'\n').next().unwrap().starts_with(b"#HISTORY:"));
     if let Some(redis) = Redis::start(&dir, &IN_COMMANDS) {
         assert!(contents(&mut redis.connect()) == before);
     }

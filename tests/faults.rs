@@ -174,7 +174,11 @@ fn die_at_each_step(there: bool, arguments: &[&str], keeps: impl Fn(&Tester, u64
                 dir = Server::start_in(dir, arguments).kill();
             }
             let mut server = Traced::start(&dir, &format!("{call}:signal=KILL:when={step}"), arguments);
-            let Some(mut tester) = Tester::connect(&server) else { continue };
+            let Some(mut tester) = Tester::connect(&server) else {
+                drop(server);
+                std::fs::remove_dir_all(dir).unwrap();
+                continue;
+            };
             let lived = tester.live().is_some();
             let lived = lived && !server.is_gone();
             deaths += !lived as u32;

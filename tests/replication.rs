@@ -6,7 +6,8 @@ mod harness;
 
 use harness::*;
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -454,6 +455,101 @@ fn replicas_stay_with_one_that_turns_to_another_primary() {
     wait_until_equal(&top, &[&middle, &bottom]);
     assert_eq!((&*top.info("sync_full"), &*middle.info("sync_full")), ("1", "1"));
     assert_eq!(middle.info("sync_partial_ok"), "0");
+}
+
+/// A primary of our own making: answers the handshake of one replica, sends it what is given after PSYNC,
+/// and gives the arguments of that.
+fn pretend_to_be_primary(listener: &TcpListener, then: &[u8]) -> (TcpStream, Vec<String>) {
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    loop {
+        let count: usize = next()[1..].parse().unwrap();
+        let arguments: Vec<String> = (0..count).map(|_| (next(), next()).1).collect();
+        match &*arguments[0] {
+            "PING" => stream.write_all(b"+PONG\r\n").unwrap(),
+            "PSYNC" => {
+                stream.write_all(then).unwrap();
+                return (stream, arguments);
+            }
+            _ => stream.write_all(b"+OK\r\n").unwrap(),
+        }
+    }
+}
+
+#[test]
+fn only_what_was_run_of_the_stream_is_counted() {
+    let replica = Node::start(&["--repl-diskless-load", "swapdb"]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut client = replica.connect();
+    // By name, which has to be looked up.
+    client.check(&format!("REPLICAOF localhost {port} => +OK"));
+    let id = "0123456789".repeat(4);
+    // No offset can be so large.
+    pretend_to_be_primary(&listener, format!("+FULLRESYNC {id} {}\r\n", u64::MAX).as_bytes());
+    let empty = b"$18\r\nREDIS0011\xff\0\0\0\0\0\0\0\0";
+    let full = [format!("+FULLRESYNC {id} 0\r\n").as_bytes(), empty].concat();
+    let (mut stream, arguments) = pretend_to_be_primary(&listener, &full);
+    assert_eq!(arguments[1..], ["?", "-1"]);
+    replica.wait_for_link();
+    let (first, quit) = (encode(&[b"SET", b"a", b"1"]), encode(&[b"QUIT"]));
+    stream.write_all(&[&first[..], &quit, &encode(&[b"SET", b"b", b"1"])].concat()).unwrap();
+    let (_stream, arguments) = pretend_to_be_primary(&listener, b"+CONTINUE\r\n");
+    assert_eq!(arguments[1..], [id, (first.len() + quit.len() + 1).to_string()]);
+    client.check("GET a => $1 1\n GET b => $-1");
+}
+
+#[test]
+fn a_data_set_is_not_joined_whose_stream_is_gone() {
+    let primary =
+        Node::start(&["--repl-diskless-sync", "no", "--repl-backlog-size", "16kb", "--rdb-key-save-delay", "3000"]);
+    let mut client = primary.connect();
+    client.check("DEBUG POPULATE 300 => +OK");
+    let mut first = primary.connect();
+    first.check(
+        "REPLCONF rdb-only 1 => +OK\n REPLCONF rdb-only 2 => -ERR_value_is_out_of_range,_value_must_between_0_and_1",
+    );
+    first.send(b"PSYNC ? -1\r\n");
+    assert!(first.line().starts_with("+FULLRESYNC "));
+    for _ in 0..20 {
+        client.ask_args(&[b"SET", b"large", &[b'x'; 20_000]]);
+    }
+    let mut second = primary.connect();
+    second.send(b"PSYNC ? -1\r\n");
+    // While it waits it hears that we are there.
+    let mut next = || std::iter::repeat_with(|| second.line()).find(|line| !line.trim().is_empty()).unwrap();
+    assert!(next().starts_with("+FULLRESYNC ") && next().starts_with('$'));
+    client.check("CONFIG SET rdb-key-save-delay 0 => +OK\n PING => +PONG");
+}
+
+#[test]
+fn no_data_set_is_written_for_replicas_at_the_end() {
+    let mut primary =
+        Node::start(&["--repl-diskless-sync", "no", "--rdb-key-save-delay", "1000000", "--shutdown-timeout", "0"]);
+    let mut client = primary.connect();
+    client.check("SET k v => +OK\n BGSAVE => +Background_saving_started");
+    let mut replica = primary.connect();
+    replica.send(b"PSYNC ? -1\r\n");
+    wait_until("it waits", || client.ask("INFO replication").contains("state=wait_bgsave"));
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    primary.server.wait();
+    assert!(!primary.server.log().contains("Starting BGSAVE for SYNC"));
+}
+
+#[test]
+fn requests_about_replication_that_make_no_sense() {
+    let node = Node::start(&[]);
+    let mut client = node.connect();
+    client.check(
+        "REPLICAOF h abc => -ERR_Invalid_master_port
+         REPLICAOF h 65536 => -ERR_Invalid_master_port
+         REPLICAOF no two => -ERR_Invalid_master_port
+         CONFIG SET repl-backlog-ttl 9223372036854775807 => +OK",
+    );
+    // The reply that is skipped is the one that comes later.
+    client.send(b"CLIENT REPLY SKIP\r\nWAIT 1 1\r\nPING\r\n");
+    assert_eq!(client.reply(), "+PONG\r\n");
 }
 
 #[test]

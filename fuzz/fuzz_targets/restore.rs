@@ -9,7 +9,9 @@ use rondo::keyspace::{Entry, Keyspace};
 use rondo::persist::rdb::{KeyFacts, Reader, VERSION, ValueType, Writer, load_value, save_value, value_type};
 use rondo::resp::{Output, OwnedRequest, Reply};
 use rondo::server::command_table::CommandTable;
-use rondo::server::{DataContext, Handler};
+use rondo::server::acl::Acl;
+use rondo::server::command::Caller;
+use rondo::server::{ClientFlags, DataContext, Handler};
 use std::sync::LazyLock;
 
 /// Limits that are small enough for a fuzzer to get beyond.
@@ -59,6 +61,7 @@ static COMMANDS: LazyLock<CommandTable> = LazyLock::new(|| CommandTable::new(FAM
 fn change(entry: Entry) {
     let mut keyspace = Keyspace::new(1, 0);
     keyspace.put(entry);
+    let acl = Acl::new(&COMMANDS);
     for line in CHANGES.split(['|', '\n']) {
         let words: Vec<&[u8]> = line.split_whitespace().map(str::as_bytes).collect();
         let mut found = COMMANDS.find(words[0]).expect("a command");
@@ -74,10 +77,7 @@ fn change(entry: Entry) {
             keyspace: &mut keyspace,
             reply,
             config: &CONFIG,
-            only_listens: false,
-            repeated: false,
-            in_script: false,
-            may_read_any_key: true,
+            caller: Caller { flags: ClientFlags::empty(), user: acl.default_user(), found },
         };
         let _ = run(&mut context, &request.args());
     }

@@ -47,10 +47,14 @@ fn replicaof(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::new("ERR Command is not valid when client is a replica."));
     }
     const INVALID: CommandError = CommandError::new("ERR Invalid master port");
-    let port = args.int(2)?;
-    let port = u16::try_from(port).map_err(|_| INVALID)?;
+    let port = args.int(2).ok().and_then(|port| u16::try_from(port).ok()).ok_or(INVALID)?;
     let host = String::from_utf8_lossy(args.get(1)).into_owned();
-    if server.replication.primary.as_ref().is_some_and(|primary| primary.host == host && primary.port == port) {
+    if server
+        .replication
+        .primary
+        .as_ref()
+        .is_some_and(|primary| primary.host.eq_ignore_ascii_case(&host) && primary.port == port)
+    {
         log::info!(
             "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed."
         );
@@ -140,7 +144,7 @@ fn replconf(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
                 CommandError::err(format_args!("Unrecognized version format: {}", String::from_utf8_lossy(value)))
             })?;
         } else if args.is(at, "rdb-only") {
-            replica.snapshot_only = args.int(at + 1)? == 1;
+            replica.snapshot_only = args.int_in(at + 1, 0..=1)? == 1;
         } else if args.is(at, "rdb-filter-only") {
             replica.wanted = Wanted { keys: false, functions: false };
             for word in value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {

@@ -26,7 +26,8 @@ pub enum GaveUp {
 /// A blocking command found nothing: its client waits, unless it may not.
 pub fn wait(server: &mut Server, id: ClientId, mut wait: Wait, args: &Args) {
     let retry = server.blocked.retry.take();
-    if server.unit.is_some() || server.clients[id].flags.contains(ClientFlags::INTERNAL) {
+    let obeys = ClientFlags::INTERNAL | ClientFlags::PRIMARY;
+    if server.unit.is_some() || server.clients[id].flags.intersects(obeys) {
         let mut reply = server.reply(id);
         return match wait.refused {
             Refused::Null => reply.null(),

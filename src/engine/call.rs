@@ -139,7 +139,10 @@ fn call_server(
             Reply::new(&mut client.output, client.resp3).error(&error);
         }
     }
-    apply_reply_mode(server, id, mark);
+    // One that waits has no reply yet.
+    if server.clients.get(id).is_some_and(|client| !client.flags.contains(ClientFlags::BLOCKED)) {
+        apply_reply_mode(server, id, mark);
+    }
     finish(server, id, db, found, args);
     server.push_after_reply();
 }

@@ -201,7 +201,11 @@ pub fn reap(server: &mut Server) {
         None => {
             server.timers.insert(server.clock.now_ms + REAP_AGAIN_MS, Timer::ReapChild);
         }
-        Some(status) => ended(server, status),
+        Some(status) => {
+            ended(server, status);
+            // Somebody may have waited for it to make way.
+            transfer::arrange(server);
+        }
     }
 }
 
@@ -233,7 +237,6 @@ fn ended(server: &mut Server, status: ExitStatus) {
         Job::Transfer(_) => transfer::finished(server, outcome),
     }
     let _ = child.temporary.as_deref().map(std::fs::remove_file);
-    transfer::arrange(server);
 }
 
 /// Has the child end, and what it wrote forgotten; it is gone some time later.

@@ -238,11 +238,7 @@ fn end(server: &mut Server, load: Load) -> Option<Files> {
     let took_s = seconds_since(server, load.started);
     no_longer_loading(server);
     match load.source {
-        LoadSource::Snapshot(_) => {
-            log::info!("DB loaded from disk: {took_s:.3} seconds");
-            None
-        }
-        LoadSource::FromPrimary(_) => {
+        LoadSource::Snapshot(_) | LoadSource::FromPrimary(_) => {
             log::info!("DB loaded from disk: {took_s:.3} seconds");
             None
         }

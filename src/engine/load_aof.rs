@@ -259,6 +259,9 @@ fn run_one(server: &mut Server, id: ClientId, args: &Args) -> Result<(), String>
     let found = found.ok_or_else(|| format!("Unknown command '{}'", String::from_utf8_lossy(args.get(0))))?;
     let found = resolve(server, found, args).map_err(|error| error.text().to_owned())?;
     call(server, id, found, args);
-    server.clients[id].output.clear();
-    Ok(())
+    let output = &mut server.clients[id].output;
+    // What follows would be done to another database.
+    let is_lost = found.command.name == "select" && output.bytes.first() == Some(&b'-');
+    output.clear();
+    if is_lost { Err("a database beyond those configured".to_owned()) } else { Ok(()) }
 }

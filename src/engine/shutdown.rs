@@ -3,6 +3,7 @@
 use super::replication::{online_replicas, replica_name, replicas_that};
 use super::{child, debugger, rewrite, snapshot};
 use crate::config::ShutdownFlags;
+use crate::engine::call::apply_reply_mode;
 use crate::resp::CommandError;
 use crate::server::persistence::Job;
 use crate::server::{ClientFlags, ClientId, Server, ShutdownOptions, ShutdownWait, Timer};
@@ -133,7 +134,9 @@ fn stop_waiting(server: &mut Server) {
     for id in wait.clients {
         let Some(client) = server.clients.get_mut(id) else { continue };
         client.flags -= ClientFlags::BLOCKED;
+        let mark = client.output.mark();
         server.reply(id).error(&FAILED);
+        apply_reply_mode(server, id, mark);
         server.pending_read(id);
     }
 }
@@ -150,7 +153,11 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         log::warn!("Writing initial AOF. Exit anyway.");
     }
     if let Some(child) = &server.persistence.child {
-        let what = if matches!(child.job, Job::Snapshot(_)) { "saving an .rdb" } else { "rewriting the AOF" };
+        let what = match child.job {
+            Job::Snapshot(_) => "saving an .rdb",
+            Job::Rewrite(_) => "rewriting the AOF",
+            Job::Transfer(_) => "sending an .rdb to replicas",
+        };
         log::warn!("There is a child {what}. Killing it!");
         child::end_now(server);
     }

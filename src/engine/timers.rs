@@ -5,7 +5,7 @@ use super::call::{drain_effects, free_garbage};
 use super::{child, debugger, memory, replication, shutdown};
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
-use crate::persist::aof::{Aof, Sync};
+use crate::persist::aof::{Aof, PendingSync};
 use crate::server::allocator::{self, used_memory};
 use crate::server::persistence::Persistence;
 use crate::server::{ClientFlags, ClientId, Server, Timer, watchdog};
@@ -215,7 +215,7 @@ pub fn begin_sync(server: &mut Server) {
     );
 }
 
-fn synced(server: &mut Server, sync: &Sync, result: io::Result<()>) {
+fn synced(server: &mut Server, sync: &PendingSync, result: io::Result<()>) {
     let well = result.is_ok();
     let Some(aof) = &mut server.aof else { return };
     let had_failed = aof.sync_error.is_some();

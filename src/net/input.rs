@@ -36,6 +36,8 @@ pub struct Input {
     lookups: Vec<Lookup>,
     /// The requests that look a member up in a large collection, and the members' hashes.
     members: Vec<(usize, u64)>,
+    /// How many requests of the batch have run.
+    ran: usize,
 }
 
 /// What is known of a request before it runs.
@@ -53,7 +55,7 @@ enum Source {
 
 impl Default for Input {
     fn default() -> Self {
-        Input { region: vec![0; READ_MAX], batch: Batch::default(), lookups: Vec::new(), members: Vec::new() }
+        Input { region: vec![0; READ_MAX], batch: Batch::default(), lookups: Vec::new(), members: Vec::new(), ran: 0 }
     }
 }
 
@@ -262,11 +264,13 @@ impl Input {
         server.keyspace.expiry_mode = ExpiryMode::Ignore;
         let goes_on = self.run_batch(server, id, buffer);
         server.keyspace.expiry_mode = server.expiry_mode();
-        let bytes = &buffer[start..self.batch.end_of_last()];
+        // What was not run the primary has to send again.
+        let end = if self.ran > 0 { self.batch.range(self.ran - 1).end } else { start };
+        let bytes = &buffer[start..end];
         let is_open = server.clients.get(id).is_some_and(|client| client.multi.is_some());
         let open_from = is_open.then(|| {
             let begins = |&i: &usize| self.batch.args(i, buffer).is(0, "multi");
-            (0..self.batch.len()).rev().find(begins).map_or(0, |i| self.batch.range(i).start - start)
+            (0..self.ran).rev().find(begins).map_or(0, |i| self.batch.range(i).start - start)
         });
         replication::apply::ran(server, id, bytes, open_from);
         goes_on
@@ -279,6 +283,7 @@ impl Input {
         self.look_up(server, id, buffer);
         let mut gates_are_open = dispatch::gates_are_open(server, id);
         let output_watermark = server.output_watermark();
+        self.ran = count;
         for (i, lookup) in self.lookups.iter().enumerate() {
             let args = self.batch.args(i, buffer);
             match lookup.hash {
@@ -294,6 +299,7 @@ impl Input {
                 if call_data(server, id, found, run, &args) as u64 >= output_watermark {
                     server.check_output_limit(id);
                     if server.clients[id].is_closing() {
+                        self.ran = i + 1;
                         return false;
                     }
                 }
@@ -304,10 +310,10 @@ impl Input {
                 None => dispatch::dispatch(server, id, &args),
             };
             server.check_output_limit(id);
+            self.ran = if outcome == Outcome::Held { i } else { i + 1 };
             let Some(client) = server.clients.get_mut(id) else { return false };
             if outcome != Outcome::Done {
-                let first = if outcome == Outcome::Held { i } else { i + 1 };
-                client.held = (first..count).map(|i| self.batch.args(i, buffer).to_owned()).collect();
+                client.held = (self.ran..count).map(|i| self.batch.args(i, buffer).to_owned()).collect();
                 if outcome == Outcome::Held {
                     client.flags |= ClientFlags::PAUSED;
                 }
@@ -316,6 +322,7 @@ impl Input {
             if client.is_closing() || server.shutdown {
                 return false;
             }
+            self.ran = count;
             gates_are_open = dispatch::gates_are_open(server, id);
         }
         true

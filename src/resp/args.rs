@@ -23,6 +23,12 @@ impl Token {
         Token { offset: offset as u32, len: len as u32 }
     }
 
+    /// Where it ends, if it is a slice.
+    #[inline]
+    fn end(self) -> usize {
+        self.offset as usize + self.len as usize
+    }
+
     pub fn bulk(index: usize) -> Token {
         Token { offset: Self::IN_BULKS, len: index as u32 }
     }
@@ -94,7 +100,9 @@ impl<'a> Args<'a> {
     /// The request as it came, if that can be passed on as it is.
     #[inline]
     pub fn raw(&self) -> Option<&'a [u8]> {
-        self.raw
+        // Line ends after arguments are not looked at when a request is parsed, but must be right in what
+        // is passed on.
+        self.raw.filter(|raw| self.tokens.iter().all(|token| raw[token.end()..].starts_with(b"\r\n")))
     }
 
     /// Whether an argument is this word, in any case.

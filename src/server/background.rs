@@ -1,5 +1,6 @@
 //! The helper threads. They own nothing of the keyspace: one does what waits for disks, one frees what
-//! was handed to it. They answer through a waker of the loop.
+//! was handed to it, and others come and go for what may take very long. They answer through a waker of
+//! the loop.
 //!
 //! They hold no lock that a forked child takes: in particular they never log.
 
@@ -17,11 +18,12 @@ pub type Answer = Box<dyn FnOnce(&mut Server) + Send>;
 /// Work for the thread that waits for disks.
 type DiskJob = Box<dyn FnOnce() -> Answer + Send>;
 
-#[derive(Default)]
 struct Shared {
     pending_free: AtomicUsize,
     freed: AtomicU64,
     answers: Mutex<Vec<Answer>>,
+    /// Wakes the loop.
+    wake: Box<dyn Fn() + Send + Sync>,
 }
 
 pub struct Background {
@@ -32,12 +34,17 @@ pub struct Background {
 
 impl Background {
     /// Starts the threads; `wake` wakes the loop when there is an answer.
-    pub fn new(wake: impl Fn() + Send + 'static) -> io::Result<Background> {
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> io::Result<Background> {
         let (disk, disk_jobs) = channel();
         let (free, free_jobs) = channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            pending_free: AtomicUsize::new(0),
+            freed: AtomicU64::new(0),
+            answers: Mutex::default(),
+            wake: Box::new(wake),
+        });
         let for_disk = shared.clone();
-        thread::Builder::new().name("rondo-disk".into()).spawn(move || run_disk(disk_jobs, &for_disk, wake))?;
+        thread::Builder::new().name("rondo-disk".into()).spawn(move || run_disk(disk_jobs, &for_disk))?;
         let for_free = shared.clone();
         thread::Builder::new().name("rondo-free".into()).spawn(move || run_free(free_jobs, &for_free))?;
         Ok(Background { disk, free, shared })
@@ -56,6 +63,20 @@ impl Background {
         });
         // The thread ends only with this sender.
         let _ = self.disk.send(job);
+    }
+
+    /// As [`Self::run`], in a thread of its own: for what may take very long, and must not hold up disks.
+    pub fn run_apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut Server, T) + Send + 'static,
+    ) -> io::Result<()> {
+        let shared = self.shared.clone();
+        let run = move || {
+            let result = work();
+            shared.answer(Box::new(move |server| then(server, result)));
+        };
+        thread::Builder::new().name("rondo-apart".into()).spawn(run).map(drop)
     }
 
     /// Closes a file, which can take long if it was deleted.
@@ -95,11 +116,16 @@ impl Background {
     }
 }
 
-fn run_disk(jobs: Receiver<DiskJob>, shared: &Shared, wake: impl Fn()) {
+impl Shared {
+    fn answer(&self, answer: Answer) {
+        self.answers.lock().expect("no panic while holding it").push(answer);
+        (self.wake)();
+    }
+}
+
+fn run_disk(jobs: Receiver<DiskJob>, shared: &Shared) {
     for job in jobs {
-        let answer = job();
-        shared.answers.lock().expect("no panic while holding it").push(answer);
-        wake();
+        shared.answer(job());
     }
 }
 

@@ -476,6 +476,8 @@ fn a_reply_that_is_not_wanted() {
     let mut waiting = Waiting::new(&server);
     let mut other = server.connect();
     let mut client = server.connect();
+    client.send(b"CLIENT REPLY SKIP\r\nWAIT 1 1\r\nPING\r\n");
+    assert_eq!(client.reply(), "+PONG\r\n");
     client.send(b"CLIENT REPLY SKIP\r\nBLPOP k 0\r\nPING\r\n");
     waiting.until(1);
     other.check("RPUSH k 1 => :1");

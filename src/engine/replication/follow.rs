@@ -81,7 +81,7 @@ pub fn stream_db(server: &Server, data_set: &RdbLoad) -> usize {
 pub fn history_of(server: &Server, data_set: &RdbLoad) -> Option<HistoryPlace> {
     let text = |name: &[u8]| data_set.fact(name).and_then(|value| std::str::from_utf8(value).ok());
     let id = text(b"repl-id").filter(|id| id.len() == 40)?.to_owned();
-    let offset = text(b"repl-offset")?.parse().ok()?;
+    let offset = parse_offset(text(b"repl-offset")?)?;
     Some(HistoryPlace { id, offset, db: stream_db(server, data_set) })
 }
 
@@ -127,7 +127,7 @@ pub fn drop_link(server: &mut Server) {
         }
         Link::Transfer(reception) => receive::give_up(server, *reception),
         Link::Loading(_) => load::give_up(server),
-        Link::Handshake(_) | Link::Down => (),
+        Link::Handshake(_) | Link::Resolving(_) | Link::Down => (),
     }
 }
 
@@ -152,31 +152,77 @@ pub fn connect(server: &mut Server) {
     let now_ms = server.clock.now_ms;
     let Some(primary) = &mut server.replication.primary else { return };
     primary.heard_ms = now_ms;
+    primary.attempts += 1;
     log::info!("Connecting to MASTER {}:{}", primary.host, primary.port);
-    let bind = server.config.bind_source_addr.clone();
-    let opened = open(&primary.host, primary.port, &String::from_utf8_lossy(&bind)).and_then(|mut stream| {
-        server.registry.register(&mut stream, LINK_TOKEN, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(stream)
-    });
-    match opened {
-        Ok(stream) => {
-            let connection = Connection { stream, input: Vec::new(), output: Vec::new() };
-            primary.link = Link::Handshake(Handshake {
-                connection,
-                awaited: VecDeque::from([Awaited::Connected]),
-                refused: false,
-            });
-            log::info!("MASTER <-> REPLICA sync started");
+    if let Ok(ip) = primary.host.parse::<IpAddr>() {
+        let address = SocketAddr::new(ip, primary.port);
+        return connect_to(server, vec![address]);
+    }
+    let attempt = primary.attempts;
+    primary.link = Link::Resolving(attempt);
+    let name = (primary.host.clone(), primary.port);
+    let resolve = move || name.to_socket_addrs().map(Iterator::collect);
+    let begun = server.background.run_apart(resolve, move |server, found| resolved(server, attempt, found));
+    if let Err(error) = begun {
+        unable_to_connect(server, error);
+    }
+}
+
+/// The addresses of the host are known, or that there are none.
+fn resolved(server: &mut Server, attempt: u64, found: io::Result<Vec<SocketAddr>>) {
+    let Some(primary) = &server.replication.primary else { return };
+    // Meanwhile it may have become another primary, or another attempt.
+    if !matches!(primary.link, Link::Resolving(awaited) if awaited == attempt) {
+        return;
+    }
+    match found {
+        Ok(addresses) => connect_to(server, addresses),
+        Err(error) => unable_to_connect(server, error),
+    }
+}
+
+/// Connects to one of the primary's addresses; to the next one if that fails at once, or next time.
+fn connect_to(server: &mut Server, mut addresses: Vec<SocketAddr>) {
+    let Some(primary) = &server.replication.primary else { return };
+    let bind = String::from_utf8_lossy(&server.config.bind_source_addr).parse::<IpAddr>().ok();
+    if let Some(ip) = bind {
+        addresses.retain(|address| address.is_ipv4() == ip.is_ipv4());
+    }
+    let first = (primary.attempts - 1).checked_rem(addresses.len() as u64).unwrap_or(0);
+    addresses.rotate_left(first as usize);
+    let mut opened = Err(ErrorKind::NotFound.into());
+    for address in addresses {
+        opened = open(address, bind).and_then(|mut stream| {
+            server.registry.register(&mut stream, LINK_TOKEN, Interest::READABLE | Interest::WRITABLE)?;
+            Ok(stream)
+        });
+        if opened.is_ok() {
+            break;
         }
-        Err(error) => log::warn!("Unable to connect to MASTER: {error}"),
+    }
+    let stream = match opened {
+        Ok(stream) => stream,
+        Err(error) => return unable_to_connect(server, error),
+    };
+    let connection = Connection { stream, input: Vec::new(), output: Vec::new() };
+    if let Some(primary) = &mut server.replication.primary {
+        primary.link =
+            Link::Handshake(Handshake { connection, awaited: VecDeque::from([Awaited::Connected]), refused: false });
+    }
+    log::info!("MASTER <-> REPLICA sync started");
+}
+
+fn unable_to_connect(server: &mut Server, error: io::Error) {
+    log::warn!("Unable to connect to MASTER: {error}");
+    if let Some(primary) = &mut server.replication.primary {
+        primary.link = Link::Down;
     }
 }
 
 /// A connection that is being made.
-fn open(host: &str, port: u16, bind: &str) -> io::Result<TcpStream> {
-    let address = (host, port).to_socket_addrs()?.next().ok_or(ErrorKind::NotFound)?;
+fn open(address: SocketAddr, bind: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if let Ok(ip) = bind.parse::<IpAddr>() {
+    if let Some(ip) = bind {
         socket.bind(&SocketAddr::new(ip, 0).into())?;
     }
     socket.set_nonblocking(true)?;
@@ -337,7 +383,7 @@ fn psync_answered(handshake: &mut Handshake, line: &str) -> Result<Option<Answer
     match words.next() {
         Some("+FULLRESYNC") => {
             let id = words.next().filter(|id| id.len() == 40);
-            let offset = words.next().and_then(|offset| offset.parse().ok());
+            let offset = words.next().and_then(parse_offset);
             let history = id.map(str::to_owned).zip(offset);
             let (id, offset) =
                 history.as_ref().ok_or_else(|| format!("Master replied with wrong +FULLRESYNC syntax: {line}"))?;
@@ -369,6 +415,11 @@ pub fn say_we_are_there(server: &mut Server) {
         // If the connection is lost, that is found when the data set is there.
         let _ = loading.connection.send();
     }
+}
+
+/// An offset in the stream. Half of the numbers are enough, and leave room for what follows.
+fn parse_offset(text: &str) -> Option<u64> {
+    text.parse::<i64>().ok()?.try_into().ok()
 }
 
 /// The stream goes on from where we are.

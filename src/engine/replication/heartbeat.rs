@@ -38,7 +38,7 @@ fn look_after_primary(server: &mut Server) {
     let is_silent = |since_ms: u64| now_ms.saturating_sub(since_ms) > timeout_ms;
     match &primary.link {
         Link::Down => follow::connect(server),
-        Link::Handshake(_) if is_silent(primary.heard_ms) => {
+        Link::Resolving(_) | Link::Handshake(_) if is_silent(primary.heard_ms) => {
             log::warn!("Timeout connecting to the MASTER...");
             follow::drop_link(server);
         }
@@ -54,7 +54,7 @@ fn look_after_primary(server: &mut Server) {
         }
         Link::Up(_) => apply::send_ack(server),
         Link::Loading(_) => follow::say_we_are_there(server),
-        Link::Handshake(_) | Link::Transfer(_) => (),
+        Link::Resolving(_) | Link::Handshake(_) | Link::Transfer(_) => (),
     }
 }
 
@@ -110,7 +110,7 @@ fn look_after_replicas(server: &mut Server) {
 /// The stream is kept for replicas that may come back, but not for ever.
 fn drop_unused_stream(server: &mut Server) {
     let replication = &mut server.replication;
-    let ttl_ms = server.config.repl_backlog_ttl * 1000;
+    let ttl_ms = server.config.repl_backlog_ttl.saturating_mul(1000);
     let unused_ms = server.clock.now_ms.saturating_sub(replication.no_replicas_since_ms);
     if replication.is_replica()
         || !replication.replicas.is_empty()
@@ -120,7 +120,8 @@ fn drop_unused_stream(server: &mut Server) {
     {
         return;
     }
-    // What comes now will not be counted: nobody may take it for what has been.
+    // Changes from here on are not counted in the offset, so a replica that comes back with the old ID
+    // must not be taken to have seen them.
     replication.start_new_history();
     replication.stream.drop_kept();
     log::info!("Replication backlog freed after {} seconds without connected replicas.", ttl_ms / 1000);

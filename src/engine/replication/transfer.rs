@@ -65,10 +65,9 @@ fn join_file(server: &mut Server, waiting: &[ClientId]) {
     let Some(child) = &server.persistence.child else { return };
     let Some((form, offset)) = child.for_replicas.filter(|(form, _)| !form.diskless && !child.unwanted) else { return };
     // What came since is kept only while somebody waits for it.
-    let Some(first) = replicas_that(server, |replica| matches!(replica.state, ReplicaState::WaitsForFile)).pop() else {
+    if !server.replication.stream.has_from(offset) {
         return;
-    };
-    debug_assert!(server.replication.stream.has_from(offset), "{}", replica_name(server, first));
+    }
     let joining: Vec<ClientId> =
         waiting.iter().zip(forms(server, waiting)).filter(|(_, f)| *f == form).map(|(id, _)| *id).collect();
     for id in joining {

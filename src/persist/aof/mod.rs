@@ -47,7 +47,7 @@ pub struct Aof {
     file_size: u64,
     /// So much of it is known to be durable.
     synced: u64,
-    /// A [`Sync`] is under way.
+    /// A [`PendingSync`] is under way.
     syncing: bool,
     /// Why the last write failed, until one succeeds.
     pub write_error: Option<io::Error>,
@@ -104,7 +104,8 @@ impl Aof {
     pub fn switch_to(&mut self, new: File) {
         assert!(self.buffer.is_empty());
         let old = std::mem::replace(&mut self.file, Arc::new(new));
-        if std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced) {
+        // A sync that is under way is known by its files.
+        if std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced) || self.syncing {
             self.before.push(old);
         }
         (self.selected, self.noted_s) = (None, None);
@@ -223,7 +224,7 @@ impl Aof {
 
     /// What is to be done to make everything durable, if something is not and no other sync runs. Say
     /// with [`Self::synced`] how it went.
-    pub fn begin_sync(&mut self) -> Option<Sync> {
+    pub fn begin_sync(&mut self) -> Option<PendingSync> {
         if !self.is_behind() {
             return None;
         }
@@ -235,8 +236,8 @@ impl Aof {
         Some(self.sync())
     }
 
-    fn sync(&self) -> Sync {
-        Sync { before: self.before.clone(), file: self.file.clone(), upto: self.file_size }
+    fn sync(&self) -> PendingSync {
+        PendingSync { before: self.before.clone(), file: self.file.clone(), upto: self.file_size }
     }
 
     pub fn is_syncing(&self) -> bool {
@@ -249,7 +250,7 @@ impl Aof {
     }
 
     /// What became of a sync that was begun. False if it was of files that are no longer in use.
-    pub fn synced(&mut self, sync: &Sync, result: io::Result<()>) -> bool {
+    pub fn synced(&mut self, sync: &PendingSync, result: io::Result<()>) -> bool {
         let is_ours = [&self.file].into_iter().chain(&self.before).any(|file| Arc::ptr_eq(file, &sync.file));
         if is_ours {
             self.syncing = false;
@@ -259,7 +260,7 @@ impl Aof {
         is_ours
     }
 
-    fn count_as_durable(&mut self, sync: &Sync, result: io::Result<()>) -> io::Result<()> {
+    fn count_as_durable(&mut self, sync: &PendingSync, result: io::Result<()>) -> io::Result<()> {
         note(&mut self.sync_error, result)?;
         self.before.retain(|file| !sync.before.iter().any(|durable| Arc::ptr_eq(file, durable)));
         if Arc::ptr_eq(&self.file, &sync.file) {
@@ -275,14 +276,14 @@ impl Aof {
 }
 
 /// Makes durable what an append-only file holds at one time.
-pub struct Sync {
+pub struct PendingSync {
     before: Vec<Arc<File>>,
     file: Arc<File>,
     /// Of `file`.
     upto: u64,
 }
 
-impl Sync {
+impl PendingSync {
     /// Waits for the disk.
     pub fn run(&self) -> io::Result<()> {
         self.before.iter().chain([&self.file]).try_for_each(|file| file.sync_data())
@@ -310,7 +311,8 @@ impl HistoryPlace {
     pub fn parse(line: &[u8]) -> Option<HistoryPlace> {
         let mut fields = std::str::from_utf8(line).ok()?.strip_prefix(Self::MARK)?.split(':');
         let id = fields.next().filter(|id| id.len() == 40)?.to_owned();
-        let place = HistoryPlace { id, offset: fields.next()?.parse().ok()?, db: fields.next()?.parse().ok()? };
+        let offset = fields.next()?.parse::<i64>().ok()?.try_into().ok()?;
+        let place = HistoryPlace { id, offset, db: fields.next()?.parse().ok()? };
         fields.next().is_none().then_some(place)
     }
 }

@@ -16,6 +16,8 @@ pub struct Primary {
     pub down_since_ms: u64,
     /// When something last came from it.
     pub heard_ms: u64,
+    /// How often a connection was tried.
+    pub attempts: u64,
     /// There is data of its history, or of a history that it may have in common with us: it is asked
     /// to go on from where we are.
     pub has_history: bool,
@@ -31,6 +33,8 @@ pub struct Primary {
 pub enum Link {
     /// To be tried by the next heartbeat.
     Down,
+    /// A helper thread looks up the addresses of the host, for this attempt.
+    Resolving(u64),
     Handshake(Handshake),
     /// The data set comes.
     Transfer(Box<Reception>),
@@ -117,6 +121,7 @@ impl Primary {
             link: Link::Down,
             down_since_ms: now_ms,
             heard_ms: now_ms,
+            attempts: 0,
             has_history,
             selected: 0,
             acknowledges: false,
@@ -139,7 +144,7 @@ impl Primary {
     /// As ROLE names it.
     pub fn state_name(&self) -> &'static str {
         match &self.link {
-            Link::Down => "connect",
+            Link::Down | Link::Resolving(_) => "connect",
             Link::Handshake(handshake) if handshake.awaited.contains(&Awaited::Connected) => "connecting",
             Link::Handshake(_) => "handshake",
             Link::Transfer(_) | Link::Loading(_) => "sync",
