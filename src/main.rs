@@ -6,7 +6,7 @@ use rondo::engine::load;
 use rondo::net::event_loop::EventLoop;
 use rondo::persist::check::{self, Repair};
 use rondo::server::command_table::CommandTable;
-use rondo::server::{collation, crash, logging, process_title, system};
+use rondo::server::{collation, crash, logging, process_title, supervisor, system};
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -147,7 +147,7 @@ fn serve(mut config: Config) -> Result<(), String> {
         .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir.display()))?;
     logging::start(&config).map_err(|error| format!("Can't open the log file: {error}"))?;
     crash::start(&config);
-    if config.daemonize {
+    if config.daemonize && !supervisor::is_supervised(&config) {
         system::daemonize().map_err(|error| format!("Can't daemonize: {error}"))?;
     }
     log::info!("oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo");

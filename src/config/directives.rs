@@ -76,7 +76,7 @@ directives! {
 
     // Process and log
     "daemonize" => daemonize: bool = false, YesNo, [IMMUTABLE], Works;
-    "supervised" => supervised: Supervised = Supervised::No, OneOf, [IMMUTABLE], Later;
+    "supervised" => supervised: Supervised = Supervised::No, OneOf, [IMMUTABLE], Works;
     "pidfile" => pidfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Works;
     "loglevel" => loglevel: LogLevel = LogLevel::Notice, OneOf, [], Works;
     /// None logs to standard output.

@@ -13,6 +13,7 @@ use crate::script::library::Existing;
 use crate::server::Server;
 use crate::server::listeners::Listener;
 use crate::server::loading::{Load, LoadProgress, LoadSource, SnapshotLoad};
+use crate::server::supervisor;
 use std::fs::File;
 use std::io;
 
@@ -41,7 +42,7 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
 
 /// What was there at start is loaded.
 fn ready(server: &mut Server) {
-    log_ready(server);
+    say_ready(server);
     if let Some((host, port)) = server.config.replicaof.clone() {
         follow::start(server, host, port);
     }
@@ -269,13 +270,14 @@ fn log_progress(server: &mut Server) {
     }
 }
 
-fn log_ready(server: &Server) {
+fn say_ready(server: &Server) {
     for listener in &server.listeners {
         match listener {
             Listener::Tcp(_) => log::info!("Ready to accept connections tcp"),
             Listener::Unix(..) => log::info!("Ready to accept connections unix"),
         }
     }
+    supervisor::ready(&server.config, server.config.replicaof.is_some());
 }
 
 pub(super) fn seconds_since(server: &Server, stamp: u64) -> f64 {

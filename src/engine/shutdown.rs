@@ -6,6 +6,7 @@ use crate::config::ShutdownFlags;
 use crate::engine::call::apply_reply_mode;
 use crate::resp::CommandError;
 use crate::server::persistence::Job;
+use crate::server::supervisor;
 use crate::server::{ClientFlags, ClientId, Server, ShutdownOptions, ShutdownWait, Timer};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -195,6 +196,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
     if server.config.unixsocket.is_some() {
         log::info!("Removing the unix socket file.");
     }
+    supervisor::stopping(&server.config);
     server.shutdown = true;
     true
 }

@@ -28,6 +28,7 @@
 //! * `tracking`      who is told which keys changed
 //! * `transactions`  what MULTI and WATCH keep of a client
 //! * `slowlog`       slow commands
+//! * `supervisor`    telling systemd how far the server is
 //! * `system`        what the operating system knows of the process
 //! * `watchdog`      what the loop is busy with when it is so for too long
 
@@ -57,6 +58,7 @@ pub mod replication;
 pub mod scripts;
 pub mod slowlog;
 pub mod stats;
+pub mod supervisor;
 pub mod system;
 pub mod tracking;
 pub mod transactions;

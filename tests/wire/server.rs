@@ -431,3 +431,23 @@ fn debug_only_if_allowed() {
     let server = Server::start(&["--enable-debug-command", "local"]);
     server.connect().check("DEBUG SLEEP 0 => +OK");
 }
+
+#[test]
+fn systemd_hears_of_the_beginning_and_the_end() {
+    let path = std::env::temp_dir().join(format!("rondo-test-notify-{}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let hear = || {
+        let mut bytes = [0; 1000];
+        let count = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..count]).trim_end().to_owned()
+    };
+    let prefix = ["env".to_owned(), format!("NOTIFY_SOCKET={}", path.display())];
+    let mut server = Server::start_through(&prefix, &["--supervised", "auto", "--daemonize", "yes"]);
+    assert_eq!(hear(), "STATUS=Ready to accept connections\nREADY=1");
+    server.connect().send(b"SHUTDOWN NOSAVE\r\n");
+    assert_eq!(hear(), "STOPPING=1");
+    assert!(server.wait().success());
+    std::fs::remove_file(&path).unwrap();
+}
