@@ -465,6 +465,20 @@ fn the_append_only_file_is_switched_on_and_off_while_clients_write() {
 }
 
 #[test]
+fn what_cannot_be_set_does_not_switch_the_append_only_file_off_for_a_moment() {
+    let server = Server::start(&ON);
+    let mut client = server.connect();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    client.check("SET a 1 => +OK\nCONFIG SET rdb-key-save-delay 10000000 => +OK");
+    let refused = client.ask(&format!("CONFIG SET appendonly no port {port}"));
+    assert!(refused.starts_with("-ERR CONFIG SET failed (possibly related to argument 'port')"), "{refused}");
+    client.check("SET b 2 => +OK");
+    assert_eq!(client.info("aof_rewrite_in_progress"), "0");
+    Server::start_in(server.kill(), &ON).connect().check("GET a => $1 1\nGET b => $1 2");
+}
+
+#[test]
 fn a_base_keeps_keys_that_expire_before_they_are_loaded() {
     for preamble in ["yes", "no"] {
         let arguments = ["--appendonly", "yes", "--aof-use-rdb-preamble", preamble];
