@@ -144,3 +144,42 @@ fn a_data_set_that_does_not_arrive_changes_nothing() {
     wait_until("it has come", || client.ask("GET k") == "$3\r\nnew\r\n");
     assert!(client.ask("FUNCTION LIST").contains("lib"));
 }
+
+/// A child that writes hundreds of keys takes seconds.
+const SLOW: [&str; 2] = ["--rdb-key-save-delay", "10000"];
+
+#[test]
+fn a_file_is_sent_from_where_it_was_written() {
+    let arguments = ["--repl-diskless-sync", "no", "--save", "", "--rdb-del-sync-files", "yes"];
+    let primary = Node::start(&[&arguments[..], &SLOW, &["--enable-protected-configs", "yes"]].concat());
+    let mut client = primary.connect();
+    client.check("DEBUG POPULATE 200 => +OK");
+    let elsewhere = primary.server.dir.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("dump.rdb"), "somebody's").unwrap();
+    let replica = Node::start(&[]);
+    replica.follow(&primary);
+    wait_until("a child writes", || client.info("rdb_bgsave_in_progress") == "1");
+    client.check(&format!("CONFIG SET dir {} => +OK", elsewhere.display()));
+    wait_until_equal(&primary, &[&replica]);
+    assert_eq!(client.info("sync_full"), "1");
+    assert_eq!(std::fs::read(elsewhere.join("dump.rdb")).unwrap(), b"somebody's");
+    assert!(!primary.server.dir.join("dump.rdb").exists());
+}
+
+#[test]
+fn who_was_away_at_a_flush_learns_of_it_from_a_primary_that_crashed() {
+    let primary = Node::start(&[]);
+    let replica = Node::start(&[]);
+    replica.follow(&primary);
+    let mut client = primary.connect();
+    client.check("SET k v => +OK");
+    wait_until_equal(&primary, &[&replica]);
+    let port = primary.port.to_string();
+    let dir = replica.server.terminate();
+    client.check("FLUSHALL => +OK");
+    let primary = primary.restart_after_a_crash(&[]);
+    let replica = Node::start_in(dir, replica.port, &["--replicaof", &format!("127.0.0.1 {port}")]);
+    wait_until_equal(&primary, &[&replica]);
+    replica.connect().check("DBSIZE => :0");
+}
