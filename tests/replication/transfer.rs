@@ -183,3 +183,31 @@ fn who_was_away_at_a_flush_learns_of_it_from_a_primary_that_crashed() {
     wait_until_equal(&primary, &[&replica]);
     replica.connect().check("DBSIZE => :0");
 }
+
+#[test]
+fn the_loop_of_a_replica_does_not_wait_for_the_disk() {
+    let traces = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
+    if !traces.is_ok_and(|status| status.success()) {
+        println!("skipped: strace is not installed, or may not trace");
+        return;
+    }
+    let primary = Node::start(&[]);
+    // Enough that the disk is told to begin before the end.
+    for i in 0..12 {
+        primary.connect().ask_args(&[b"SET", format!("k{i}").as_bytes(), &fast_bytes(1 << 20)]);
+    }
+    let trace = primary.server.dir.join("trace");
+    let strace = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", trace.to_str().unwrap()];
+    let port = free_port();
+    let server = Server::start_through(&strace.map(str::to_owned), &["--port", &port.to_string()]);
+    let mut replica = Node { server, port };
+    replica.follow(&primary);
+    wait_until_equal(&primary, &[&replica]);
+    let mut client = replica.connect();
+    let of_the_loop = format!("{} ", client.info("process_id"));
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(replica.server.wait().success());
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(trace.contains(" fdatasync("), "{trace}");
+    assert!(!trace.lines().any(|line| line.starts_with(&of_the_loop)), "{trace}");
+}

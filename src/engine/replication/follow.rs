@@ -246,7 +246,10 @@ pub fn event(server: &mut Server) {
             reception.drained = false;
             receive::go_on(server, reception);
         }
-        link => primary.link = link,
+        link => {
+            primary.link = link;
+            receive::load_settled(server);
+        }
     }
 }
 

@@ -9,10 +9,12 @@ use crate::persist::file::SteadyFile;
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
 use crate::server::Server;
 use crate::server::loading::LoadProgress;
-use crate::server::replication::primary::{Length, Link, Loading, Primary, ReceivedFile, Reception, Target};
+use crate::server::replication::primary::{FileState, Length, Link, Loading, Primary, ReceivedFile, Reception, Target};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::sync::Arc;
+use std::mem;
+use std::ptr;
+use std::sync::{Arc, Weak};
 
 /// Bytes of one read, at most.
 const READ_MAX: u64 = 64 << 10;
@@ -71,7 +73,7 @@ fn receive(server: &mut Server, reception: &mut Reception) -> io::Result<Progres
     // Then others have their turn.
     let mut budget = server.config.loading_process_events_interval_bytes;
     let mut space = vec![0; budget.min(READ_MAX) as usize];
-    let early = std::mem::take(&mut reception.connection.input);
+    let early = mem::take(&mut reception.connection.input);
     if !early.is_empty() && take(server, reception, &early)? {
         return Ok(Progress::Done);
     }
@@ -243,16 +245,14 @@ fn received(server: &mut Server, reception: Reception) {
     match target {
         Some(Target::File { file, path }) => {
             let file = Arc::new(file.into_file());
-            loading.file = Some(ReceivedFile { unsettled: Some(file.clone()), path });
+            let of_file = Arc::downgrade(&file);
+            loading.file = Some(ReceivedFile { path, state: FileState::Unsettled(file.clone()) });
             if let Some(primary) = &mut server.replication.primary {
                 primary.link = Link::Loading(Box::new(loading));
             }
             let without_mark = matches!(length, Some(Length::Mark { .. })).then(|| received - MARK_LEN as u64);
-            let sync = move || {
-                let result = without_mark.map_or(Ok(()), |len| file.set_len(len)).and_then(|()| file.sync_data());
-                (file, result)
-            };
-            server.background.run(sync, |server, (file, result)| durable(server, &file, result));
+            let sync = move || without_mark.map_or(Ok(()), |len| file.set_len(len)).and_then(|()| file.sync_data());
+            server.background.run(sync, move |server, result| settled(server, &of_file, result));
         }
         Some(Target::Memory { mut load, spare, .. }) => {
             load::no_longer_loading(server);
@@ -272,14 +272,25 @@ fn received(server: &mut Server, reception: Reception) {
     }
 }
 
-/// What came is on the disk, and may take the place of what was there; unless nobody wants it any more.
-fn durable(server: &mut Server, file: &Arc<File>, result: io::Result<()>) {
+/// The disk has what came, or cannot take it; perhaps nobody wants it any more. The loop goes on with it
+/// between two commands: this may be in the middle of one that waits for the disk.
+fn settled(server: &mut Server, file: &Weak<File>, result: io::Result<()>) {
     let Some(Primary { link: Link::Loading(loading), .. }) = &mut server.replication.primary else { return };
-    let is_it = |received: &&mut ReceivedFile| received.unsettled.as_ref().is_some_and(|it| Arc::ptr_eq(it, file));
-    let Some(received) = loading.file.as_mut().filter(is_it) else { return };
+    let Some(received) = &mut loading.file else { return };
+    if matches!(&received.state, FileState::Unsettled(it) if ptr::eq(Arc::as_ptr(it), file.as_ptr())) {
+        received.state = FileState::Settled(result);
+        server.replication.receive_again = true;
+    }
+}
+
+/// Once the disk has what came, that takes the place of what was there.
+pub fn load_settled(server: &mut Server) {
+    let Some(Primary { link: Link::Loading(loading), .. }) = &mut server.replication.primary else { return };
+    let Some(received) = loading.file.as_mut().filter(|it| matches!(it.state, FileState::Settled(_))) else { return };
+    let FileState::Settled(result) = mem::replace(&mut received.state, FileState::Named) else { return };
     match result.and_then(|()| snapshot::name(&server.config, &server.background, &received.path)) {
         Ok(path) => {
-            *received = ReceivedFile { unsettled: None, path: path.clone() };
+            received.path = path.clone();
             snapshot::sync_name(server, &path);
             before_new_data(server);
             log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
@@ -289,6 +300,7 @@ fn durable(server: &mut Server, file: &Arc<File>, result: io::Result<()>) {
         }
         Err(error) => {
             log::warn!("Failed trying to rename the temp DB in MASTER <-> REPLICA synchronization: {error}");
+            let _ = server.background.remove(&received.path);
             follow::drop_link(server);
         }
     }
@@ -297,15 +309,19 @@ fn durable(server: &mut Server, file: &Arc<File>, result: io::Result<()>) {
 /// Nobody wants to load what came.
 pub fn give_up_loading(server: &mut Server, loading: Loading) {
     load::give_up(server);
-    if let Some(ReceivedFile { unsettled: Some(_), path }) = loading.file {
+    let Some(ReceivedFile { path, state }) = loading.file else { return };
+    if !matches!(state, FileState::Named) {
         let _ = server.background.remove(&path);
+    }
+    if let FileState::Unsettled(file) = state {
+        server.background.close(file);
     }
 }
 
 /// The file was loaded, with the stream at this database, or it could not be.
 pub fn loaded(server: &mut Server, result: Result<usize, load::LoadError>) {
     let Some(primary) = &mut server.replication.primary else { return };
-    let Link::Loading(mut loading) = std::mem::replace(&mut primary.link, Link::Down) else { return };
+    let Link::Loading(mut loading) = mem::replace(&mut primary.link, Link::Down) else { return };
     let nobody_needs_it =
         server.config.rdb_del_sync_files && server.config.save.is_empty() && !server.config.appendonly;
     if let Some(ReceivedFile { path, .. }) = loading.file.take_if(|_| nobody_needs_it) {

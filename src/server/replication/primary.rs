@@ -7,6 +7,7 @@ use crate::server::ClientId;
 use mio::net::TcpStream;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -107,9 +108,18 @@ pub enum Target {
 
 /// A data set that came and is in a file.
 pub struct ReceivedFile {
-    /// Until it is durable; then it has the name of a snapshot.
-    pub unsettled: Option<Arc<File>>,
     pub path: PathBuf,
+    pub state: FileState,
+}
+
+/// How far a file is that came.
+pub enum FileState {
+    /// The disk is still at work on it.
+    Unsettled(Arc<File>),
+    /// The disk has it, or that failed.
+    Settled(io::Result<()>),
+    /// It has the name of a snapshot, and is loaded.
+    Named,
 }
 
 /// A data set that came, and the connection that waits for it to be loaded.
