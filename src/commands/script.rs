@@ -301,7 +301,8 @@ fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         // A session has the connection to itself.
         return Err(CommandError::new("ERR SCRIPT DEBUG must be called outside a pipeline"));
     }
-    client.flags = client.flags - (ClientFlags::DEBUGS | ClientFlags::DEBUGS_IN_SYNC) | mode;
+    client.flags -= ClientFlags::DEBUGS | ClientFlags::DEBUGS_IN_SYNC;
+    client.flags |= mode;
     server.reply(id).ok();
     Ok(())
 }

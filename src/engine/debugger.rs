@@ -7,7 +7,7 @@
 use crate::resp::{CommandError, CommandResult};
 use crate::script::debugger::Debugger;
 use crate::server::system::{self, Fork};
-use crate::server::{ClientFlags, ClientId, Server, Stream, logging};
+use crate::server::{ClientFlags, ClientId, Server, logging};
 use socket2::SockRef;
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -25,12 +25,12 @@ pub fn session(
     let failed = |error| CommandError::err(format_args!("Can't debug: {error}"));
     let stream = &server.clients[id].stream;
     let connection = stream.duplicate().map_err(failed)?;
-    // A session waits for its client. Both descriptors are of one connection.
-    SockRef::from(&connection).set_nonblocking(false).map_err(failed)?;
     let threshold_ms = server.config.busy_reply_threshold;
     let endless_after = (threshold_ms > 0).then(|| Duration::from_millis(threshold_ms));
     let debugger = Rc::new(Debugger::new(connection, script, endless_after));
     if server.clients[id].flags.contains(ClientFlags::DEBUGS_IN_SYNC) {
+        // A session waits for its client. Both descriptors are of one connection.
+        SockRef::from(debugger.connection()).set_nonblocking(false).map_err(failed)?;
         log::warn!("Redis synchronous debugging eval session started");
         let result = run(server, &debugger);
         debugger.end();
@@ -44,8 +44,7 @@ pub fn session(
         Fork::Parent(pid) => {
             server.scripts.debug_sessions.push(pid);
             // The child keeps the connection open: for as long the poll would have heard of it.
-            let mut stream = std::mem::replace(&mut server.clients[id].stream, Stream::None);
-            let _ = stream.deregister(&server.registry);
+            let _ = server.clients[id].stream.deregister(&server.registry);
             server.close_client(id);
             Ok(())
         }
@@ -65,12 +64,13 @@ fn in_child(
     log::warn!("Redis forked for debugging eval");
     // A panic must not unwind into what the server was about to do.
     let ended = catch_unwind(AssertUnwindSafe(|| {
+        // If the client is gone, nobody wants what is sent.
+        let _ = SockRef::from(debugger.connection()).set_nonblocking(false);
         let result = run(server, debugger);
         debugger.end();
         if let Err(error) = result {
             server.reply(id).error(&error);
         }
-        // If the client is gone, nobody wants it.
         let _ = server.clients[id].output.slices().try_for_each(|slice| debugger.connection().write_all(slice));
     }));
     log::warn!("Lua debugging session child exiting");

@@ -104,7 +104,7 @@ fn evict(server: &mut Server) -> bool {
 
 /// Buffers that nobody uses, and clients that take more than they may, go before keys do.
 fn free_what_is_no_key(server: &mut Server) {
-    server.drop_spare_outputs();
+    server.free_spare_outputs();
     if server.config.clients_memory_max() == 0 {
         return;
     }

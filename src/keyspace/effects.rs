@@ -69,6 +69,9 @@ pub enum Propagate {
     Instead,
 }
 
+/// More than this is given back once it was propagated: a command may have a large value.
+const KEPT_MAX: usize = 16 * 1024;
+
 /// Commands to propagate, laid out flat so that a steady state allocates nothing.
 #[derive(Default)]
 pub struct Commands {
@@ -122,6 +125,9 @@ impl Commands {
         self.bytes.clear();
         self.argument_ends.clear();
         self.commands.clear();
+        if self.bytes.capacity() > KEPT_MAX {
+            *self = Commands::default();
+        }
     }
 }
 

@@ -155,7 +155,11 @@ impl Debugger {
         })?;
         host.raw_set("breakpoint", breakpoint)?;
         let debugger = self.clone();
-        host.raw_set("debug", lua.create_function(move |lua, values: MultiValue| Ok(debugger.debug(lua, &values)))?)?;
+        let debug = lua.create_function(move |lua, values: MultiValue| {
+            debugger.debug(lua, &values);
+            Ok(())
+        })?;
+        host.raw_set("debug", debug)?;
         // The hook stays as it is.
         host.raw_set("interrupt_rarely", lua.create_function(|_, ()| Ok(()))?)?;
         let debugger = self.clone();

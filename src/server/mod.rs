@@ -443,9 +443,11 @@ impl Server {
         }
     }
 
-    /// Gives the buffers that no client uses back to the system.
-    pub fn drop_spare_outputs(&mut self) {
-        self.spare_outputs.clear();
+    /// Gives large buffers that no client uses back to the system.
+    pub fn free_spare_outputs(&mut self) {
+        /// Smaller ones are needed again at once, and come to little.
+        const KEPT_MAX: usize = 1024;
+        self.spare_outputs.retain(|buffer| buffer.capacity() <= KEPT_MAX);
     }
 
     /// Gives a client a turn although no event will come for it.

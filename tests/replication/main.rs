@@ -11,8 +11,6 @@ mod transfer;
 use harness::*;
 use node::*;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 #[test]
@@ -316,46 +314,26 @@ fn replicas_stay_with_one_that_turns_to_another_primary() {
     assert_eq!(middle.info("sync_partial_ok"), "0");
 }
 
-/// A primary of our own making: answers the handshake of one replica, sends it what is given after PSYNC,
-/// and gives the arguments of that.
-fn pretend_to_be_primary(listener: &TcpListener, then: &[u8]) -> (TcpStream, Vec<String>) {
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    let mut next = || lines.next().unwrap().unwrap();
-    loop {
-        let count: usize = next()[1..].parse().unwrap();
-        let arguments: Vec<String> = (0..count).map(|_| (next(), next()).1).collect();
-        match &*arguments[0] {
-            "PING" => stream.write_all(b"+PONG\r\n").unwrap(),
-            "PSYNC" => {
-                stream.write_all(then).unwrap();
-                return (stream, arguments);
-            }
-            _ => stream.write_all(b"+OK\r\n").unwrap(),
-        }
-    }
-}
-
 #[test]
 fn only_what_was_run_of_the_stream_is_counted() {
     let replica = Node::start(&["--repl-diskless-load", "swapdb"]);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let primary = PretendPrimary::new();
     let mut client = replica.connect();
     // By name, which has to be looked up.
-    client.check(&format!("REPLICAOF localhost {port} => +OK"));
+    client.check(&format!("REPLICAOF localhost {} => +OK", primary.port()));
     let id = "0123456789".repeat(4);
     // No offset can be so large.
-    pretend_to_be_primary(&listener, format!("+FULLRESYNC {id} {}\r\n", u64::MAX).as_bytes());
+    primary.request().send(format!("+FULLRESYNC {id} {}\r\n", u64::MAX).as_bytes());
     let empty = b"$18\r\nREDIS0011\xff\0\0\0\0\0\0\0\0";
-    let full = [format!("+FULLRESYNC {id} 0\r\n").as_bytes(), empty].concat();
-    let (mut stream, arguments) = pretend_to_be_primary(&listener, &full);
-    assert_eq!(arguments[1..], ["?", "-1"]);
+    let mut request = primary.request();
+    assert_eq!(request.from, "? -1");
+    request.send(&[format!("+FULLRESYNC {id} 0\r\n").as_bytes(), empty].concat());
     replica.wait_for_link();
     let (first, quit) = (encode(&[b"SET", b"a", b"1"]), encode(&[b"QUIT"]));
-    stream.write_all(&[&first[..], &quit, &encode(&[b"SET", b"b", b"1"])].concat()).unwrap();
-    let (_stream, arguments) = pretend_to_be_primary(&listener, b"+CONTINUE\r\n");
-    assert_eq!(arguments[1..], [id, (first.len() + quit.len() + 1).to_string()]);
+    request.send(&[&first[..], &quit, &encode(&[b"SET", b"b", b"1"])].concat());
+    let mut request = primary.request();
+    assert_eq!(request.from, format!("{id} {}", first.len() + quit.len() + 1));
+    request.send(b"+CONTINUE\r\n");
     client.check("GET a => $1 1\n GET b => $-1");
 }
 
@@ -394,6 +372,24 @@ fn no_data_set_is_written_for_replicas_at_the_end() {
     client.send(b"SHUTDOWN NOSAVE\r\n");
     primary.server.wait();
     assert!(!primary.server.log().contains("Starting BGSAVE for SYNC"));
+}
+
+#[test]
+fn a_paused_replica_reads_but_changes_nothing() {
+    let (primary, replica) = (Node::start(&[]), Node::start(&[]));
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    let (mut client, mut paused) = (primary.connect(), replica.connect());
+    client.check("SET k 1 => +OK");
+    wait_for_sync(&primary, &[&replica]);
+    let before = paused.info("slave_repl_offset");
+    paused.check("CLIENT PAUSE 1000000 WRITE => +OK");
+    client.check("SET k 2 => +OK");
+    wait_until("it has come", || paused.info("slave_read_repl_offset") == client.info("master_repl_offset"));
+    assert_eq!(paused.info("slave_repl_offset"), before);
+    paused.check("GET k => $1 1\n CLIENT UNPAUSE => +OK");
+    wait_until_equal(&primary, &[&replica]);
+    paused.check("GET k => $1 2");
 }
 
 #[test]

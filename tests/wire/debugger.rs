@@ -361,20 +361,19 @@ fn how_sessions_end() {
     check_session("local a = = 1", "\n        <endsession>\n", refused);
     let dialog = "
         * Stopped at 1, stop reason = step over
-        -> 1   local ok, e = pcall(function() redis.call('ping')
-        > b 2
-        -> 1   local ok, e = pcall(function() redis.call('ping')
-          #2   redis.call('ping') end)
-           3   return e
+        -> 1   redis.call('set','ab','1')
+        > b 3
+           2   local ok, e = pcall(function()
+          #3    redis.call('incr','ab')
+           4    return 1
         > c
-        * Stopped at 2, stop reason = break point
-        ->#2   redis.call('ping') end)
-        > b 0
-        All breakpoints removed.
+        * Stopped at 3, stop reason = break point
+        ->#3    redis.call('incr','ab')
         > a
         <endsession>
 ";
-    let script = "local ok, e = pcall(function() redis.call('ping')\nredis.call('ping') end)\nreturn e";
+    let script = "redis.call('set','ab','1')\nlocal ok, e = pcall(function()\n redis.call('incr','ab')\n return 1\nend)\n\
+                  return e";
     check_session(script, dialog, "$35|ERR script aborted for user request");
     let server = Server::start(&[]);
     for broken in ["step\r\n", "*1\r\n:1\r\n", "*1\r\n$100000\r\n"] {

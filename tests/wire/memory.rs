@@ -78,6 +78,17 @@ fn keys_go_for_others() {
 }
 
 #[test]
+fn what_was_propagated_is_not_kept() {
+    let server = Server::start(&["--appendonly", "yes"]);
+    let mut client = server.connect();
+    client.check("SET k v EX 100 => +OK\n DEL k => :1");
+    let before = used(&mut client);
+    assert_eq!(client.ask_args(&[b"SET", b"k", &vec![b'x'; 20_000_000], b"EX", b"100"]), "+OK\r\n");
+    client.check("DEL k => :1\n SET k v EX 100 => +OK");
+    wait_until("memory is freed", || used(&mut client) < before + 1_000_000);
+}
+
+#[test]
 fn clients_go_before_keys() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-lru", "--maxmemory-clients", "1mb"]);
     let mut client = server.connect();
