@@ -336,3 +336,26 @@ fn a_save_that_fails_leaves_the_last_one() {
         std::fs::remove_dir_all(dir).unwrap();
     }
 }
+
+#[test]
+fn a_configuration_file_behind_a_link_is_durable_where_it_is() {
+    if !can_trace() {
+        return;
+    }
+    let dir = new_folder().canonicalize().unwrap();
+    let (folder, link, trace) = (dir.join("real"), dir.join("link.conf"), dir.join("trace"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("rondo.conf"), "timeout 500\n").unwrap();
+    std::os::unix::fs::symlink(folder.join("rondo.conf"), &link).unwrap();
+    let strace = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync", "-o", trace.to_str().unwrap()];
+    let mut server = Server::start_through(&strace.map(str::to_owned), &[link.to_str().unwrap()]);
+    let mut client = server.connect();
+    client.check("CONFIG SET timeout 700 => +OK\nCONFIG REWRITE => +OK");
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(server.wait().success());
+    let text = std::fs::read_to_string(folder.join("rondo.conf")).unwrap();
+    assert!(text.contains("timeout 700\n"), "{text}");
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(trace.contains(&format!("<{}>)", folder.display())), "{trace}");
+    std::fs::remove_dir_all(dir).unwrap();
+}

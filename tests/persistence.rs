@@ -465,6 +465,87 @@ fn the_append_only_file_is_switched_on_and_off_while_clients_write() {
 }
 
 #[test]
+fn a_rewrite_begins_anew_in_a_changed_folder_while_clients_write() {
+    for finishes in [false, true] {
+        let server = Server::start(&["--appendonly", "yes", "--save", "", "--enable-protected-configs", "yes"]);
+        let (mut client, socket) = (server.connect(), server.socket());
+        let elsewhere = server.dir.join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        client.check(&format!("DEBUG POPULATE 1000 => +OK\nCONFIG SET dir {} => +OK", elsewhere.display()));
+        if !finishes {
+            client.check("CONFIG SET rdb-key-save-delay 10000000 => +OK");
+        }
+        let acknowledged = AtomicUsize::new(0);
+        let wait_for_writes = || {
+            let before = acknowledged.load(Relaxed);
+            wait_until("something was written", || acknowledged.load(Relaxed) > before + 100);
+        };
+        let dir = std::thread::scope(|scope| {
+            scope.spawn(|| write_numbers(&socket, "k", usize::MAX, &acknowledged));
+            wait_for_writes();
+            client.check("BGREWRITEAOF => +Background_append_only_file_rewriting_started");
+            wait_for_writes();
+            if finishes {
+                client.wait_for_child();
+                assert_eq!(client.info("aof_last_bgrewrite_status"), "ok");
+                wait_for_writes();
+                // Now it is all there, and the next one is as any other.
+                client.check("BGREWRITEAOF => +Background_append_only_file_rewriting_started");
+                client.wait_for_child();
+                wait_for_writes();
+            }
+            server.kill()
+        });
+        let new = dir.join("elsewhere");
+        let server = Server::start_in(if finishes { new } else { dir.clone() }, &ON);
+        let mut client = server.connect();
+        assert_numbers(&mut client, "k", acknowledged.into_inner());
+        assert_eq!(client.ask("EXISTS key:0 key:999"), if finishes { ":2\r\n" } else { ":0\r\n" });
+        if finishes {
+            assert_eq!(files_below(&server.dir.join("appendonlydir")).len(), 3);
+        }
+        drop(server);
+        let _ = std::fs::remove_dir_all(dir);
+    }
+}
+
+#[test]
+fn a_set_that_begins_elsewhere_is_given_up() {
+    let server = Server::start(&["--appendonly", "yes", "--save", "", "--enable-protected-configs", "yes"]);
+    let elsewhere = server.dir.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let mut client = server.connect();
+    client.check(&format!("SET a 1 => +OK\nCONFIG SET dir {} rdb-key-save-delay 10000000 => +OK", elsewhere.display()));
+    for end in ["KILL", "DEBUG LOADAOF", "CONFIG SET appendonly no"] {
+        client.check("BGREWRITEAOF => +Background_append_only_file_rewriting_started\nINCR n");
+        wait_until("a base and an increment are written", || temporary_files(&elsewhere).len() == 2);
+        match end {
+            "KILL" => send_signal("-KILL", &child_of(&server)),
+            command => client.check(&format!("{command} => +OK")),
+        }
+        client.wait_for_child();
+        client.check("INCR n");
+        assert!(temporary_files(&elsewhere).is_empty(), "{end}: {:?}", temporary_files(&elsewhere));
+    }
+    client.check("GET n => $1 6");
+    Server::start_in(server.kill(), &ON).connect().check("GET a => $1 1\nGET n => $1 5");
+}
+
+#[test]
+fn what_cannot_be_set_does_not_switch_the_append_only_file_off_for_a_moment() {
+    let server = Server::start(&ON);
+    let mut client = server.connect();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    client.check("SET a 1 => +OK\nCONFIG SET rdb-key-save-delay 10000000 => +OK");
+    let refused = client.ask(&format!("CONFIG SET appendonly no port {port}"));
+    assert!(refused.starts_with("-ERR CONFIG SET failed (possibly related to argument 'port')"), "{refused}");
+    client.check("SET b 2 => +OK");
+    assert_eq!(client.info("aof_rewrite_in_progress"), "0");
+    Server::start_in(server.kill(), &ON).connect().check("GET a => $1 1\nGET b => $1 2");
+}
+
+#[test]
 fn a_base_keeps_keys_that_expire_before_they_are_loaded() {
     for preamble in ["yes", "no"] {
         let arguments = ["--appendonly", "yes", "--aof-use-rdb-preamble", preamble];

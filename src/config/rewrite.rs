@@ -163,9 +163,9 @@ impl Subject {
 
 /// Puts `text` in the place of the file at `path`, whole or not at all.
 fn replace_file(path: &Path, text: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     // A link is followed, so that what it points to is rewritten and the link stays.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let folder = path.parent().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".rewrite-{}", std::process::id()));
     let written = (|| {

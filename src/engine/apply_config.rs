@@ -8,6 +8,9 @@ use crate::server::{Server, collation, crash, logging, process_title, system};
 /// Brings into effect what `changed` says has changed since `before`. If something cannot be, nothing
 /// is: the configuration is again as it was.
 pub fn apply(server: &mut Server, before: Config, changed: &[&'static Directive]) -> Result<(), SetError> {
+    let mut changed = changed.to_vec();
+    // Switching the append-only file off cannot be undone: nothing may fail after it.
+    changed.sort_by_key(|directive| directive.name == "appendonly");
     for (done, directive) in changed.iter().enumerate() {
         if let Err(reason) = apply_directive(server, directive) {
             server.config = before;

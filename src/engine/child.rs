@@ -5,7 +5,8 @@
 //! ended well and is still wanted.
 
 use super::replication::transfer;
-use super::{rewrite, snapshot};
+use super::rewrite;
+use super::snapshot::{self, Contents};
 use crate::config::Config;
 use crate::persist::delay;
 use crate::server::oom_score::OomRole;
@@ -102,7 +103,9 @@ fn run(server: &Server, job: Job, output: Output, pipe: pipe::Sender) -> ! {
             transfer::write(server, form, sender, &mut || progress.key_done())
         }
         (Job::Rewrite(form), Some(path), _) => rewrite::write_base(server, form, path, &mut || progress.key_done()),
-        (Job::Snapshot(version), Some(path), _) => snapshot::write(server, version, path, &mut || progress.key_done()),
+        (Job::Snapshot(version), Some(path), _) => {
+            snapshot::write(server, Contents::new(version), path, &mut || progress.key_done())
+        }
         _ => Err(ErrorKind::InvalidInput.into()),
     }));
     let what = if matches!(job, Job::Rewrite(_)) { "AOF rewrite" } else { "RDB" };
@@ -236,7 +239,7 @@ fn ended(server: &mut Server, status: ExitStatus) {
         Job::Rewrite(form) => rewrite::child_ended(server, &mut child, form, outcome),
         Job::Transfer(_) => transfer::finished(server, outcome),
     }
-    let _ = child.temporary.as_deref().map(std::fs::remove_file);
+    let _ = child.temporary.as_deref().map(|path| server.background.remove(path));
 }
 
 /// Has the child end, and what it wrote forgotten; it is gone some time later.

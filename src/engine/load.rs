@@ -16,6 +16,7 @@ use crate::server::loading::{Load, LoadProgress, LoadSource, SnapshotLoad};
 use crate::server::supervisor;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 /// How far a long load is goes to the log this often.
 const LOG_INTERVAL_MS: u64 = 5000;
@@ -90,8 +91,8 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
 }
 
 /// As a replica: begins to load what the primary sent.
-pub fn start_from_primary(server: &mut Server) -> Result<(), LoadError> {
-    let Some(LoadSource::Snapshot(load)) = open_snapshot(server, LoadFor::Replay, false)? else {
+pub fn start_from_primary(server: &mut Server, path: PathBuf) -> Result<(), LoadError> {
+    let Some(LoadSource::Snapshot(load)) = open_data_set(server, path, LoadFor::Replay, false)? else {
         return Err(LoadError("the file is gone".into()));
     };
     server.load = Some(Box::new(begin(server, LoadSource::FromPrimary(load))));
@@ -132,8 +133,17 @@ pub(super) fn load_at_once(server: &mut Server, source: LoadSource) -> Result<Op
 }
 
 /// None if there is no snapshot.
-fn open_snapshot(server: &mut Server, purpose: LoadFor, at_start: bool) -> Result<Option<LoadSource>, LoadError> {
-    let path = snapshot::path(server);
+fn open_snapshot(server: &Server, purpose: LoadFor, at_start: bool) -> Result<Option<LoadSource>, LoadError> {
+    open_data_set(server, snapshot::path(server), purpose, at_start)
+}
+
+/// None if there is no such file.
+fn open_data_set(
+    server: &Server,
+    path: PathBuf,
+    purpose: LoadFor,
+    at_start: bool,
+) -> Result<Option<LoadSource>, LoadError> {
     match File::open(&path) {
         Ok(file) => {
             let data_set = RdbLoad::new(file, purpose, &server.config);

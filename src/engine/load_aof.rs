@@ -1,6 +1,7 @@
 //! Loading the append-only file: its commands are run by a client without a connection.
 
 use super::call::call;
+use super::child;
 use super::dispatch::resolve;
 use super::load::{LoadError, load_at_once, seconds_since, step_data_set};
 use super::rewrite::{remove_history, settle_files, write_commands};
@@ -44,7 +45,8 @@ pub fn open_or_create(server: &mut Server) -> Result<Option<LoadSource>, LoadErr
 }
 
 fn files(server: &Server) -> Result<Files, LoadError> {
-    let paths = Paths::new(&server.config);
+    // Those that are written to stay where they are until a rewrite.
+    let paths = server.aof.as_ref().map_or_else(|| Paths::new(&server.config), |aof| aof.files.paths.clone());
     let manifest = paths.manifest();
     Files::load(paths).map_err(|error| LoadError(format!("{}: {error}", manifest.display())))
 }
@@ -79,6 +81,10 @@ pub fn open(server: &mut Server, files: Files) -> Result<(), LoadError> {
 /// to. If that fails, what could be loaded is there, and they are written to as before.
 pub fn reload(server: &mut Server) -> Result<(), LoadError> {
     settle_files(server);
+    if server.aof.as_ref().is_some_and(|aof| aof.next.is_some()) {
+        // The files are opened anew, and the set that begins elsewhere would miss what is written to them.
+        child::end_now(server);
+    }
     let written = server.aof.as_mut().filter(|aof| !aof.provisional);
     let is_written = written.is_some();
     if let Some(aof) = written {

@@ -5,7 +5,8 @@
 //! caught up with when the child is done. If it fails there is one increment more, and nothing is lost.
 //!
 //! Where there is no base yet (the file was switched on a moment ago), the increment is provisional:
-//! the manifest learns of both together.
+//! the manifest learns of both together. The same is done where the folder was changed (`CONFIG SET dir`):
+//! then the old set is written to as well, and stays whole, until the new one is complete.
 //!
 //! Changing the files waits for the disk, so another thread does it, on a copy of what is known of them:
 //! it adds the increment before the child begins, while commands still go to the one before, and puts
@@ -23,7 +24,7 @@ use crate::server::persistence::{Child, Ended, Job, Retry};
 use crate::server::{ClientFlags, ClientId, Server};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// After so many failures in a row rewrites do not start by themselves at once.
@@ -60,6 +61,10 @@ fn make_files_ready(server: &mut Server, asker: Option<ClientId>) -> io::Result<
         }
         return Ok(true);
     };
+    if aof.files.paths != paths {
+        all_is_written(server)?.begin_next(Files::load(paths)?)?;
+        return Ok(true);
+    }
     let mut files = aof.files.clone();
     all_is_written(server)?;
     server.persistence.rewrites.changes_files = true;
@@ -87,6 +92,9 @@ fn make_files_ready(server: &mut Server, asker: Option<ClientId>) -> io::Result<
 }
 
 /// The files are ready: from here on commands go to the new increment, and a child writes what comes before.
+///
+/// If it does not come to this, the increment that was added stays in the manifest, empty, after the one
+/// that is still written to: what is loaded is the same, and whoever opens the files next goes on in it.
 fn begin_increment(server: &mut Server, increment: File) -> io::Result<u32> {
     all_is_written(server)?.switch_to(increment);
     begin_sync(server);
@@ -102,7 +110,10 @@ fn all_is_written(server: &mut Server) -> io::Result<&mut Aof> {
 
 fn start_child(server: &mut Server) -> io::Result<u32> {
     let form = Form::configured(&server.config);
-    let paths = Paths::new(&server.config);
+    let paths = match &server.aof {
+        Some(aof) => aof.paths_to_be().clone(),
+        None => Paths::new(&server.config),
+    };
     child::start(server, Job::Rewrite(form), child::Output::File(&|_, pid| paths.temporary_base(pid)))
 }
 
@@ -171,12 +182,13 @@ pub fn child_ended(server: &mut Server, child: &mut Child, form: Form, outcome: 
     rewrites.last_cow = child.cow_peak;
     match (outcome, child.temporary.take()) {
         (Ended::Well, Some(written)) => {
-            if let Err(error) = install_base(server, written, form) {
+            if let Err(error) = install_base(server, &written, form) {
+                let _ = server.background.remove(&written);
                 installed(server, Err(error));
             }
         }
         (_, written) => {
-            let _ = written.map(fs::remove_file);
+            let _ = written.map(|path| server.background.remove(&path));
             if outcome != Ended::Unwanted {
                 failed(server);
             }
@@ -186,16 +198,25 @@ pub fn child_ended(server: &mut Server, child: &mut Child, form: Form, outcome: 
 }
 
 /// Has the base that a child wrote put in the place of what came before the current increment.
-fn install_base(server: &mut Server, written: PathBuf, form: Form) -> io::Result<()> {
-    let (mut files, first, kept) = match &server.aof {
-        Some(aof) if aof.provisional => (aof.files.clone(), Some(aof.files.paths.temporary_increment()), 0),
+fn install_base(server: &mut Server, written: &Path, form: Form) -> io::Result<()> {
+    let (mut files, first, kept) = match &mut server.aof {
+        Some(Aof { next: Some(next), .. }) => (next.files.clone(), Some(next.whole_increment()?), 0),
+        Some(aof) if aof.provisional => (aof.files.clone(), Some(aof.file()), 0),
         Some(aof) => (aof.files.clone(), None, 1),
-        None => (Files::load(Paths::new(&server.config))?, None, 0),
+        // The child wrote where the folder was then.
+        None => {
+            let folder = written.parent().unwrap_or(Path::new(".")).to_owned();
+            (Files::load(Paths { folder, ..Paths::new(&server.config) })?, None, 0)
+        }
     };
+    let written = written.to_owned();
     let keeps_history = server.config.aof_disable_auto_gc;
     server.persistence.rewrites.changes_files = true;
     let install = move || {
-        let installed = files.install_base(&written, form, kept, first.as_deref());
+        let path = first.as_ref().map(|_| files.paths.temporary_increment());
+        // What was acknowledged as durable has to be so in this set as well.
+        let durable = first.map_or(Ok(()), |increment| increment.sync_data());
+        let installed = durable.and_then(|()| files.install_base(&written, form, kept, path.as_deref()));
         if installed.is_err() {
             let _ = fs::remove_file(written);
         } else if !keeps_history && let Err(error) = files.remove_history() {
@@ -212,12 +233,14 @@ fn install_base(server: &mut Server, written: PathBuf, form: Form) -> io::Result
 
 /// The base is in its place, and the files are now these.
 fn installed(server: &mut Server, result: io::Result<Files>) {
-    match result {
-        Ok(mut files) => {
-            log_notes(&mut files);
-            if let Some(aof) = &mut server.aof {
-                aof.base_installed(files);
-            }
+    let installed = result.and_then(|mut files| {
+        log_notes(&mut files);
+        server.aof.as_mut().map_or(Ok(()), |aof| aof.base_installed(files))
+    });
+    match installed {
+        Ok(()) => {
+            // An increment elsewhere may not be durable as far as the one before was.
+            flush_append_only_file(server);
             log::info!("Background AOF rewrite finished successfully");
             server.persistence.rewrites.last_ok = true;
             server.persistence.rewrites.failures_in_a_row = 0;
@@ -252,11 +275,11 @@ fn history_stays(error: &io::Error) -> String {
 
 /// Forgets commands that follow no base.
 fn give_up_provisional(server: &mut Server) {
-    if let Some(aof) = server.aof.take_if(|aof| aof.provisional) {
-        let path = aof.files.paths.temporary_increment();
+    let Some(aof) = &mut server.aof else { return };
+    let path = aof.paths_to_be().temporary_increment();
+    if aof.next.take().is_some() || server.aof.take_if(|aof| aof.provisional).is_some() {
         log::info!("Removing the temp incr aof file {} in the background", path.display());
-        let _ = fs::remove_file(path);
-        server.background.close(aof.into_file());
+        let _ = server.background.remove(&path);
     }
 }
 

@@ -8,13 +8,12 @@ use crate::persist::aof::{HistoryPlace, sync_folder_of};
 use crate::persist::file::write_durably;
 use crate::persist::rdb::{DataSet, save_data_set};
 use crate::server::allocator::used_memory;
+use crate::server::background::Background;
 use crate::server::persistence::{Child, Ended, Job};
 use crate::server::replication::replica::Wanted;
 use crate::server::{Server, system};
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// After a snapshot failed, the next one starts by itself no sooner than this.
 const RETRY_MS: u64 = 5000;
@@ -31,47 +30,59 @@ fn temporary(server: &Server, pid: u32) -> PathBuf {
 
 /// Saves the data set. The file has its name only once all of it is on the disk.
 pub fn save(server: &mut Server) -> io::Result<()> {
+    save_contents(server, Contents::new(server.config.rdb_version))
+}
+
+fn save_contents(server: &mut Server, contents: Contents) -> io::Result<()> {
     server.persistence.snapshots.count += 1;
     let temporary = temporary(server, std::process::id());
     let delay = server.config.rdb_key_save_delay;
     system::remove_if_told_to_end(Some(&temporary));
-    let result = write(server, server.config.rdb_version, &temporary, &mut || persist::delay(delay)).and_then(|()| {
-        let named = name(server, &temporary);
+    let result = write(server, contents, &temporary, &mut || persist::delay(delay)).and_then(|()| {
+        let named = name(&server.config, &server.background, &temporary);
         if named.is_err() {
-            let _ = fs::remove_file(&temporary);
+            let _ = server.background.remove(&temporary);
         }
         named
     });
     system::remove_if_told_to_end(None);
-    match &result {
-        Ok(()) => {
+    match result {
+        Ok(path) => {
             server.stats.dirty = 0;
             server.persistence.snapshots.succeeded(&server.clock);
-            sync_folder_of(&path(server))?;
+            sync_folder_of(&path)
         }
-        Err(error) => log::warn!("Error saving DB on disk: {error}"),
+        Err(error) => {
+            log::warn!("Error saving DB on disk: {error}");
+            Err(error)
+        }
     }
-    result
 }
 
-/// Gives a file that was written the name of the snapshot, in the folder it is in. That the name is
-/// durable is another matter.
-fn name(server: &Server, temporary: &Path) -> io::Result<()> {
-    let path = temporary.with_file_name(&server.config.dbfilename);
-    // Once the last name of a file is gone, closing it is what takes long.
-    let old = File::open(&path);
-    fs::rename(temporary, &path)?;
-    if let Ok(old) = old {
-        server.background.close(Arc::new(old));
-    }
-    Ok(())
+/// Gives a file that was written the name of the snapshot, and gives that. It stays in the folder it is
+/// in, which since it was begun may have become another than the configured one.
+pub fn name(config: &Config, background: &Background, temporary: &Path) -> io::Result<PathBuf> {
+    let path = temporary.with_file_name(&config.dbfilename);
+    background.rename(temporary, &path)?;
+    Ok(path)
+}
+
+/// Has the new name of a file made durable; the disk may take its time for that.
+pub fn sync_name(server: &Server, path: &Path) {
+    let path = path.to_owned();
+    server.background.run(
+        move || sync_folder_of(&path),
+        |_, result| {
+            if let Err(error) = result {
+                log::warn!("Can't sync the folder of the snapshot: {error}");
+            }
+        },
+    );
 }
 
 /// Writes all of the data set to a file and makes it durable; `each_key` is called after each key.
-pub fn write(server: &Server, version: u16, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
-    write_durably(path, server.config.rdb_save_incremental_fsync, |out| {
-        write_rdb(server, Contents::new(version), out, each_key)
-    })?;
+pub fn write(server: &Server, contents: Contents, path: &Path, each_key: &mut dyn FnMut()) -> io::Result<()> {
+    write_durably(path, server.config.rdb_save_incremental_fsync, |out| write_rdb(server, contents, out, each_key))?;
     log::info!("DB saved on disk");
     Ok(())
 }
@@ -82,13 +93,15 @@ pub struct Contents {
     /// Of the format.
     pub version: u16,
     pub is_aof_base: bool,
+    /// It says where the data set is in its history.
+    pub has_place: bool,
     pub wanted: Wanted,
 }
 
 impl Contents {
     /// All there is.
     pub fn new(version: u16) -> Contents {
-        Contents { version, is_aof_base: false, wanted: Wanted::default() }
+        Contents { version, is_aof_base: false, has_place: true, wanted: Wanted::default() }
     }
 
     /// The base of an append-only file.
@@ -111,7 +124,7 @@ pub fn write_rdb(
         ("used-mem", used_memory().to_string()),
         ("aof-base", (contents.is_aof_base as u8).to_string()),
     ];
-    if let Some(place) = history_place(server) {
+    if let Some(place) = history_place(server).filter(|_| contents.has_place) {
         aux.push(("repl-stream-db", place.db.to_string()));
         aux.push(("repl-id", place.id));
         aux.push(("repl-offset", place.offset.to_string()));
@@ -163,32 +176,21 @@ pub fn save_in_background_as(server: &mut Server, version: u16) -> io::Result<()
 /// A child that saved the data set has ended.
 pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
     let named = match (outcome, &child.temporary) {
-        (Ended::Well, Some(temporary)) => name(server, temporary),
+        (Ended::Well, Some(temporary)) => name(&server.config, &server.background, temporary).map(Some),
         (Ended::Well | Ended::Failed, _) => Err(io::Error::other("the child failed")),
-        (Ended::Unwanted, _) => Ok(()),
+        (Ended::Unwanted, _) => Ok(None),
     };
-    let well = named.is_ok() && outcome == Ended::Well;
     let took_s = server.clock.now_ms.saturating_sub(child.started_ms) / 1000;
     let snapshots = &mut server.persistence.snapshots;
     snapshots.last_took_s = Some(took_s);
     snapshots.last_cow = child.cow_peak;
-    match named {
-        Ok(()) if outcome == Ended::Well => {
+    match &named {
+        Ok(Some(path)) => {
             snapshots.succeeded(&server.clock);
             server.stats.dirty = server.stats.dirty.saturating_sub(child.dirty);
-            // The disk may take its time for the name.
-            if let Ok(folder) = File::open(&server.config.dir) {
-                server.background.run(
-                    move || folder.sync_all(),
-                    |_, result| {
-                        if let Err(error) = result {
-                            log::warn!("Can't sync the folder of the snapshot: {error}");
-                        }
-                    },
-                );
-            }
+            sync_name(server, path);
         }
-        Ok(()) => (),
+        Ok(None) => (),
         Err(error) => {
             snapshots.last_ok = false;
             if outcome == Ended::Well {
@@ -196,7 +198,7 @@ pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
             }
         }
     }
-    transfer::snapshot_finished(server, child, well);
+    transfer::snapshot_finished(server, child, named.ok().flatten().as_deref());
 }
 
 /// Starts a snapshot if one was asked for or a save point has come.
@@ -227,6 +229,9 @@ pub fn data_set_emptied(server: &mut Server) -> bool {
     if server.persistence.snapshot_runs() || server.persistence.transfer_runs() {
         child::end(server);
     }
+    // The history has this command only after it was run: at the place where it is now, the keys are
+    // still there, and nobody may go on from it without them.
+    let contents = Contents { has_place: false, ..Contents::new(server.config.rdb_version) };
     // What cannot be saved is logged.
-    !server.config.save.is_empty() && !server.loading && save(server).is_ok()
+    !server.config.save.is_empty() && !server.loading && save_contents(server, contents).is_ok()
 }

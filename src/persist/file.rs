@@ -16,7 +16,7 @@ pub fn write_durably(
     incremental: bool,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut out = Incremental { file: File::create(path)?, written: 0, begun: 0, incremental };
+    let mut out = SteadyFile::new(File::create(path)?, incremental);
     let written = write(&mut out).and_then(|()| out.file.sync_all());
     if written.is_err() {
         let _ = std::fs::remove_file(path);
@@ -24,7 +24,8 @@ pub fn write_durably(
     written
 }
 
-struct Incremental {
+/// A file that the disk works on while it is written, if that is wanted.
+pub struct SteadyFile {
     file: File,
     written: u64,
     /// The disk was told to begin with what is before this.
@@ -32,7 +33,18 @@ struct Incremental {
     incremental: bool,
 }
 
-impl Write for Incremental {
+impl SteadyFile {
+    /// An empty file.
+    pub fn new(file: File, incremental: bool) -> SteadyFile {
+        SteadyFile { file, written: 0, begun: 0, incremental }
+    }
+
+    pub fn into_file(self) -> File {
+        self.file
+    }
+}
+
+impl Write for SteadyFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.written += count as u64;

@@ -6,8 +6,9 @@
 
 use super::Server;
 use crate::keyspace::Garbage;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -82,6 +83,26 @@ impl Background {
     /// Closes a file, which can take long if it was deleted.
     pub fn close(&self, file: Arc<File>) {
         self.run(move || drop(file), |_, ()| ());
+    }
+
+    /// Removes a file at once; its space is given back off the loop.
+    pub fn remove(&self, path: &Path) -> io::Result<()> {
+        self.freeing(path, || fs::remove_file(path))
+    }
+
+    /// Renames a file at once; the space of one that had the name is given back off the loop.
+    pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.freeing(to, || fs::rename(from, to))
+    }
+
+    /// Does what takes a file its last name. Once that is gone, closing it is what takes long.
+    fn freeing(&self, path: &Path, unname: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let open = File::open(path);
+        unname()?;
+        if let Ok(file) = open {
+            self.close(Arc::new(file));
+        }
+        Ok(())
     }
 
     /// Waits until all disk work given so far is done; the loop has not done its part then.

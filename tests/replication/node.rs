@@ -47,7 +47,7 @@ impl Node {
         Node::start_in(self.server.kill(), port, arguments)
     }
 
-    fn start_in(dir: PathBuf, port: u16, arguments: &[&str]) -> Node {
+    pub fn start_in(dir: PathBuf, port: u16, arguments: &[&str]) -> Node {
         let port_text = port.to_string();
         let common = ["--port", &port_text, "--repl-diskless-sync-delay", "0"];
         Node { server: Server::start_in(dir, &[&common[..], arguments].concat()), port }

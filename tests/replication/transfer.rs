@@ -144,3 +144,70 @@ fn a_data_set_that_does_not_arrive_changes_nothing() {
     wait_until("it has come", || client.ask("GET k") == "$3\r\nnew\r\n");
     assert!(client.ask("FUNCTION LIST").contains("lib"));
 }
+
+/// A child that writes hundreds of keys takes seconds.
+const SLOW: [&str; 2] = ["--rdb-key-save-delay", "10000"];
+
+#[test]
+fn a_file_is_sent_from_where_it_was_written() {
+    let arguments = ["--repl-diskless-sync", "no", "--save", "", "--rdb-del-sync-files", "yes"];
+    let primary = Node::start(&[&arguments[..], &SLOW, &["--enable-protected-configs", "yes"]].concat());
+    let mut client = primary.connect();
+    client.check("DEBUG POPULATE 200 => +OK");
+    let elsewhere = primary.server.dir.join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("dump.rdb"), "somebody's").unwrap();
+    let replica = Node::start(&[]);
+    replica.follow(&primary);
+    wait_until("a child writes", || client.info("rdb_bgsave_in_progress") == "1");
+    client.check(&format!("CONFIG SET dir {} => +OK", elsewhere.display()));
+    wait_until_equal(&primary, &[&replica]);
+    assert_eq!(client.info("sync_full"), "1");
+    assert_eq!(std::fs::read(elsewhere.join("dump.rdb")).unwrap(), b"somebody's");
+    assert!(!primary.server.dir.join("dump.rdb").exists());
+}
+
+#[test]
+fn who_was_away_at_a_flush_learns_of_it_from_a_primary_that_crashed() {
+    let primary = Node::start(&[]);
+    let replica = Node::start(&[]);
+    replica.follow(&primary);
+    let mut client = primary.connect();
+    client.check("SET k v => +OK");
+    wait_until_equal(&primary, &[&replica]);
+    let port = primary.port.to_string();
+    let dir = replica.server.terminate();
+    client.check("FLUSHALL => +OK");
+    let primary = primary.restart_after_a_crash(&[]);
+    let replica = Node::start_in(dir, replica.port, &["--replicaof", &format!("127.0.0.1 {port}")]);
+    wait_until_equal(&primary, &[&replica]);
+    replica.connect().check("DBSIZE => :0");
+}
+
+#[test]
+fn the_loop_of_a_replica_does_not_wait_for_the_disk() {
+    let traces = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
+    if !traces.is_ok_and(|status| status.success()) {
+        println!("skipped: strace is not installed, or may not trace");
+        return;
+    }
+    let primary = Node::start(&[]);
+    // Enough that the disk is told to begin before the end.
+    for i in 0..12 {
+        primary.connect().ask_args(&[b"SET", format!("k{i}").as_bytes(), &fast_bytes(1 << 20)]);
+    }
+    let trace = primary.server.dir.join("trace");
+    let strace = ["strace", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-o", trace.to_str().unwrap()];
+    let port = free_port();
+    let server = Server::start_through(&strace.map(str::to_owned), &["--port", &port.to_string()]);
+    let mut replica = Node { server, port };
+    replica.follow(&primary);
+    wait_until_equal(&primary, &[&replica]);
+    let mut client = replica.connect();
+    let of_the_loop = format!("{} ", client.info("process_id"));
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(replica.server.wait().success());
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(trace.contains(" fdatasync("), "{trace}");
+    assert!(!trace.lines().any(|line| line.starts_with(&of_the_loop)), "{trace}");
+}

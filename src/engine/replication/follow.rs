@@ -4,7 +4,7 @@
 //! can go; whatever fails, the next heartbeat begins anew.
 
 use super::{apply, disconnect_replicas, failover, heartbeat, receive};
-use crate::engine::{blocking, load, rewrite};
+use crate::engine::{blocking, rewrite};
 use crate::persist::aof::HistoryPlace;
 use crate::persist::rdb::RdbLoad;
 use crate::resp::encode_request;
@@ -126,7 +126,7 @@ pub fn drop_link(server: &mut Server) {
             server.close_client(id);
         }
         Link::Transfer(reception) => receive::give_up(server, *reception),
-        Link::Loading(_) => load::give_up(server),
+        Link::Loading(loading) => receive::give_up_loading(server, *loading),
         Link::Handshake(_) | Link::Resolving(_) | Link::Down => (),
     }
 }
@@ -246,7 +246,10 @@ pub fn event(server: &mut Server) {
             reception.drained = false;
             receive::go_on(server, reception);
         }
-        link => primary.link = link,
+        link => {
+            primary.link = link;
+            receive::load_settled(server);
+        }
     }
 }
 

@@ -5,17 +5,19 @@
 use super::{apply, disconnect_replicas, failover, follow};
 use crate::config::ReplDisklessLoad;
 use crate::engine::{child, load, rewrite, snapshot};
+use crate::persist::file::SteadyFile;
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
 use crate::server::Server;
 use crate::server::loading::LoadProgress;
-use crate::server::replication::primary::{Length, Link, Loading, Reception, Target};
-use std::fs::{self, File};
+use crate::server::replication::primary::{FileState, Length, Link, Loading, Primary, ReceivedFile, Reception, Target};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
+use std::ptr;
+use std::sync::{Arc, Weak};
 
 /// Bytes of one read, at most.
 const READ_MAX: u64 = 64 << 10;
-/// Bytes after which the file is brought to the disk.
-const SYNC_EVERY: u64 = 8 << 20;
 const MARK_LEN: usize = 40;
 
 /// How far a reception is.
@@ -52,7 +54,7 @@ pub fn go_on(server: &mut Server, mut reception: Box<Reception>) {
 /// Nobody wants the rest.
 pub fn give_up(server: &mut Server, reception: Reception) {
     match reception.target {
-        Some(Target::File { path, .. }) => drop(fs::remove_file(path)),
+        Some(Target::File { path, .. }) => drop(server.background.remove(&path)),
         Some(Target::Memory { spare, .. }) => {
             load::no_longer_loading(server);
             if spare.is_none() {
@@ -71,7 +73,7 @@ fn receive(server: &mut Server, reception: &mut Reception) -> io::Result<Progres
     // Then others have their turn.
     let mut budget = server.config.loading_process_events_interval_bytes;
     let mut space = vec![0; budget.min(READ_MAX) as usize];
-    let early = std::mem::take(&mut reception.connection.input);
+    let early = mem::take(&mut reception.connection.input);
     if !early.is_empty() && take(server, reception, &early)? {
         return Ok(Progress::Done);
     }
@@ -139,7 +141,7 @@ fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Re
         ReplDisklessLoad::OnEmptyDb | ReplDisklessLoad::Disabled => {
             let path = server.config.dir.join(format!("temp-{}.{}.rdb", server.clock.unix_s(), std::process::id()));
             log_length(length, "disk");
-            return Ok(Target::File { file: File::create(&path)?, path });
+            return Ok(Target::File { file: SteadyFile::new(File::create(&path)?, true), path });
         }
     };
     log_length(length, "parser");
@@ -193,13 +195,6 @@ fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Res
     match target {
         Target::File { file, .. } => {
             file.write_all(piece)?;
-            // Not all of it at the end: that would take long.
-            if reception.received / SYNC_EVERY != (reception.received - piece.len() as u64) / SYNC_EVERY {
-                file.sync_data()?;
-            }
-            if is_last && let Length::Mark { .. } = length {
-                file.set_len(reception.received - MARK_LEN as u64)?;
-            }
         }
         Target::Memory { load, spare, whole } => {
             if !*whole {
@@ -244,25 +239,20 @@ fn before_new_data(server: &mut Server) {
 
 /// All has come.
 fn received(server: &mut Server, reception: Reception) {
-    let Reception { connection, history, target, .. } = reception;
+    let Reception { connection, history, target, length, received, .. } = reception;
     let appends = server.config.appendonly;
-    let mut loading = Loading { connection, history, selected: 0, appends };
+    let mut loading = Loading { connection, history, selected: 0, appends, file: None };
     match target {
         Some(Target::File { file, path }) => {
-            let in_place = file.sync_data().and_then(|()| fs::rename(&path, snapshot::path(server)));
-            if let Err(error) = in_place {
-                log::warn!("Failed trying to rename the temp DB in MASTER <-> REPLICA synchronization: {error}");
-                let _ = fs::remove_file(&path);
-                return;
-            }
-            before_new_data(server);
-            log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
+            let file = Arc::new(file.into_file());
+            let of_file = Arc::downgrade(&file);
+            loading.file = Some(ReceivedFile { path, state: FileState::Unsettled(file.clone()) });
             if let Some(primary) = &mut server.replication.primary {
                 primary.link = Link::Loading(Box::new(loading));
             }
-            if let Err(error) = load::start_from_primary(server) {
-                loaded(server, Err(error));
-            }
+            let without_mark = matches!(length, Some(Length::Mark { .. })).then(|| received - MARK_LEN as u64);
+            let sync = move || without_mark.map_or(Ok(()), |len| file.set_len(len)).and_then(|()| file.sync_data());
+            server.background.run(sync, move |server, result| settled(server, &of_file, result));
         }
         Some(Target::Memory { mut load, spare, .. }) => {
             load::no_longer_loading(server);
@@ -282,14 +272,62 @@ fn received(server: &mut Server, reception: Reception) {
     }
 }
 
+/// The disk has what came, or cannot take it; perhaps nobody wants it any more. The loop goes on with it
+/// between two commands: this may be in the middle of one that waits for the disk.
+fn settled(server: &mut Server, file: &Weak<File>, result: io::Result<()>) {
+    let Some(Primary { link: Link::Loading(loading), .. }) = &mut server.replication.primary else { return };
+    let Some(received) = &mut loading.file else { return };
+    if matches!(&received.state, FileState::Unsettled(it) if ptr::eq(Arc::as_ptr(it), file.as_ptr())) {
+        received.state = FileState::Settled(result);
+        server.replication.receive_again = true;
+    }
+}
+
+/// Once the disk has what came, that takes the place of what was there.
+pub fn load_settled(server: &mut Server) {
+    let Some(Primary { link: Link::Loading(loading), .. }) = &mut server.replication.primary else { return };
+    let Some(received) = loading.file.as_mut().filter(|it| matches!(it.state, FileState::Settled(_))) else { return };
+    let FileState::Settled(result) = mem::replace(&mut received.state, FileState::Named) else { return };
+    match result.and_then(|()| snapshot::name(&server.config, &server.background, &received.path)) {
+        Ok(path) => {
+            received.path = path.clone();
+            snapshot::sync_name(server, &path);
+            before_new_data(server);
+            log::info!("MASTER <-> REPLICA sync: Loading DB in memory");
+            if let Err(error) = load::start_from_primary(server, path) {
+                loaded(server, Err(error));
+            }
+        }
+        Err(error) => {
+            log::warn!("Failed trying to rename the temp DB in MASTER <-> REPLICA synchronization: {error}");
+            let _ = server.background.remove(&received.path);
+            follow::drop_link(server);
+        }
+    }
+}
+
+/// Nobody wants to load what came.
+pub fn give_up_loading(server: &mut Server, loading: Loading) {
+    load::give_up(server);
+    let Some(ReceivedFile { path, state }) = loading.file else { return };
+    if !matches!(state, FileState::Named) {
+        let _ = server.background.remove(&path);
+    }
+    if let FileState::Unsettled(file) = state {
+        server.background.close(file);
+    }
+}
+
 /// The file was loaded, with the stream at this database, or it could not be.
 pub fn loaded(server: &mut Server, result: Result<usize, load::LoadError>) {
-    if server.config.rdb_del_sync_files && server.config.save.is_empty() && !server.config.appendonly {
-        log::info!("Removing the RDB file obtained from the master. This replica has persistence disabled");
-        let _ = fs::remove_file(snapshot::path(server));
-    }
     let Some(primary) = &mut server.replication.primary else { return };
-    let Link::Loading(loading) = std::mem::replace(&mut primary.link, Link::Down) else { return };
+    let Link::Loading(mut loading) = mem::replace(&mut primary.link, Link::Down) else { return };
+    let nobody_needs_it =
+        server.config.rdb_del_sync_files && server.config.save.is_empty() && !server.config.appendonly;
+    if let Some(ReceivedFile { path, .. }) = loading.file.take_if(|_| nobody_needs_it) {
+        log::info!("Removing the RDB file obtained from the master. This replica has persistence disabled");
+        let _ = server.background.remove(&path);
+    }
     match result {
         Ok(selected) => go_online(server, Loading { selected, ..*loading }),
         Err(reason) => {
@@ -301,7 +339,7 @@ pub fn loaded(server: &mut Server, result: Result<usize, load::LoadError>) {
 
 /// The data set is there, and the stream goes on from it.
 fn go_online(server: &mut Server, loading: Loading) {
-    let Loading { connection, history, selected, appends } = loading;
+    let Loading { connection, history, selected, appends, .. } = loading;
     let replication = &mut server.replication;
     let has_history = history.is_some();
     let offset = history.as_ref().map_or(0, |(_, offset)| *offset);

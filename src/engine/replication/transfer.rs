@@ -17,6 +17,7 @@ use mio::Interest;
 use mio::unix::pipe;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
+use std::path::Path;
 
 /// Bytes of a data set that wait to be sent before the child has to wait.
 const WAITING_MAX: u64 = 1 << 20;
@@ -242,32 +243,29 @@ pub fn finished(server: &mut Server, outcome: Ended) {
     }
 }
 
-/// A child that wrote the snapshot's file has ended, and it is in its place if that went well.
-pub fn snapshot_finished(server: &mut Server, child: &Child, well: bool) {
+/// A child that wrote a snapshot has ended, and the file is at `path` if that went well.
+pub fn snapshot_finished(server: &mut Server, child: &Child, path: Option<&Path>) {
     if child.for_replicas.is_none() {
         return;
     }
     for id in replicas_that(server, |replica| matches!(replica.state, ReplicaState::WaitsForFile)) {
-        let opened = File::open(snapshot::path(server)).and_then(|file| Ok((file.metadata()?.len(), file)));
-        match opened {
-            Ok((size, file)) if well => {
+        let open = |path| File::open(path).and_then(|file| Ok((file.metadata()?.len(), file))).ok();
+        match path.and_then(open) {
+            Some((size, file)) => {
                 let Some(replica) = server.clients[id].replica.as_deref_mut() else { continue };
                 replica.state = ReplicaState::ReceivesFile(FileTransfer { file, size, sent: 0 });
                 server.reply(id).raw(format!("${size}\r\n").as_bytes());
             }
-            _ => {
+            None => {
                 log::warn!("SYNC failed. BGSAVE child returned an error");
                 server.close_client(id);
             }
         }
     }
     let nobody_needs_it = server.config.rdb_del_sync_files && server.config.save.is_empty() && server.aof.is_none();
-    if nobody_needs_it && well {
+    if let Some(path) = path.filter(|_| nobody_needs_it) {
         // Whoever receives it has it open.
-        log::info!(
-            "Removing the RDB file {} used to feed replicas in a persistence-less instance",
-            server.config.dbfilename.display()
-        );
-        let _ = std::fs::remove_file(snapshot::path(server));
+        log::info!("Removing the RDB file {} used to feed replicas in a persistence-less instance", path.display());
+        let _ = server.background.remove(path);
     }
 }

@@ -26,7 +26,7 @@ impl Form {
 }
 
 /// Where the files are and what they are called.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Paths {
     pub folder: PathBuf,
     /// The beginning of each file's name.

@@ -55,6 +55,32 @@ pub struct Aof {
     pub sync_error: Option<io::Error>,
     /// Times that a sync was due while one still ran.
     pub delayed_syncs: u64,
+    /// A rewrite brings about a set of files elsewhere.
+    pub next: Option<NextSet>,
+}
+
+/// A set of files that begins in another folder. Until its base is there, commands go to the old set,
+/// which stays whole, and to the increment of this one as well.
+pub struct NextSet {
+    pub files: Files,
+    increment: Arc<File>,
+    size: u64,
+    /// Something could not be written, and is missing.
+    error: Option<io::Error>,
+}
+
+impl NextSet {
+    fn write(&mut self, bytes: &[u8]) {
+        if self.error.is_none() {
+            self.error = (&*self.increment).write_all(bytes).err();
+            self.size += bytes.len() as u64;
+        }
+    }
+
+    /// The increment, unless something is missing in it.
+    pub fn whole_increment(&mut self) -> io::Result<Arc<File>> {
+        self.error.take().map_or_else(|| Ok(self.increment.clone()), Err)
+    }
 }
 
 impl Aof {
@@ -71,10 +97,7 @@ impl Aof {
 
     /// Starts anew while the data set is written by a child.
     pub fn open_provisional(files: Files) -> io::Result<Aof> {
-        let path = files.paths.temporary_increment();
-        let _ = fs::remove_file(&path);
-        log::info!("Creating AOF incr file {} on background rewrite", path.display());
-        let file = File::options().append(true).create_new(true).open(path)?;
+        let file = create_temporary_increment(&files.paths)?;
         Aof::new(files, file, 0, 0, true)
     }
 
@@ -96,33 +119,60 @@ impl Aof {
             write_error: None,
             sync_error: None,
             delayed_syncs: 0,
+            next: None,
         })
+    }
+
+    /// Begins a set elsewhere, whose base will hold all that was written until now. Nothing may be left
+    /// to be written.
+    pub fn begin_next(&mut self, files: Files) -> io::Result<()> {
+        assert!(self.buffer.is_empty());
+        let increment = Arc::new(create_temporary_increment(&files.paths)?);
+        self.next = Some(NextSet { files, increment, size: 0, error: None });
+        // What comes begins a file.
+        (self.selected, self.noted_s) = (None, None);
+        Ok(())
+    }
+
+    /// Where the set is that a rewrite brings about.
+    pub fn paths_to_be(&self) -> &Paths {
+        &self.next.as_ref().map_or(&self.files, |next| &next.files).paths
     }
 
     /// From here on writes to a new increment, which the manifest names already. Nothing may be left to
     /// be written.
     pub fn switch_to(&mut self, new: File) {
         assert!(self.buffer.is_empty());
-        let old = std::mem::replace(&mut self.file, Arc::new(new));
-        // A sync that is under way is known by its files.
-        if std::mem::take(&mut self.file_size) > std::mem::take(&mut self.synced) || self.syncing {
-            self.before.push(old);
-        }
+        self.go_on_in(Arc::new(new), 0);
         (self.selected, self.noted_s) = (None, None);
     }
 
+    fn go_on_in(&mut self, file: Arc<File>, size: u64) {
+        let old = std::mem::replace(&mut self.file, file);
+        // A sync that is under way is known by its files.
+        if self.file_size > self.synced || self.syncing {
+            self.before.push(old);
+        }
+        (self.file_size, self.synced) = (size, 0);
+    }
+
     /// The files are now these: a base is in the place of all that came before the current increment.
-    pub fn base_installed(&mut self, files: Files) {
+    /// If they are elsewhere and lack something, the old ones stay.
+    pub fn base_installed(&mut self, files: Files) -> io::Result<()> {
+        if let Some(mut next) = self.next.take() {
+            self.go_on_in(next.whole_increment()?, next.size);
+        }
         self.files = files;
         self.provisional = false;
         let base = self.files.manifest.base.as_ref().map_or(0, |base| self.files.size_of(base));
         self.size = base + self.file_size;
         self.base_size = self.size;
+        Ok(())
     }
 
     /// The file that is written to.
-    pub fn into_file(self) -> Arc<File> {
-        self.file
+    pub fn file(&self) -> Arc<File> {
+        self.file.clone()
     }
 
     /// Adds a command; the next [`Self::flush`] writes it.
@@ -206,18 +256,18 @@ impl Aof {
                 Err(error) => break Err(error),
             }
         };
-        if result.is_ok() {
-            self.file_size += written as u64;
-            self.size += written as u64;
-            self.buffer.clear();
-            if self.buffer.capacity() > BUFFER_KEPT_MAX {
-                self.buffer = Vec::new();
-            }
-        } else if written > 0 && self.file.set_len(self.file_size).is_err() {
-            // The part that was written could not be taken back: the rest has to follow it.
-            self.file_size += written as u64;
-            self.size += written as u64;
-            self.buffer.drain(..written);
+        if result.is_err() && written > 0 && self.file.set_len(self.file_size).is_ok() {
+            written = 0;
+        }
+        // A part that could not be taken back stays: the rest has to follow it.
+        if let Some(next) = &mut self.next {
+            next.write(&self.buffer[..written]);
+        }
+        self.file_size += written as u64;
+        self.size += written as u64;
+        self.buffer.drain(..written);
+        if self.buffer.is_empty() && self.buffer.capacity() > BUFFER_KEPT_MAX {
+            self.buffer = Vec::new();
         }
         result
     }
@@ -288,6 +338,13 @@ impl PendingSync {
     pub fn run(&self) -> io::Result<()> {
         self.before.iter().chain([&self.file]).try_for_each(|file| file.sync_data())
     }
+}
+
+fn create_temporary_increment(paths: &Paths) -> io::Result<File> {
+    let path = paths.temporary_increment();
+    let _ = fs::remove_file(&path);
+    log::info!("Creating AOF incr file {} on background rewrite", path.display());
+    File::options().append(true).create_new(true).open(path)
 }
 
 /// A place in a replication history. As the last line of the file it says that the data set is what

@@ -46,7 +46,7 @@ pub struct Replication {
     pub primary: Option<Primary>,
     /// The database that the stream was at when the snapshot was made that was loaded at start.
     pub restored_selected: usize,
-    /// The primary sends more than it may in a turn.
+    /// The primary sends more than it may in a turn, or the disk has all that it sent.
     pub receive_again: bool,
     /// The primary wants to know how far we are.
     pub ack_wanted: bool,

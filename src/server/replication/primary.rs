@@ -1,12 +1,15 @@
 //! Whom we follow, and how far the connection to it is.
 
 use crate::keyspace::Keyspace;
+use crate::persist::file::SteadyFile;
 use crate::persist::rdb::RdbLoad;
 use crate::server::ClientId;
 use mio::net::TcpStream;
 use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub struct Primary {
     pub host: String,
@@ -38,7 +41,7 @@ pub enum Link {
     Handshake(Handshake),
     /// The data set comes.
     Transfer(Box<Reception>),
-    /// The data set has come and is being loaded.
+    /// The data set has come and is made durable, then loaded.
     Loading(Box<Loading>),
     /// The stream comes through this client.
     Up(ClientId),
@@ -97,10 +100,26 @@ pub enum Length {
 /// Where a data set goes that comes.
 pub enum Target {
     /// To be loaded when all of it is there.
-    File { file: File, path: PathBuf },
+    File { file: SteadyFile, path: PathBuf },
     /// Loaded as it comes, into what is served or into what will take its place. `whole`: all keys are there,
     /// and only the mark may be still to come.
     Memory { load: Box<RdbLoad<'static>>, spare: Option<Box<Keyspace>>, whole: bool },
+}
+
+/// A data set that came and is in a file.
+pub struct ReceivedFile {
+    pub path: PathBuf,
+    pub state: FileState,
+}
+
+/// How far a file is that came.
+pub enum FileState {
+    /// The disk is still at work on it.
+    Unsettled(Arc<File>),
+    /// The disk has it, or that failed.
+    Settled(io::Result<()>),
+    /// It has the name of a snapshot, and is loaded.
+    Named,
 }
 
 /// A data set that came, and the connection that waits for it to be loaded.
@@ -111,6 +130,8 @@ pub struct Loading {
     pub selected: usize,
     /// There is an append-only file to be started anew.
     pub appends: bool,
+    /// Where it is, if it was not loaded as it came.
+    pub file: Option<ReceivedFile>,
 }
 
 impl Primary {
