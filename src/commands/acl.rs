@@ -1,9 +1,11 @@
-//! ACL.
+//! ACL: parsing and replying for users, rules, ACL LOG and the file of users. `server/acl/` owns all of these and
+//! knows the rules' grammar; the checks that commands pass are in `server/acl/selector.rs`.
+//!
+//! Rules are arguments that nobody else may see (`secrets`): they may hold passwords.
 
 use super::prelude::*;
 use crate::engine::dispatch;
 use crate::server::acl::{self, BadRule, DEFAULT_USER, Denied, Selector, UnmatchedParenthesis};
-use crate::server::clock::unix_us;
 
 pub const COMMANDS: &[&Command] = &[&ACL];
 
@@ -307,7 +309,7 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         3 => args.int(2)?.max(0) as usize,
         _ => return Err(CommandError::subcommand_syntax(&args[1], "acl")),
     };
-    let now_ms = unix_us() / 1000;
+    let now_ms = server.clock.unix_ms();
     let denials = std::mem::take(&mut server.acl.log);
     let mut reply = server.reply(id);
     reply.array(count.min(denials.iter().len()));

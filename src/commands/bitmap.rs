@@ -1,4 +1,4 @@
-//! Strings as bitmaps.
+//! Strings as bitmaps: commands on single bits, ranges and fields of bits, over `encoding/bits.rs`.
 
 use super::prelude::*;
 use super::string::{index_range, is_reversed};

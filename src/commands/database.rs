@@ -1,4 +1,5 @@
-//! Databases as a whole.
+//! Databases as a whole: DBSIZE, SWAPDB, FLUSHDB and FLUSHALL. FLUSHALL also ends a snapshot that a child is
+//! writing, which would bring the old data back.
 
 use super::prelude::*;
 use crate::engine::snapshot;

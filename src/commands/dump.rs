@@ -1,4 +1,4 @@
-//! DUMP and RESTORE.
+//! DUMP and RESTORE: a value as bytes, in the format of `persist/rdb/payload.rs`, which checks them in full.
 
 use super::prelude::*;
 use crate::keyspace::LastUse;

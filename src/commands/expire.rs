@@ -1,4 +1,5 @@
-//! The time to live of keys.
+//! The time to live of keys. Times to live are propagated as the moment they end (PEXPIREAT); one in the past
+//! deletes the key.
 
 use super::prelude::*;
 use crate::keyspace::ExpiryMode;

@@ -1,4 +1,6 @@
-//! FCALL and FUNCTION.
+//! FCALL and FUNCTION, over the libraries of `script/library.rs`; `engine/script.rs` runs functions.
+//!
+//! A changed set of libraries is propagated as the command that changed it, like a change to data.
 
 use super::prelude::*;
 use super::script::{EVAL, EVAL_RO, check_flush_mode, number_of_keys};
@@ -18,7 +20,7 @@ pub const FCALL: Command = Command {
     summary: "Calls a function",
     since: "7.0.0",
     args: "function numkeys:int key:key#0?+ arg?+",
-    declared: Some(declared),
+    script_flags: Some(flags_of_function),
     handler: Handler::Server(|server, id, args| fcall(server, id, args, false)),
     ..EVAL
 };
@@ -32,7 +34,7 @@ pub const FCALL_RO: Command = Command {
     ..FCALL
 };
 
-fn declared(server: &Server, args: &Args) -> Option<ScriptFlags> {
+fn flags_of_function(server: &Server, args: &Args) -> Option<ScriptFlags> {
     server.scripts.libraries.find(args.get(1)).map(|function| function.flags)
 }
 

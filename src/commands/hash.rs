@@ -1,4 +1,7 @@
-//! Hashes.
+//! Hashes, kept by `types/hash.rs`.
+//!
+//! A command that removes the last field deletes the key. Fields that a command names by `member` in its spec are
+//! prefetched.
 
 use super::prelude::*;
 use super::scan::{ScanOptions, parse_cursor, reply_page};

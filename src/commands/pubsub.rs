@@ -1,4 +1,5 @@
-//! Publishing and subscribing.
+//! Publishing and subscribing, over `server/pubsub.rs`. Confirmations are pushes, not replies, so CLIENT REPLY
+//! says nothing about them.
 
 use super::prelude::*;
 use crate::encoding::glob::glob_match;
@@ -14,7 +15,7 @@ pub const SUBSCRIBE: Command = Command {
     since: "2.0.0",
     group: Group::PubSub,
     arity: -2,
-    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE,
+    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE | IN_PUBSUB,
     args: "channel+",
     handler: Handler::Server(|server, id, args| subscribe(server, id, args, SubscriptionKind::Channel, b"subscribe")),
     ..Command::DEFAULT

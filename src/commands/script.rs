@@ -1,4 +1,7 @@
-//! EVAL and its kin, and SCRIPT.
+//! EVAL, EVALSHA, their read-only forms, and SCRIPT, over the cache of `script/cache.rs`; `engine/script.rs` runs
+//! scripts, `engine/debugger.rs` those that are debugged.
+//!
+//! A script's own flags count instead of those of EVAL: see `script_flags` of the specs.
 
 use super::prelude::*;
 use crate::engine::debugger;
@@ -43,7 +46,7 @@ pub const EVAL: Command = Command {
     categories: category::SCRIPTING,
     keys: &[script_keys(RW | ACCESS | UPDATE, ASSUMED_RW)],
     args: "script numkeys:int key:key#0?+ arg?+",
-    declared: Some(declared_by_text),
+    script_flags: Some(flags_by_text),
     handler: Handler::Server(|server, id, args| eval(server, id, args, false)),
     ..Command::DEFAULT
 };
@@ -63,7 +66,7 @@ pub const EVALSHA: Command = Command {
     summary: "Runs a Lua script by its SHA-1",
     keys: &[script_keys(RW | ACCESS | UPDATE, "")],
     args: "sha1 numkeys:int key:key#0?+ arg?+",
-    declared: Some(declared_by_sha),
+    script_flags: Some(flags_by_sha),
     handler: Handler::Server(|server, id, args| evalsha(server, id, args, false)),
     ..EVAL
 };
@@ -78,11 +81,11 @@ pub const EVALSHA_RO: Command = Command {
     ..EVALSHA
 };
 
-fn declared_by_text(_: &Server, args: &Args) -> Option<ScriptFlags> {
+fn flags_by_text(_: &Server, args: &Args) -> Option<ScriptFlags> {
     shebang::script_flags(args.get(1)).ok().map(|(flags, _)| flags)
 }
 
-fn declared_by_sha(server: &Server, args: &Args) -> Option<ScriptFlags> {
+fn flags_by_sha(server: &Server, args: &Args) -> Option<ScriptFlags> {
     server.scripts.cache.find(args.get(1)).map(|script| script.flags)
 }
 
@@ -259,7 +262,7 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     Ok(())
 }
 
-/// Those of a few kilobytes, as most are, are freed at once either way.
+/// SYNC and ASYNC both free scripts at once: they are small.
 fn flush(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     const ONLY: CommandError = CommandError::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
     check_flush_mode(args, "script", ONLY)?;

@@ -1,4 +1,7 @@
-//! Strings.
+//! Strings, kept by `types/string.rs` and, where they are changed in place, `keyspace/string.rs`.
+//!
+//! SET, GETEX and their kin turn a time to live into a moment, and are propagated with that (`PXAT`). INCRBYFLOAT
+//! is propagated as SET, because another machine's sum may differ in its last digit.
 
 use super::prelude::*;
 use crate::config::Config;

@@ -29,7 +29,7 @@ pub fn slow(server: &mut Server, id: ClientId, found: Found, args: &Args, nanos:
 #[cold]
 pub fn show(server: &mut Server, id: ClientId, command: &Command, args: &Args) {
     // COMPAT: what only administrators do is not for others to see.
-    let is_script = command.declared.is_some();
+    let is_script = command.script_flags.is_some();
     if command.has(flag::SKIP_MONITOR | flag::ADMIN) && !is_script || server.loading {
         return;
     }

@@ -1,10 +1,10 @@
 //! Running scripts and functions: their gates, their commands, and what becomes of what they did.
 //!
-//! A script's commands are run by a client of its own, in one unit: they are propagated as a whole,
+//! A script's commands are run by a client of its own, in one transaction: they are propagated as a whole,
 //! as those of a transaction are. A script that runs for long lets the loop take a turn now and then,
 //! in which all but a few commands are refused.
 
-use super::call::{call, end_unit};
+use super::call::{call, end_transaction};
 use super::dispatch::{denied_text, stale, writes_allowed};
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
@@ -58,9 +58,9 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     let started = server.clock.stamp();
     server.scripts.running =
         Some(Running { kind, caller: id, started, turned: started, wrote: false, killed: false, busy: None });
-    let is_unit = server.unit.is_none();
-    if is_unit {
-        server.unit = Some(Commands::default());
+    let is_transaction = server.transaction.is_none();
+    if is_transaction {
+        server.transaction = Some(Commands::default());
     }
     let mut host = ScriptHost { server, script: &script, client, resp3: false };
     let arguments = script.request.from(FIRST_KEY);
@@ -73,12 +73,12 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     };
     let resp3 = host.resp3;
     let busy = server.scripts.running.take().is_some_and(|running| running.busy.is_some());
-    server.replicate_unit_to(ReplicateTo::all());
+    server.replicate_transaction_to(ReplicateTo::all());
     if server.shutdown && busy {
         // SHUTDOWN NOSAVE ended it half way: what it did is gone with the rest.
-        server.unit = None;
-    } else if is_unit {
-        end_unit(server);
+        server.transaction = None;
+    } else if is_transaction {
+        end_transaction(server);
     }
     let value = result.map_err(|error| uncaught(error, script.name))?;
     if let Some(error) = script.interpreter.returned_error(&value) {
@@ -238,7 +238,7 @@ impl Host for ScriptHost<'_> {
 
     fn replicate_to(&mut self, to: ReplicateTo) {
         self.server.replication.beyond_aof |= !to.contains(ReplicateTo::AOF);
-        self.server.replicate_unit_to(to);
+        self.server.replicate_transaction_to(to);
     }
 
     fn interrupt(&mut self) -> Option<String> {

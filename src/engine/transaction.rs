@@ -1,7 +1,7 @@
 //! MULTI and EXEC: commands are queued once they have passed the gates, and run one after the other.
 //! What they do together is propagated as a whole, and those who wait for keys are served after it.
 
-use super::call::{apply_reply_mode, call, end_unit};
+use super::call::{apply_reply_mode, call, end_transaction};
 use super::dispatch::flags_of;
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult};
@@ -58,7 +58,7 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
         return Ok(());
     }
     server.reply(id).array(multi.queued.len());
-    server.unit = Some(Commands::default());
+    server.transaction = Some(Commands::default());
     for (found, request) in &multi.queued {
         if let Err(denied) = server.check_access(id, *found, &request.args(), Context::Multi) {
             refuse(server, id, denied);
@@ -70,7 +70,7 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
             return Ok(());
         }
     }
-    end_unit(server);
+    end_transaction(server);
     server.clients[id].write_offset = server.replication.stream.offset();
     Ok(())
 }

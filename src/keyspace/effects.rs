@@ -131,7 +131,7 @@ impl Commands {
     }
 }
 
-/// See the module's description.
+/// What the command that runs has done so far, until `engine::call` drains it.
 #[derive(Default)]
 pub struct Effects {
     /// Changes to the data set; a command that made none is not propagated.
@@ -139,8 +139,8 @@ pub struct Effects {
     pub propagate: Propagate,
     /// Deletions of keys found expired or evicted; they go before the command itself.
     pub deleted: Commands,
-    /// The deletions were met on a walk over arbitrary keys or are the work of time: each stands for
-    /// itself, while those met by any other command belong to what that does.
+    /// The deletions come from expiry, eviction or a walk over arbitrary keys: each deletion is propagated
+    /// on its own, not in the command's MULTI.
     pub deleted_apart: bool,
     /// What to propagate with [`Propagate::Instead`].
     pub rewritten: Commands,

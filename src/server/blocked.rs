@@ -1,8 +1,8 @@
 //! Clients that wait for keys.
 //!
 //! A command that may wait ([`Handler::Blocking`](super::Handler)) is one that is simply run again,
-//! arguments and all, when one of its keys got what it is for. Who waits for which key is here, in the
-//! order in which they came; when a waiter's turn is is decided by `engine/blocking.rs`.
+//! arguments and all, when one of its keys got a value of its type. Here is which client waits for which
+//! key, in the order in which they came; `engine/blocking.rs` decides when a waiter is served.
 
 use super::{ClientFlags, ClientId, Server};
 use crate::encoding::timer_wheel::TimerId;

@@ -244,11 +244,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Its name for messages and CLIENT LIST: bytes a client sent, made printable.
-    pub fn display_name(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.name)
-    }
-
     /// Connected from this machine.
     pub fn is_local(&self) -> bool {
         self.stream.is_local()

@@ -38,7 +38,7 @@ pub struct Command {
     /// Not for applications: COMMAND DOCS marks it `syscmd`.
     pub system: bool,
     /// What the script or function declares that it runs, if there is one.
-    pub declared: Option<fn(&Server, &Args) -> Option<ScriptFlags>>,
+    pub script_flags: Option<fn(&Server, &Args) -> Option<ScriptFlags>>,
     /// It runs at once even after MULTI.
     pub never_queued: bool,
     /// The indices of arguments that nobody else may see, such as passwords.
@@ -119,7 +119,7 @@ impl Command {
         args: "",
         deprecated: None,
         system: false,
-        declared: None,
+        script_flags: None,
         never_queued: false,
         secrets: None,
         subcommands: &[],
@@ -211,11 +211,6 @@ impl Command {
         }
         range.unwrap_or((0, 0, 0))
     }
-
-    /// Whether keys can be named in places that first, last and step do not tell.
-    pub fn has_movable_keys(&self) -> bool {
-        self.has(flag::MOVABLE_KEYS)
-    }
 }
 
 /// The group of a command in the documentation.
@@ -299,8 +294,12 @@ pub mod flag {
         MOVABLE_KEYS "movablekeys",
         ALLOW_BUSY "allow_busy",
     }
-    /// It may do what is replicated without being a command that writes. COMMAND INFO does not show it.
+    // Our own, which COMMAND INFO does not show.
+
+    /// It may do what is replicated without being a command that writes.
     pub const MAY_REPLICATE: u32 = 1 << 31;
+    /// A client of RESP2 may send it while it is subscribed.
+    pub const IN_PUBSUB: u32 = 1 << 30;
 }
 
 /// Access categories.

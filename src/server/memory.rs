@@ -3,7 +3,7 @@
 use super::{ClientFlags, ClientId, Server};
 use crate::encoding::timer_wheel::TimerId;
 
-/// See the module's description.
+/// What eviction, and the limit on all clients together, keep between two commands.
 #[derive(Default)]
 pub struct MemoryState {
     /// The command that runs found too little memory, and nothing that could go.

@@ -53,7 +53,7 @@ struct Prefix {
     changed: IndexMap<Box<[u8]>, Option<ClientId>>,
 }
 
-/// See the module's description.
+/// All keys and prefixes that clients track.
 #[derive(Default)]
 pub struct Tracking {
     /// Who reads which keys. Clients may be gone, or track no more.
@@ -125,7 +125,8 @@ impl Server {
         let caller = self.scripts.running.as_ref().map(|running| running.caller).filter(|_| is_script);
         self.remember_read(caller.unwrap_or(id), found, args);
         // CLIENT CACHING is about the next command, or the next transaction.
-        let is_over = !is_script && self.unit.is_none() && !self.commands.full_name(found.index).starts_with("client|");
+        let is_over =
+            !is_script && self.transaction.is_none() && !self.commands.full_name(found.index).starts_with("client|");
         if let Some(client) = self.clients.get_mut(id).filter(|client| is_over && client.multi.is_none())
             && let Some(own) = &mut client.tracking
         {

@@ -1,4 +1,4 @@
-//! Choosing at random.
+//! Choosing elements at random from those that are passed one after the other.
 
 use fastrand::Rng;
 

@@ -1,4 +1,5 @@
-//! CLIENT.
+//! CLIENT, but for KILL, LIST, INFO and TRACKING, which have files of their own beside this. What it changes are
+//! fields and flags of `server/clients.rs`; pauses are in `server/pause.rs`.
 
 use super::client_kill::kill;
 use super::client_list::{info, list};

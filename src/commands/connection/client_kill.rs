@@ -1,4 +1,5 @@
-//! CLIENT KILL.
+//! CLIENT KILL: in its old form by address, in the new one by filters that must all match. A client that closes
+//! itself still gets its reply.
 
 use super::client_list::ClientType;
 use crate::commands::prelude::*;

@@ -1,4 +1,5 @@
-//! CLIENT TRACKING and what belongs to it.
+//! CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO, over `server/tracking.rs`. All options are checked against
+//! each other and against those of before, before any is taken.
 
 use crate::commands::prelude::*;
 use crate::server::tracking::ClientTracking;

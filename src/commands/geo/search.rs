@@ -79,7 +79,8 @@ impl<'a> Request<'a> {
             Ok::<_, CommandError>(place_of(score.ok_or(unknown)?))
         };
 
-        // The center of a missing source is given, but nowhere. Giving one again in the same way is fine.
+        // If the source key is missing, the center was given but has no position. It may be given twice in the same
+        // way.
         let (mut center, mut from_member): (Option<Option<Point>>, bool) = (None, false);
         let mut shape: Option<Shape> = None;
         let mut at = match form {
@@ -168,7 +169,7 @@ impl<'a> Request<'a> {
         if request.any && request.count.is_none() {
             return Err(CommandError::new("ERR the ANY argument requires COUNT argument"));
         }
-        // Some of them unsorted would be any.
+        // COUNT without ANY needs the nearest matches, so sort.
         if request.count.is_some() && request.order == Order::Any && !request.any {
             request.order = Order::Nearest;
         }

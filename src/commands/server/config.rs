@@ -1,4 +1,8 @@
-//! CONFIG.
+//! CONFIG GET, SET, REWRITE, RESETSTAT and HELP, over `config/`.
+//!
+//! CONFIG SET is all or nothing: `Config::set_many` parses and sets every value, then `engine/apply_config.rs` brings
+//! them into effect, and puts the old configuration back if one of them fails. Values of sensitive directives are
+//! `secrets`.
 
 use crate::commands::prelude::*;
 use crate::config::{self, Flags, SetContext, lookup, os_reason};

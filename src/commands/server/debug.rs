@@ -456,7 +456,7 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     // What comes after it in this turn is to know that time has passed, but in a script or transaction none does.
-    if server.unit.is_none() {
+    if server.transaction.is_none() {
         server.refresh_time();
     }
     ok(server, id)

@@ -1,4 +1,6 @@
-//! LATENCY.
+//! LATENCY: events that took long (`server/latency.rs`) and the histogram of each command (`server/stats.rs`).
+//!
+//! The texts of GRAPH are drawn as Redis draws them; DOCTOR's words are our own.
 
 use crate::commands::prelude::*;
 use crate::server::command_table::CommandIndex;

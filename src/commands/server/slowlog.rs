@@ -1,4 +1,4 @@
-//! SLOWLOG.
+//! SLOWLOG: the slow commands that `server/slowlog.rs` keeps. `engine/observe.rs` adds them.
 
 use crate::commands::prelude::*;
 

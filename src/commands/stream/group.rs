@@ -1,4 +1,5 @@
-//! XGROUP.
+//! XGROUP: making and removing consumer groups (`types/stream/group.rs`) and their consumers. DESTROY wakes
+//! the clients that wait for entries in the group.
 
 use super::super::prelude::*;
 use super::{StreamAt, changed_aside, id, no_such_group};

@@ -1,4 +1,4 @@
-//! XINFO.
+//! XINFO: what there is to know about a stream, its groups and their consumers. It changes nothing.
 
 use super::super::prelude::*;
 use super::{StreamAt, max_of, no_such_group, reply_entries, reply_entry, reply_id};

@@ -138,7 +138,7 @@ fn reply_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter, now_
         },
     };
     let idle_ms = |pending: &Pending| now_ms - pending.delivered_ms;
-    // Without a limit, what was delivered by a clock ahead of ours is there as well.
+    // min-idle 0 also lists entries with a delivery time in the future.
     let is_wanted = |pending: &Pending| filter.min_idle_ms <= 0 || idle_ms(pending) >= filter.min_idle_ms;
     let wanted = ids.map(|id| (id, &all[&id])).filter(|(_, pending)| is_wanted(pending));
     reply.array_of(|reply| {

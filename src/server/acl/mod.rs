@@ -283,7 +283,7 @@ impl Server {
         let mut client = Vec::new();
         super::client_list::describe(self, &self.clients[id], None, &mut client);
         client.pop();
-        let now_ms = super::clock::unix_us() / 1000;
+        let now_ms = self.clock.unix_ms();
         let denial = Denial {
             id: 0,
             count: 1,

@@ -40,7 +40,7 @@ pub enum Denied {
     Channel(usize),
 }
 
-/// See the module's description.
+/// One set of permissions.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Selector {
     /// A bit for each row of the command table.

@@ -7,14 +7,14 @@ use crate::server::command_table::{CommandTable, Found};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// See the module's description.
+/// One user of ACL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
     pub name: Vec<u8>,
     pub enabled: bool,
     /// Any password will do.
     pub nopass: bool,
-    /// What it restores is checked in depth; here that is so for all.
+    /// The sanitize-payload flag, kept for ACL LIST; payloads are always checked.
     sanitizes: bool,
     passwords: Vec<PasswordHash>,
     /// The first is the user's own, the others are what is in parentheses.

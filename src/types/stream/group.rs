@@ -65,7 +65,7 @@ impl Group {
         self.by_name.get(name).copied()
     }
 
-    /// The consumer of this name, who asked for something just now, and whether he had to be made.
+    /// The consumer of this name, marked as seen now, and whether it was created.
     pub fn consumer_seen(&mut self, name: &[u8], now_ms: i64) -> (ConsumerId, bool) {
         match self.find_consumer(name) {
             Some(id) => {
