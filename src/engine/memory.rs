@@ -102,7 +102,7 @@ fn evict(server: &mut Server) -> bool {
     }
 }
 
-/// Buffers that nobody uses, and clients that take more than they may, go before keys do.
+/// Before keys, evicts spare buffers and clients that exceed the limit on client memory.
 fn free_what_is_no_key(server: &mut Server) {
     server.free_spare_outputs();
     if server.config.clients_memory_max() == 0 {

@@ -59,8 +59,8 @@ pub fn insist_on_durability(server: &Server) {
     }
 }
 
-/// Requests that came were run: `bytes` are theirs. Those from `open_from` on belong to a transaction
-/// of which the end has not come.
+/// The requests in `bytes` were run. The bytes from `open_from` on belong to a transaction whose EXEC has not
+/// come.
 pub fn ran(server: &mut Server, id: ClientId, bytes: &[u8], open_from: Option<usize>) {
     let replication = &mut server.replication;
     if replication.primary.as_ref().and_then(|primary| primary.client()) != Some(id) {
@@ -81,12 +81,12 @@ pub fn ran(server: &mut Server, id: ClientId, bytes: &[u8], open_from: Option<us
     }
 }
 
-/// What is left of a transaction whose end did not come.
+/// Drops the bytes of a transaction whose EXEC did not come.
 pub fn forget_unfinished(server: &mut Server) {
     server.replication.unfinished = Vec::new();
 }
 
-/// Tells the primary how far we are.
+/// Sends the primary our offset (REPLCONF ACK).
 pub fn send_ack(server: &mut Server) {
     let Some(primary) = server.replication.primary.as_ref().filter(|primary| primary.acknowledges) else { return };
     let Some(id) = primary.client() else { return };

@@ -12,7 +12,7 @@ pub struct Options {
     pub timeout_ms: u64,
 }
 
-/// Begins. Who is to take over need not have everything yet.
+/// Begins a failover. The replica that is to take over need not have everything yet.
 pub fn start(server: &mut Server, options: Options) -> Result<(), CommandError> {
     if server.replication.failover.state != FailoverState::None {
         return Err(CommandError::new("ERR FAILOVER already in progress."));
@@ -55,7 +55,7 @@ fn find(server: &Server, host: &str, port: u16) -> Option<ClientId> {
     replicas.iter().copied().find(|&id| replica_address(server, id) == (host.to_owned(), port))
 }
 
-/// Hands over if who is to take over has everything.
+/// Hands over if the replica that is to take over has everything.
 pub fn check(server: &mut Server) {
     if server.replication.failover.state != FailoverState::WaitsForSync {
         return;

@@ -26,7 +26,7 @@ pub fn start(server: &mut Server, host: String, port: u16) {
     let was_primary = server.replication.primary.is_none();
     drop_link(server);
     blocking::unblock_all(server);
-    // Replicas of ours stay: they are told if the stream turns out to be another.
+    // Our own replicas stay connected; they are disconnected only if the stream turns out to be another.
     // A history that we made ourselves may be the beginning of what the new primary has.
     let has_history = match &server.replication.primary {
         Some(primary) => primary.has_history,
@@ -98,7 +98,7 @@ pub fn restore_history(server: &mut Server, place: HistoryPlace) {
         replication.id = id;
         replication.restored_selected = db;
     } else {
-        // Others may have seen what came after the snapshot: the name is ours no more.
+        // Replicas may have seen changes after the snapshot, so the history goes on under a new name.
         replication.former = Some(FormerId { id, end: offset });
     }
     replication.stream.restart_at(offset);
@@ -258,7 +258,7 @@ fn converse(server: &mut Server, mut handshake: Handshake) {
         Ok(None) => primary.link = Link::Handshake(handshake),
         Ok(Some(Answer::GoOn(id))) => resume(server, handshake.connection, id),
         Ok(Some(Answer::Full(history))) => {
-            // Who lets us follow has taken over, whatever comes of the data set.
+            // A primary that accepts us as a replica has taken over, whatever comes of the data set.
             failover::done(server);
             let Handshake { connection, .. } = handshake;
             let reception = Reception { connection, history, length: None, received: 0, drained: false, target: None };
@@ -342,7 +342,7 @@ fn heard(
     Ok(None)
 }
 
-/// Who we are, and what we understand.
+/// Our address, and the REPLCONF capabilities we have.
 fn introduce(server: &Server, handshake: &mut Handshake) {
     let config = &server.config;
     if !config.masterauth.is_empty() {

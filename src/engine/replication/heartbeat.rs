@@ -71,7 +71,7 @@ fn look_after_replicas(server: &mut Server) {
     {
         stream.append_marker([&b"PING"[..]].into_iter());
     }
-    // Those that wait for a data set are told that we are there.
+    // Replicas that wait for a data set get an empty line, so that they do not time out.
     let waits = |replica: &Replica| matches!(replica.state, ReplicaState::WaitsForChild | ReplicaState::WaitsForFile);
     for id in replicas_that(server, waits) {
         server.reply(id).raw(b"\n");
@@ -85,7 +85,7 @@ fn look_after_replicas(server: &mut Server) {
         };
         let hears = match replica.state {
             ReplicaState::Online | ReplicaState::ReceivesFile(_) | ReplicaState::Loads => true,
-            // As long as there is nothing to be sent to it, it is others that are slow.
+            // With nothing to be sent to it, it waits for slower replicas or the child.
             ReplicaState::ReceivesPipe(at) => {
                 server.replication.transfer.as_ref().is_some_and(|transfer| at < transfer.log.end())
             }

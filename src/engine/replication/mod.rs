@@ -5,7 +5,7 @@
 //! * `follow`    we ask a primary
 //! * `receive`   a data set comes and is loaded
 //! * `apply`     the stream of the primary is run
-//! * `acks`      who has what: WAIT, WAITAOF
+//! * `acks`      WAIT and WAITAOF
 //! * `failover`  FAILOVER
 //! * `own_keys`  keys that expire on a writable replica
 //! * `heartbeat` what happens each second
@@ -69,7 +69,7 @@ pub fn online_replicas(server: &Server) -> Vec<ClientId> {
     replicas_that(server, Replica::is_online)
 }
 
-/// Those replicas of which something holds.
+/// The replicas for which `holds` is true.
 pub fn replicas_that(server: &Server, holds: impl Fn(&Replica) -> bool) -> Vec<ClientId> {
     let replicas = &server.replication.replicas;
     let held = |id: &&ClientId| {
@@ -81,13 +81,13 @@ pub fn replicas_that(server: &Server, holds: impl Fn(&Replica) -> bool) -> Vec<C
     replicas.iter().filter(held).copied().collect()
 }
 
-/// How a replica is named in the log and to others.
+/// The name of a replica in the log.
 pub fn replica_name(server: &Server, id: ClientId) -> String {
     let (address, port) = replica_address(server, id);
     format!("{address}:{port}")
 }
 
-/// Where others reach a replica: as it said, or as we see it.
+/// The address of a replica: as it said, or as we see it.
 pub fn replica_address(server: &Server, id: ClientId) -> (String, u16) {
     let client = &server.clients[id];
     let replica = client.replica.as_deref();

@@ -17,7 +17,7 @@ pub struct User {
     /// The sanitize-payload flag, kept for ACL LIST; payloads are always checked.
     sanitizes: bool,
     passwords: Vec<PasswordHash>,
-    /// The first is the user's own, the others are what is in parentheses.
+    /// The first is the root selector, the others come from the rules in parentheses.
     selectors: Vec<Selector>,
     /// It may do everything: nothing has to be checked.
     unrestricted: bool,
@@ -51,7 +51,7 @@ impl User {
         &self.selectors[0]
     }
 
-    /// Those in parentheses.
+    /// The selectors in parentheses.
     pub fn further_selectors(&self) -> &[Selector] {
         &self.selectors[1..]
     }
