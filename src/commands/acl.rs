@@ -74,16 +74,7 @@ pub const ACL: Command = Command {
             handler: Handler::Server(getuser),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "6.0.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("6.0.0", Group::Server, 0, help),
         Command {
             name: "list",
             summary: "Describes all users as lines of a file",
@@ -245,9 +236,8 @@ fn cat(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         2 => category::NAMES.iter().map(|(_, name)| *name).collect(),
         3 => {
             let known = category::NAMES.iter().find(|(_, name)| args[2].eq_ignore_ascii_case(name.as_bytes()));
-            let &(bit, _) = known.ok_or_else(|| {
-                CommandError::err(format_args!("Unknown category '{}'", String::from_utf8_lossy(&args[2])))
-            })?;
+            let &(bit, _) =
+                known.ok_or_else(|| CommandError::err(format_args!("Unknown category '{}'", args.text(2))))?;
             let rows = server.commands.rows().iter();
             rows.filter(|row| row.command.categories() & bit != 0).map(|row| row.full_name.as_str()).collect()
         }

@@ -136,17 +136,7 @@ pub const FUNCTION: Command = Command {
             handler: Handler::Server(flush),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "7.0.0",
-            group: Group::Scripting,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::SCRIPTING,
-            handler: Handler::Server(help),
-            ..Command::DEFAULT
-        },
+        Command::help("7.0.0", Group::Scripting, category::SCRIPTING, help),
         Command {
             name: "restore",
             summary: "Loads libraries that were serialized",
@@ -195,8 +185,8 @@ const HELP: &[&str] = &[
     "    Tell which function runs, and how many there are.",
 ];
 
-fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    server.reply(id).help("function", HELP);
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help("function", HELP);
     Ok(())
 }
 
@@ -210,7 +200,7 @@ fn load(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let mut existing = Existing::Keep;
     for at in 2..code {
         if !args.is(at, "replace") {
-            let option = String::from_utf8_lossy(args.get(at)).into_owned();
+            let option = args.text(at).into_owned();
             return Err(CommandError::err(format_args!("Unknown option given: {option}")));
         }
         existing = Existing::Replace;
@@ -287,7 +277,7 @@ fn list(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             }
             pattern = Some(args.get(at));
         } else {
-            let argument = String::from_utf8_lossy(args.get(at)).into_owned();
+            let argument = args.text(at).into_owned();
             return Err(CommandError::err(format_args!("Unknown argument {argument}")));
         }
         at += 1;

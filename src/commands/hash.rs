@@ -417,7 +417,7 @@ fn hincrbyfloat(ctx: &mut DataContext, args: &Args) -> CommandResult {
     hash.set(field, &after, ctx.config.hash_limits());
     drop(hash);
     keyspace.changed(EventClass::HASH, "hincrbyfloat", key);
-    // The sum depends on how floats are added where it is computed: pass on the outcome.
+    // Another machine may round otherwise, so the sum is propagated.
     keyspace.effects.propagate_instead(keyspace.selected(), &[b"HSET", key, field, &after]);
     ctx.reply.bulk(&after);
     Ok(())

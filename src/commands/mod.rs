@@ -82,7 +82,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     zset::COMMANDS,
 ];
 
-/// What a family's file imports.
+/// Imported by the file of every family.
 mod prelude {
     pub use crate::keyspace::EventClass;
     pub use crate::resp::{Args, CommandError, CommandResult, Reply};

@@ -99,7 +99,7 @@ fn eval(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> Comm
     run(server, id, args, found, &sha, keys, read_only)
 }
 
-/// The script is not kept: it is compiled by the interpreter of the session.
+/// The interpreter of the session compiles the script; the cache does not keep it.
 fn eval_in_session(
     server: &mut Server,
     id: ClientId,
@@ -148,7 +148,7 @@ fn run(
     script::run(server, id, call)
 }
 
-/// FLUSH's argument, where there may be one: `only` is the error if it is none of these.
+/// Checks the optional argument of FLUSH; `only` is the error if it is neither SYNC nor ASYNC.
 pub(super) fn check_flush_mode(args: &Args, command: &str, only: CommandError) -> CommandResult {
     match args.len() {
         2 => Ok(()),
@@ -165,17 +165,7 @@ pub const SCRIPT: Command = Command {
     group: Group::Scripting,
     arity: -2,
     subcommands: &[
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Scripting,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::SCRIPTING,
-            handler: Handler::Server(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Scripting, category::SCRIPTING, help),
         Command {
             name: "flush",
             summary: "Forgets all scripts",
@@ -257,8 +247,8 @@ const HELP: &[&str] = &[
     "    Keep a script without running it.",
 ];
 
-fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    server.reply(id).help("script", HELP);
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help("script", HELP);
     Ok(())
 }
 

@@ -131,7 +131,7 @@ fn given<'a>(args: &Args<'a>, index: usize) -> NewString<'a> {
     }
 }
 
-/// Makes the command that ran repeat as a SET with an absolute time.
+/// Propagates the command as a SET with an absolute time.
 fn propagate_set_at(keyspace: &mut Keyspace, key: &[u8], value: &[u8], at: i64) {
     let mut digits = itoa::Buffer::new();
     let set: [&[u8]; 5] = [b"SET", key, value, b"PXAT", digits.format(at).as_bytes()];
@@ -147,7 +147,7 @@ struct Options<'a> {
     expiry: Expiry<'a>,
 }
 
-/// What the options say about the expiry.
+/// The options about the expiry.
 #[derive(Clone, Copy, Default)]
 enum Expiry<'a> {
     #[default]
@@ -206,7 +206,7 @@ impl<'a> Options<'a> {
 }
 
 impl Expiry<'_> {
-    /// PXAT: it means the same to who runs the command later.
+    /// PXAT, which means the same whenever the command is run again.
     fn is_the_same_later(self) -> bool {
         matches!(self, Expiry::Time { unit_ms: 1, absolute: true, .. })
     }

@@ -15,7 +15,7 @@ pub fn slow(server: &mut Server, id: ClientId, found: Found, args: &Args, nanos:
     let us = nanos / 1000;
     let is_slow = u64::try_from(server.config.slowlog_log_slower_than).is_ok_and(|slow_us| us >= slow_us);
     let Some(client) = server.clients.get(id) else { return };
-    // A command run by EXEC or a script is part of the time of that.
+    // A script's commands are part of the script's own time.
     if !is_slow || found.command.has(flag::SKIP_SLOWLOG) || client.flags.contains(ClientFlags::INTERNAL) {
         return;
     }

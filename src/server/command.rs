@@ -126,6 +126,26 @@ impl Command {
         handler: Handler::Container,
     };
 
+    /// The spec of a container's HELP subcommand.
+    pub const fn help(
+        since: &'static str,
+        group: Group,
+        categories: u32,
+        handler: fn(&mut DataContext, &Args) -> CommandResult,
+    ) -> Command {
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since,
+            group,
+            arity: 2,
+            flags: flag::LOADING | flag::STALE,
+            categories,
+            handler: Handler::Data(handler),
+            ..Command::DEFAULT
+        }
+    }
+
     #[inline]
     pub fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0

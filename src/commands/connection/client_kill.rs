@@ -6,7 +6,7 @@ use crate::commands::prelude::*;
 use crate::server::Client;
 use crate::server::acl::Acl;
 
-/// Which clients are to go: those that every filter given lets pass.
+/// The filters given; a client is killed if it passes all of them.
 #[derive(Default)]
 struct Filters<'a> {
     number: Option<i64>,

@@ -33,7 +33,7 @@ pub const PING: Command = Command {
 fn ping(ctx: &mut DataContext, args: &Args) -> CommandResult {
     match args.len() {
         1 | 2 if ctx.only_listens() => {
-            // It must look like a message.
+            // A subscribed client of RESP2 expects a message.
             ctx.reply.array(2);
             ctx.reply.bulk(b"pong");
             ctx.reply.bulk(if args.len() > 1 { &args[1] } else { b"" });

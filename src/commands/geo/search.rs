@@ -1,4 +1,4 @@
-//! What is within an area.
+//! GEOSEARCH, GEORADIUS and their kin: places within an area.
 
 use super::super::prelude::*;
 use super::super::zset;
@@ -34,9 +34,9 @@ struct Request<'a> {
     /// Meters of the unit.
     unit_m: f64,
     order: Order,
-    /// At most so many.
+    /// COUNT.
     count: Option<usize>,
-    /// Those found first will do.
+    /// ANY: the matches found first, not the nearest.
     any: bool,
     with_distance: bool,
     with_position: bool,
@@ -159,7 +159,7 @@ impl<'a> Request<'a> {
                 "{command} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
             )));
         }
-        let name = || String::from_utf8_lossy(&args[0]).into_owned();
+        let name = || args.text(0).into_owned();
         let center = center.ok_or_else(|| {
             CommandError::err(format_args!("exactly one of FROMMEMBER or FROMLONLAT can be specified for {}", name()))
         })?;
@@ -198,7 +198,7 @@ impl<'a> Request<'a> {
         Ok(Shape::Box { width: width * self.unit_m, height: height * self.unit_m })
     }
 
-    /// What is within the area, as far as it is asked for.
+    /// The matches, sorted and cut as the options say.
     fn search<'z>(&self, zset: &'z ZSet) -> Vec<Found<'z>> {
         let mut found = Vec::new();
         let Some(area) = &self.area else { return found };

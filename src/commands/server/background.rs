@@ -1,4 +1,4 @@
-//! BGSAVE and BGREWRITEAOF: what a forked child does.
+//! BGSAVE and BGREWRITEAOF: asking for work of a forked child (`engine/child.rs`).
 
 use crate::commands::prelude::*;
 use crate::engine::rewrite::{self, CANNOT_START, STARTED};
@@ -56,7 +56,7 @@ fn bgrewriteaof(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     }
     if server.persistence.is_busy() || server.transaction.is_some() {
         server.persistence.rewrites.scheduled = true;
-        // Who asks for it does not want to wait until a delay is over.
+        // A rewrite that is asked for does not wait for the delay after a failed one.
         server.persistence.rewrites.failures_in_a_row = 0;
         server.reply(id).simple("Background append only file rewriting scheduled");
         return Ok(());

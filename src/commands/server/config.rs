@@ -28,16 +28,7 @@ pub const CONFIG: Command = Command {
             handler: Handler::Server(get),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Server, 0, help),
         Command {
             name: "resetstat",
             summary: "Sets the counters of INFO back",

@@ -7,7 +7,7 @@ use crate::server::replication::primary::{Connection, Link};
 use crate::server::{ClientFlags, ClientId, ReplyMode, Server, Stream};
 use mio::{Interest, Token};
 
-/// From here on the stream comes. `acknowledges`: the primary wants to know how far we are.
+/// From here on the stream comes. `acknowledges`: the primary gets our offset (REPLCONF ACK).
 pub fn begin(server: &mut Server, connection: Connection, selected: usize, acknowledges: bool) {
     let Connection { stream, input, .. } = connection;
     let addr = stream.peer_addr().map(|addr| addr.to_string()).unwrap_or_default();

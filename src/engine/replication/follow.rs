@@ -342,7 +342,7 @@ fn heard(
     Ok(None)
 }
 
-/// Our address, and the REPLCONF capabilities we have.
+/// Sends AUTH, if there is a password, then our address and capabilities (REPLCONF).
 fn introduce(server: &Server, handshake: &mut Handshake) {
     let config = &server.config;
     if !config.masterauth.is_empty() {

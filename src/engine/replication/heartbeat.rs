@@ -85,7 +85,7 @@ fn look_after_replicas(server: &mut Server) {
         };
         let hears = match replica.state {
             ReplicaState::Online | ReplicaState::ReceivesFile(_) | ReplicaState::Loads => true,
-            // With nothing to be sent to it, it waits for slower replicas or the child.
+            // With nothing to be sent to it, it waits for the child or for slower replicas.
             ReplicaState::ReceivesPipe(at) => {
                 server.replication.transfer.as_ref().is_some_and(|transfer| at < transfer.log.end())
             }

@@ -29,7 +29,7 @@ pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let next = if by_offset { args.int(2)? } else { -1 };
     heartbeat::start(server);
     if by_offset {
-        let history = String::from_utf8_lossy(args.get(1));
+        let history = args.text(1);
         let seen = next.checked_sub(1).and_then(|seen| u64::try_from(seen).ok());
         if let Some(seen) = seen.filter(|&seen| can_go_on(server, id, &history, seen)) {
             go_on(server, id, seen);
@@ -66,7 +66,7 @@ fn take_over(server: &mut Server, args: &Args) -> Result<(), CommandError> {
     if !args.is(3, "failover") {
         return Err(CommandError::SYNTAX);
     }
-    log::warn!("Failover request received for replid {}.", String::from_utf8_lossy(args.get(1)));
+    log::warn!("Failover request received for replid {}.", args.text(1));
     if server.replication.primary.is_none() {
         return Err(CommandError::new("ERR PSYNC FAILOVER can't be sent to a master."));
     }
@@ -161,7 +161,7 @@ pub fn expect_no_reply(server: &mut Server, id: ClientId, mark: Option<(usize, u
 fn take_back_reply(server: &mut Server, id: ClientId, mark: (usize, usize), args: &Args) {
     let command = match server.commands.find(args.get(0)).map(|found| dispatch::resolve(server, found, args)) {
         Some(Ok(found)) => server.commands.full_name(found.index).to_owned(),
-        _ => String::from_utf8_lossy(args.get(0)).into_owned(),
+        _ => args.text(0).into_owned(),
     };
     let client = &mut server.clients[id];
     if let Some(error) = client.output.bytes[mark.0..].strip_prefix(b"-") {

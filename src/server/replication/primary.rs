@@ -22,7 +22,7 @@ pub struct Primary {
     pub has_history: bool,
     /// The database that the stream was at when the connection was lost.
     pub selected: usize,
-    /// It understands REPLCONF ACK.
+    /// It answered PSYNC, not SYNC, so it gets our offset (REPLCONF ACK).
     pub acknowledges: bool,
     /// It is to take over from us: FAILOVER.
     pub hand_over: bool,

@@ -1,4 +1,4 @@
-//! Consumer groups of a stream: what was delivered to whom, and not acknowledged yet.
+//! Consumer groups of a stream: the entries delivered to each consumer and not acknowledged yet.
 //!
 //! Always: an entry that is pending in a group is pending in exactly one of its consumers, or in none
 //! while it changes hands within a command.
@@ -126,7 +126,7 @@ impl Group {
         self.consumers[pending.consumer].pending.insert(id);
     }
 
-    /// Delivers a pending entry once more to the consumer who has it.
+    /// Delivers a pending entry once more to the consumer that has it.
     pub fn deliver_again(&mut self, id: StreamId, now_ms: i64) {
         if let Some(pending) = self.pending.get_mut(&id) {
             pending.delivered_ms = now_ms;
