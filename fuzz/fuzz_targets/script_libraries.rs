@@ -12,8 +12,9 @@ use rondo::script::{Host, Interpreter, ReplicateTo, shebang, with_host};
 struct Nobody;
 
 impl Host for Nobody {
-    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) {
+    fn call(&mut self, _: &Args, reply: &mut Vec<u8>) -> bool {
         reply.extend_from_slice(b"-ERR nobody is there\r\n");
+        false
     }
 
     fn may_run(&mut self, _: &Args) -> Option<bool> {

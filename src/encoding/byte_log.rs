@@ -51,7 +51,8 @@ impl ByteLog {
 
     /// Bytes of memory.
     pub fn allocated(&self) -> usize {
-        (self.blocks.len() + self.spare.is_some() as usize) * BLOCK
+        let blocks = self.blocks.len() + self.spare.is_some() as usize;
+        blocks * BLOCK + self.blocks.capacity() * size_of::<Vec<u8>>()
     }
 
     pub fn append(&mut self, mut bytes: &[u8]) {

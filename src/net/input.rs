@@ -23,6 +23,8 @@ use std::ops::Range;
 const READ_MAX: usize = 64 * 1024;
 /// A long argument is read in larger pieces: they cost nobody but the client anything.
 const LONG_READ_MAX: usize = 1024 * 1024;
+/// Of the replication stream so much is read during a pause; the rest stays with the primary.
+const READ_AHEAD_MAX: usize = 16 * 1024 * 1024;
 /// Requests that are parsed, looked up and prefetched together.
 const BATCH_MAX: usize = 64;
 
@@ -70,6 +72,9 @@ impl Input {
         }
         if client.is_closing() {
             return;
+        }
+        if client.flags.contains(ClientFlags::PRIMARY) && server.pause.is_some() {
+            return read_ahead(server, id);
         }
         let waits = client.flags.contains(ClientFlags::BLOCKED) || !client.held.is_empty();
         if client.flags.contains(ClientFlags::PEER_CLOSED) && waits {
@@ -437,6 +442,31 @@ impl Input {
         let client = &mut server.clients[id];
         client.held = held;
         client.held.is_empty() && !client.is_closing() && !client.is_waiting()
+    }
+}
+
+/// During a pause what the primary sends is read, but not run.
+fn read_ahead(server: &mut Server, id: ClientId) {
+    let client = &mut server.clients[id];
+    // The end of the pause gives it a turn.
+    client.flags |= ClientFlags::PAUSED | ClientFlags::INPUT_WAITING;
+    let kept = client.input.len();
+    if kept >= READ_AHEAD_MAX {
+        return;
+    }
+    client.input.resize(kept + READ_MAX, 0);
+    let result = (&client.stream).read(&mut client.input[kept..]);
+    client.input.truncate(kept + result.as_ref().map_or(0, |count| *count));
+    match result {
+        Ok(count) if count > 0 => {
+            client.active_ms = server.clock.now_ms;
+            client.net_input += count as u64;
+            server.stats.net_input += count as u64;
+            server.pending_read(id);
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => (),
+        Err(error) if error.kind() == ErrorKind::Interrupted => server.pending_read(id),
+        _ => server.close_client(id),
     }
 }
 

@@ -375,6 +375,24 @@ fn no_data_set_is_written_for_replicas_at_the_end() {
 }
 
 #[test]
+fn a_paused_replica_reads_but_changes_nothing() {
+    let (primary, replica) = (Node::start(&[]), Node::start(&[]));
+    replica.follow(&primary);
+    wait_for_sync(&primary, &[&replica]);
+    let (mut client, mut paused) = (primary.connect(), replica.connect());
+    client.check("SET k 1 => +OK");
+    wait_for_sync(&primary, &[&replica]);
+    let before = paused.info("slave_repl_offset");
+    paused.check("CLIENT PAUSE 1000000 WRITE => +OK");
+    client.check("SET k 2 => +OK");
+    wait_until("it has come", || paused.info("slave_read_repl_offset") == client.info("master_repl_offset"));
+    assert_eq!(paused.info("slave_repl_offset"), before);
+    paused.check("GET k => $1 1\n CLIENT UNPAUSE => +OK");
+    wait_until_equal(&primary, &[&replica]);
+    paused.check("GET k => $1 2");
+}
+
+#[test]
 fn requests_about_replication_that_make_no_sense() {
     let node = Node::start(&[]);
     let mut client = node.connect();

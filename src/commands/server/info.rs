@@ -378,7 +378,8 @@ fn replication(server: &Server, fields: &mut Fields) {
         let last_io = if primary.is_up() { seconds_since(heard_ms) as i64 } else { -1 };
         fields.add("master_last_io_seconds_ago", last_io);
         fields.add("master_sync_in_progress", matches!(primary.link, Link::Transfer(_) | Link::Loading(_)) as u8);
-        fields.add("slave_read_repl_offset", offset + replication.unfinished.len() as u64);
+        let not_run = primary.client().map_or(0, |id| server.clients[id].input.len()) + replication.unfinished.len();
+        fields.add("slave_read_repl_offset", offset + not_run as u64);
         fields.add("slave_repl_offset", offset);
         if let Link::Transfer(reception) = &primary.link {
             let total = match reception.length {

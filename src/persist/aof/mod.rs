@@ -361,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_place_in_a_history_is_read_as_it_was_written() {
-        let place = HistoryPlace { id: "0123456789".repeat(4), offset: u64::MAX, db: 15 };
+        let place = HistoryPlace { id: "0123456789".repeat(4), offset: i64::MAX as u64, db: 15 };
         let line = place.to_line();
         let line = line.trim_end();
         assert_eq!(HistoryPlace::parse(line.as_bytes()), Some(place));
