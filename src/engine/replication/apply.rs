@@ -1,5 +1,5 @@
-//! The primary's stream. It comes through a client whose requests pass no gate and have no replies;
-//! what was run is passed on to our own replicas as it came.
+//! The primary's stream. It comes through a client whose requests pass no gate and have no replies; its bytes,
+//! once run, are passed on to our own replicas as they came.
 
 use super::acks;
 use crate::resp::{CommandError, encode_request};
@@ -35,12 +35,12 @@ pub fn begin(server: &mut Server, connection: Connection, selected: usize, ackno
     primary.link = Link::Up(id);
     primary.acknowledges = acknowledges;
     server.keyspace.expiry_mode = server.expiry_mode();
-    // What came already brings no event.
+    // Bytes that have come already bring no event.
     server.pending_read(id);
     send_ack(server);
 }
 
-/// What the primary did could not be done here: the data sets differ.
+/// Logs that a command of the primary failed here: the data sets differ.
 #[cold]
 pub fn log_error(command: &str, error: &CommandError) {
     log::warn!(
@@ -49,7 +49,7 @@ pub fn log_error(command: &str, error: &CommandError) {
     );
 }
 
-/// A replica that cannot keep what it is sent must not pretend to (`replica-ignore-disk-write-errors`).
+/// Ends a replica that cannot write the primary's changes to disk, unless `replica-ignore-disk-write-errors`.
 pub fn insist_on_durability(server: &Server) {
     if !server.config.replica_ignore_disk_write_errors
         && let Some(error) = server.write_error()

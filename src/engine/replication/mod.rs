@@ -24,7 +24,7 @@ use crate::engine::shutdown;
 use crate::server::replication::replica::Replica;
 use crate::server::{ClientFlags, ClientId, Server};
 
-/// What is to be done before the loop sleeps: what the stream has got since the last turn is sent.
+/// Called before the loop sleeps: has the new part of the stream sent.
 #[inline]
 pub fn before_sleep(server: &mut Server) {
     let replication = &server.replication;
@@ -99,7 +99,7 @@ pub fn replica_address(server: &Server, id: ClientId) -> (String, u16) {
     (address, replica.map_or(0, |replica| replica.listening_port))
 }
 
-/// A client is gone that replication has a part in.
+/// A client is gone: if it was the primary's connection or a replica, sees to what follows from that.
 pub fn client_closed(server: &mut Server, id: ClientId) {
     let Some(client) = server.clients.get(id) else { return };
     if client.flags.contains(ClientFlags::PRIMARY) {
@@ -107,7 +107,7 @@ pub fn client_closed(server: &mut Server, id: ClientId) {
     } else if client.flags.contains(ClientFlags::REPLICA) {
         log::info!("Connection with replica {} lost.", replica_name(server, id));
         server.replication.replicas.retain(|&other| other != id);
-        // Somebody may have waited for this one.
+        // Its absence may end a wait: check them all.
         server.replication.acks_came = true;
         if server.replication.replicas.is_empty() {
             server.replication.no_replicas_since_ms = server.clock.now_ms;
@@ -117,7 +117,7 @@ pub fn client_closed(server: &mut Server, id: ClientId) {
     }
 }
 
-/// All replicas are to come again.
+/// Disconnects all replicas, so that they connect and ask again.
 pub fn disconnect_replicas(server: &mut Server) {
     for id in server.replication.replicas.clone() {
         server.close_client(id);

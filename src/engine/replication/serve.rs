@@ -1,4 +1,4 @@
-//! Replicas ask for the stream, or for the data set and then the stream.
+//! Answering PSYNC and SYNC: a replica gets the stream, or the data set and then the stream.
 
 use super::{follow, heartbeat, replica_name, transfer};
 use crate::engine::dispatch;
@@ -9,7 +9,7 @@ use crate::server::{ClientFlags, ClientId, Server};
 /// PSYNC and SYNC.
 pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     if server.clients[id].flags.contains(ClientFlags::REPLICA) {
-        // COMPAT: asked once, it is being served.
+        // COMPAT: a second request of a replica is ignored.
         return Ok(());
     }
     if args.len() > 3 {
@@ -43,7 +43,7 @@ pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     }
     server.stats.replication.full += 1;
     if !server.replication.stream.is_kept() {
-        // What has happened until now was not counted.
+        // Changes so far did not move the offset, so they need another history.
         server.replication.start_new_history();
         server.replication.stream.keep();
         log::info!(
@@ -139,15 +139,15 @@ fn go_on(server: &mut Server, id: ClientId, offset: u64) {
     server.reply(id).raw(line.as_bytes());
 }
 
-/// Where the output of a replica ends that is being served, before it has a command run.
+/// The end of the output of a replica that is being served, before it runs a command.
 #[inline]
 pub fn mark_of_replica(server: &Server, id: ClientId) -> Option<(usize, usize)> {
     let client = server.clients.get(id)?;
     client.flags.contains(ClientFlags::REPLICA).then(|| client.output.mark())
 }
 
-/// What is sent to a replica is the data set and the stream: a reply in between would become a part of
-/// them. One that got any is disconnected, and the reply forgotten.
+/// A replica is sent the data set and the stream, and a reply in between would become a part of them. A replica
+/// whose command wrote a reply is disconnected, and the reply taken back.
 #[inline]
 pub fn expect_no_reply(server: &mut Server, id: ClientId, mark: Option<(usize, usize)>, args: &Args) {
     if let Some(mark) = mark
@@ -176,7 +176,7 @@ fn take_back_reply(server: &mut Server, id: ClientId, mark: (usize, usize), args
     server.close_client(id);
 }
 
-/// REPLCONF ACK: how far a replica is.
+/// REPLCONF ACK: a replica's offset.
 pub fn acknowledged(server: &mut Server, id: ClientId, offset: u64, durable: Option<u64>) {
     let now_ms = server.clock.now_ms;
     let Some(replica) = server.clients[id].replica.as_deref_mut() else { return };
