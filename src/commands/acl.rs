@@ -1,9 +1,11 @@
-//! ACL.
+//! ACL: parsing and replying for users, rules, ACL LOG and the file of users. `server/acl/` owns all of these and
+//! knows the rules' grammar; the checks that commands pass are in `server/acl/selector.rs`.
+//!
+//! Rules are arguments that nobody else may see (`secrets`): they may hold passwords.
 
 use super::prelude::*;
 use crate::engine::dispatch;
 use crate::server::acl::{self, BadRule, DEFAULT_USER, Denied, Selector, UnmatchedParenthesis};
-use crate::server::clock::unix_us;
 
 pub const COMMANDS: &[&Command] = &[&ACL];
 
@@ -72,16 +74,7 @@ pub const ACL: Command = Command {
             handler: Handler::Server(getuser),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "6.0.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("6.0.0", Group::Server, 0, help),
         Command {
             name: "list",
             summary: "Describes all users as lines of a file",
@@ -243,9 +236,8 @@ fn cat(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         2 => category::NAMES.iter().map(|(_, name)| *name).collect(),
         3 => {
             let known = category::NAMES.iter().find(|(_, name)| args[2].eq_ignore_ascii_case(name.as_bytes()));
-            let &(bit, _) = known.ok_or_else(|| {
-                CommandError::err(format_args!("Unknown category '{}'", String::from_utf8_lossy(&args[2])))
-            })?;
+            let &(bit, _) =
+                known.ok_or_else(|| CommandError::err(format_args!("Unknown category '{}'", args.text(2))))?;
             let rows = server.commands.rows().iter();
             rows.filter(|row| row.command.categories() & bit != 0).map(|row| row.full_name.as_str()).collect()
         }
@@ -307,7 +299,7 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         3 => args.int(2)?.max(0) as usize,
         _ => return Err(CommandError::subcommand_syntax(&args[1], "acl")),
     };
-    let now_ms = unix_us() / 1000;
+    let now_ms = server.clock.unix_ms();
     let denials = std::mem::take(&mut server.acl.log);
     let mut reply = server.reply(id);
     reply.array(count.min(denials.iter().len()));

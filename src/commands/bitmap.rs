@@ -1,4 +1,4 @@
-//! Strings as bitmaps.
+//! Strings as bitmaps: commands on single bits, ranges and fields of bits, over `encoding/bits.rs`.
 
 use super::prelude::*;
 use super::string::{index_range, is_reversed};
@@ -169,7 +169,7 @@ fn bitpos(ctx: &mut DataContext, args: &Args) -> CommandResult {
         let unit = unit(args, 5)?;
         let end = if args.len() > 4 { args.int(4)? } else { -1 };
         let range = in_bits(index_range(start, end, bytes.len() * 8 / unit), unit);
-        // Without an end the string is followed by zeros.
+        // Without an end argument the string counts as followed by zeros.
         let beyond = (!bit && args.len() <= 4 && !range.is_empty()).then_some(range.end);
         Ok(bits::find(bytes, bit, range).or(beyond))
     })??;
@@ -294,7 +294,7 @@ enum Action {
 struct FieldOperation {
     action: Action,
     field: FieldType,
-    /// In bits.
+    /// The field's offset in bits.
     offset: usize,
     overflow: Overflow,
 }

@@ -1,4 +1,5 @@
-//! Databases as a whole.
+//! Databases as a whole: DBSIZE, SWAPDB, FLUSHDB and FLUSHALL. FLUSHALL also ends a snapshot that a child is
+//! writing, which would bring the old data back.
 
 use super::prelude::*;
 use crate::engine::snapshot;
@@ -86,7 +87,7 @@ pub const FLUSHALL: Command = Command {
 fn flushall(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     flush(&mut server.keyspace, args, None)?;
     if snapshot::data_set_emptied(server) {
-        // This is in the snapshot.
+        // The snapshot just saved has this change.
         server.keyspace.effects.dirty = 0;
     }
     server.reply(id).ok();
@@ -102,7 +103,7 @@ fn flush(keyspace: &mut Keyspace, args: &Args, db: Option<usize>) -> CommandResu
     };
     let removed = keyspace.flush(db, lazy);
     keyspace.effects.dirty += removed as u64;
-    // Passed on even where there was nothing here: there may be something elsewhere.
+    // Propagated even if there were no keys here: a replica may have some.
     let arguments: Vec<&[u8]> = args.iter().collect();
     keyspace.effects.propagate_instead(keyspace.selected(), &arguments);
     Ok(())

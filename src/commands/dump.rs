@@ -1,4 +1,4 @@
-//! DUMP and RESTORE.
+//! DUMP and RESTORE: a value as bytes, in the format of `persist/rdb/payload.rs`, which checks them in full.
 
 use super::prelude::*;
 use crate::keyspace::LastUse;
@@ -123,7 +123,7 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let keyspace = &mut *ctx.keyspace;
     let db = keyspace.selected();
     if expire_at.is_some_and(|at| at <= now_ms) {
-        // It has come too late: all that is left of it is that what was there is gone.
+        // The value has expired already: only the deletion of the old value is propagated.
         if keyspace.remove(key) {
             keyspace.changed(EventClass::GENERIC, "del", key);
             let name: &[u8] = if keyspace.options.lazy_server_del { b"UNLINK" } else { b"DEL" };

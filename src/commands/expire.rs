@@ -1,4 +1,5 @@
-//! The time to live of keys.
+//! The time to live of keys. Times to live are propagated as the moment they end (PEXPIREAT); one in the past
+//! deletes the key.
 
 use super::prelude::*;
 use crate::keyspace::ExpiryMode;
@@ -113,7 +114,7 @@ fn set_expiry(ctx: &mut DataContext, args: &Args, name: &str, unit_ms: i64, base
     Ok(())
 }
 
-/// Whether to go by the expiry a key has: NX, XX, GT, LT.
+/// The conditions on the key's present expiry: NX, XX, GT, LT.
 #[derive(Default)]
 struct Condition {
     nx: bool,
@@ -133,7 +134,7 @@ impl Condition {
                 Some("gt") => condition.gt = true,
                 Some(_) => condition.lt = true,
                 None => {
-                    let option = String::from_utf8_lossy(&args[i]);
+                    let option = args.text(i);
                     return Err(CommandError::err(format_args!("Unsupported option {option}")));
                 }
             }

@@ -1,4 +1,6 @@
-//! FCALL and FUNCTION.
+//! FCALL and FUNCTION, over the libraries of `script/library.rs`; `engine/script.rs` runs functions.
+//!
+//! A changed set of libraries is propagated as the command that changed it, like a change to data.
 
 use super::prelude::*;
 use super::script::{EVAL, EVAL_RO, check_flush_mode, number_of_keys};
@@ -18,7 +20,7 @@ pub const FCALL: Command = Command {
     summary: "Calls a function",
     since: "7.0.0",
     args: "function numkeys:int key:key#0?+ arg?+",
-    declared: Some(declared),
+    script_flags: Some(flags_of_function),
     handler: Handler::Server(|server, id, args| fcall(server, id, args, false)),
     ..EVAL
 };
@@ -32,7 +34,7 @@ pub const FCALL_RO: Command = Command {
     ..FCALL
 };
 
-fn declared(server: &Server, args: &Args) -> Option<ScriptFlags> {
+fn flags_of_function(server: &Server, args: &Args) -> Option<ScriptFlags> {
     server.scripts.libraries.find(args.get(1)).map(|function| function.flags)
 }
 
@@ -134,17 +136,7 @@ pub const FUNCTION: Command = Command {
             handler: Handler::Server(flush),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "7.0.0",
-            group: Group::Scripting,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::SCRIPTING,
-            handler: Handler::Server(help),
-            ..Command::DEFAULT
-        },
+        Command::help("7.0.0", Group::Scripting, category::SCRIPTING, help),
         Command {
             name: "restore",
             summary: "Loads libraries that were serialized",
@@ -193,8 +185,8 @@ const HELP: &[&str] = &[
     "    Tell which function runs, and how many there are.",
 ];
 
-fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    server.reply(id).help("function", HELP);
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help("function", HELP);
     Ok(())
 }
 
@@ -208,7 +200,7 @@ fn load(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let mut existing = Existing::Keep;
     for at in 2..code {
         if !args.is(at, "replace") {
-            let option = String::from_utf8_lossy(args.get(at)).into_owned();
+            let option = args.text(at).into_owned();
             return Err(CommandError::err(format_args!("Unknown option given: {option}")));
         }
         existing = Existing::Replace;
@@ -285,7 +277,7 @@ fn list(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             }
             pattern = Some(args.get(at));
         } else {
-            let argument = String::from_utf8_lossy(args.get(at)).into_owned();
+            let argument = args.text(at).into_owned();
             return Err(CommandError::err(format_args!("Unknown argument {argument}")));
         }
         at += 1;

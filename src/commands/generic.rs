@@ -147,7 +147,7 @@ fn renamenx(ctx: &mut DataContext, args: &Args) -> CommandResult {
     Ok(())
 }
 
-/// False where the new name was taken, be it by the key itself.
+/// False if the new name is taken, even by the same key.
 fn rename_key(keyspace: &mut Keyspace, from: &[u8], to: &[u8], replace: bool) -> Result<bool, CommandError> {
     if keyspace.write(from).is_none() {
         return Err(CommandError::NO_SUCH_KEY);

@@ -1,4 +1,7 @@
-//! Hashes.
+//! Hashes, kept by `types/hash.rs`.
+//!
+//! A command that removes the last field deletes the key. Fields that a command names by `member` in its spec are
+//! prefetched.
 
 use super::prelude::*;
 use super::scan::{ScanOptions, parse_cursor, reply_page};
@@ -414,7 +417,7 @@ fn hincrbyfloat(ctx: &mut DataContext, args: &Args) -> CommandResult {
     hash.set(field, &after, ctx.config.hash_limits());
     drop(hash);
     keyspace.changed(EventClass::HASH, "hincrbyfloat", key);
-    // The sum depends on how floats are added where it is computed: pass on the outcome.
+    // Another machine may round otherwise, so the sum is propagated.
     keyspace.effects.propagate_instead(keyspace.selected(), &[b"HSET", key, field, &after]);
     ctx.reply.bulk(&after);
     Ok(())

@@ -114,7 +114,7 @@ fn pfcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
         let mut string = keyspace.write_string(key)?.expect("just read");
         valid(string.bytes_mut(0))?.cache_estimate(estimate);
         drop(string);
-        // The string did change, which replicas and who watches it are to know; there is no event.
+        // The string changed (its cached estimate): replicas and watching clients must know, but there is no event.
         keyspace.effects.dirty += 1;
         keyspace.touched(key);
     }
@@ -206,7 +206,7 @@ fn pfdebug(ctx: &mut DataContext, args: &Args) -> CommandResult {
         b"decode" if was_dense => return Err(CommandError::new("ERR HLL encoding is not sparse")),
         b"decode" => {
             let mut runs = Vec::new();
-            // A corrupt one is shown as far as it goes.
+            // A corrupt HyperLogLog is shown as far as it can be read.
             let _ = hll.for_each_run(|run| {
                 runs.push(match run {
                     Run::Zero { len } => format!("z:{len}"),
@@ -228,7 +228,7 @@ fn pfdebug(ctx: &mut DataContext, args: &Args) -> CommandResult {
             reply.integer(!was_dense as i64);
         }
         _ => {
-            let name = String::from_utf8_lossy(&args[1]);
+            let name = args.text(1);
             return Err(CommandError::err(format_args!("Unknown PFDEBUG subcommand '{name}'")));
         }
     }

@@ -108,8 +108,8 @@ impl<'a> Request<'a> {
         }
         let timeout_ms = u64::try_from(args.int(5)?).ok().filter(|&ms| ms > 0).unwrap_or(DEFAULT_TIMEOUT_MS);
         Ok(Request {
-            host: String::from_utf8_lossy(&args[1]).into_owned(),
-            // What is no port leads nowhere.
+            host: args.text(1).into_owned(),
+            // A number that is no port cannot be connected to.
             port: args.int(2).ok().and_then(|port| u16::try_from(port).ok()).unwrap_or(0),
             db: args.int(4)?,
             timeout: Duration::from_millis(timeout_ms),
@@ -179,13 +179,13 @@ enum Failure {
     Connect,
     Write,
     Read,
-    /// A connection that was kept open is of no use any more; nothing was done yet.
+    /// A cached connection was closed by the other server before it took anything: worth another try.
     Stale,
     /// The other server answered this error.
     Refused(String),
 }
 
-/// Sends the keys; those that the other server has taken are in `moved`, whatever the result.
+/// Sends the keys. `moved` gets the keys that the other server has taken, whatever the result.
 fn send<'a>(
     server: &mut Server,
     request: &Request,
@@ -223,7 +223,7 @@ fn send<'a>(
     for i in 0..introductions {
         refusals.extend(read(&mut peer, i == 0)?.err());
     }
-    // Otherwise it is not known which database the keys went to.
+    // If SELECT failed, it is not known which database the keys went to.
     let introduced = refusals.is_empty();
     for (i, key) in keys.iter().enumerate() {
         match read(&mut peer, introductions == 0 && i == 0)? {

@@ -1,6 +1,26 @@
 //! The commands, a family a file or folder. A spec and its handler stand side by side; to add a
 //! command, write both in the family's file and add the spec to the family's list. Nothing else
 //! lists commands. See docs/adding-a-command.md.
+//!
+//! The types:
+//! * `string`, `bitmap`, `hyperloglog`, `hash`, `list`, `set`, `zset`, `geo`, `stream`
+//! * `multi_pop` arguments that LMPOP and ZMPOP share
+//!
+//! Keys of every type:
+//! * `generic`  DEL, EXISTS, COPY, RENAME, TYPE and so on
+//! * `expire`   times to live
+//! * `scan`     SCAN, KEYS, RANDOMKEY, and what all SCAN commands share
+//! * `sort`     SORT
+//! * `object`   OBJECT
+//! * `dump`     DUMP, RESTORE
+//! * `migrate`  MIGRATE
+//! * `database` FLUSHALL, SWAPDB, DBSIZE
+//!
+//! The rest:
+//! * `connection` AUTH, HELLO, CLIENT, PING, SELECT
+//! * `transaction`, `pubsub`, `script`, `function`, `acl`, `replication`
+//! * `cluster`    there is none
+//! * `server`     INFO, CONFIG, DEBUG, COMMAND and so on
 
 pub mod acl;
 pub mod bitmap;
@@ -62,8 +82,7 @@ pub const FAMILIES: &[&[&Command]] = &[
     zset::COMMANDS,
 ];
 
-/// What a family's file imports.
-#[allow(unused_imports)]
+/// Imported by the file of every family.
 mod prelude {
     pub use crate::keyspace::EventClass;
     pub use crate::resp::{Args, CommandError, CommandResult, Reply};

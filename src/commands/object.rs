@@ -51,16 +51,7 @@ pub const OBJECT: Command = Command {
             handler: Handler::Data(freq),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "6.2.0",
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::KEYSPACE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("6.2.0", Group::Generic, category::KEYSPACE, help),
         Command {
             name: "refcount",
             summary: "Gets how often a value is referred to",
@@ -110,7 +101,7 @@ fn idletime(ctx: &mut DataContext, args: &Args) -> CommandResult {
 fn refcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
     /// COMPAT: Redis shares small integers between keys, and says so with the largest count.
     const SHARED_INTEGERS: i64 = 10_000;
-    // With these policies each value needs a clock of its own.
+    // With these policies each value needs an access clock of its own.
     let shares = ctx.config.maxmemory == 0 || !ctx.config.maxmemory_policy.keeps_use();
     let is_shared = |entry: &Entry| shares && matches!(entry.string(), Some(StringRef::Int(0..SHARED_INTEGERS)));
     if let Some(shared) = inspect(ctx, args, is_shared) {

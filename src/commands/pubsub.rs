@@ -1,4 +1,5 @@
-//! Publishing and subscribing.
+//! Publishing and subscribing, over `server/pubsub.rs`. Confirmations are pushes, not replies, so CLIENT REPLY
+//! says nothing about them.
 
 use super::prelude::*;
 use crate::encoding::glob::glob_match;
@@ -14,7 +15,7 @@ pub const SUBSCRIBE: Command = Command {
     since: "2.0.0",
     group: Group::PubSub,
     arity: -2,
-    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE,
+    flags: flag::PUBSUB | NOSCRIPT | LOADING | STALE | IN_PUBSUB,
     args: "channel+",
     handler: Handler::Server(|server, id, args| subscribe(server, id, args, SubscriptionKind::Channel, b"subscribe")),
     ..Command::DEFAULT
@@ -99,7 +100,7 @@ fn unsubscribe(server: &mut Server, id: ClientId, args: &Args, kind: Subscriptio
     Ok(())
 }
 
-/// Says what was done, and how many subscriptions there are now.
+/// Confirms one subscription or its end, with the number of subscriptions left.
 fn confirm(server: &mut Server, id: ClientId, kind: SubscriptionKind, word: &[u8], name: Option<&[u8]>) {
     server.clients[id].flags |= ClientFlags::PUSHED;
     let count = server.clients[id].subscriptions.as_ref().map_or(0, |own| own.count(kind));
@@ -164,16 +165,7 @@ pub const PUBSUB: Command = Command {
             handler: Handler::Server(numpat),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "6.2.0",
-            group: Group::PubSub,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("6.2.0", Group::PubSub, 0, help),
         Command {
             name: "channels",
             summary: "Lists the channels that somebody listens to",
@@ -230,7 +222,7 @@ fn numpat(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
 
 fn channels(server: &mut Server, id: ClientId, args: &Args, kind: SubscriptionKind) -> CommandResult {
     if args.len() > 3 {
-        let subcommand = String::from_utf8_lossy(&args[1]);
+        let subcommand = args.text(1);
         return Err(CommandError::err(format_args!(
             "unknown subcommand or wrong number of arguments for '{subcommand}'. Try PUBSUB HELP."
         )));

@@ -1,4 +1,4 @@
-//! Replication: who follows whom, and waiting for those who follow.
+//! Replication: REPLICAOF, PSYNC, REPLCONF, ROLE, FAILOVER, WAIT and WAITAOF, over `engine/replication/`.
 
 use super::prelude::*;
 use crate::engine::replication::{acks, failover, follow, replica_address, serve};
@@ -48,7 +48,7 @@ fn replicaof(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     }
     const INVALID: CommandError = CommandError::new("ERR Invalid master port");
     let port = args.int(2).ok().and_then(|port| u16::try_from(port).ok()).ok_or(INVALID)?;
-    let host = String::from_utf8_lossy(args.get(1)).into_owned();
+    let host = args.text(1).into_owned();
     if server
         .replication
         .primary
@@ -107,7 +107,7 @@ fn replconf(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     for at in (1..args.len()).step_by(2) {
         let value = args.get(at + 1);
         if args.is(at, "ack") {
-            // Nothing is answered, and others than replicas have nothing to acknowledge.
+            // ACK has no reply; from a client that is no replica it means nothing.
             if server.clients[id].flags.contains(ClientFlags::REPLICA)
                 && let Some(offset) = number(args, at + 1)
             {
@@ -159,10 +159,7 @@ fn replconf(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
                 }
             }
         } else {
-            return Err(CommandError::err(format_args!(
-                "Unrecognized REPLCONF option: {}",
-                String::from_utf8_lossy(args.get(at))
-            )));
+            return Err(CommandError::err(format_args!("Unrecognized REPLCONF option: {}", args.text(at))));
         }
     }
     server.reply(id).ok();
@@ -195,7 +192,7 @@ fn role(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     let offset = server.replication.stream.offset() as i64;
     if let Some(primary) = &server.replication.primary {
         let (host, port, state) = (primary.host.clone(), primary.port, primary.state_name());
-        // COMPAT: what has not been synchronized has no offset.
+        // COMPAT: a replica that was never synchronized has no offset.
         let offset = if primary.is_up() { offset } else { -1 };
         let mut reply = server.reply(id);
         reply.array(5);
@@ -309,7 +306,7 @@ fn failover(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             at += 1;
         } else if args.is(at, "to") && left >= 2 && options.target.is_none() {
             let port = u16::try_from(args.int(at + 2)?).map_err(|_| CommandError::NOT_INTEGER)?;
-            options.target = Some((String::from_utf8_lossy(args.get(at + 1)).into_owned(), port));
+            options.target = Some((args.text(at + 1).into_owned(), port));
             at += 3;
         } else if args.is(at, "force") && !options.force {
             options.force = true;

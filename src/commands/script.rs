@@ -1,4 +1,7 @@
-//! EVAL and its kin, and SCRIPT.
+//! EVAL, EVALSHA, their read-only forms, and SCRIPT, over the cache of `script/cache.rs`; `engine/script.rs` runs
+//! scripts, `engine/debugger.rs` those that are debugged.
+//!
+//! A script's own flags count instead of those of EVAL: see `script_flags` of the specs.
 
 use super::prelude::*;
 use crate::engine::debugger;
@@ -43,7 +46,7 @@ pub const EVAL: Command = Command {
     categories: category::SCRIPTING,
     keys: &[script_keys(RW | ACCESS | UPDATE, ASSUMED_RW)],
     args: "script numkeys:int key:key#0?+ arg?+",
-    declared: Some(declared_by_text),
+    script_flags: Some(flags_by_text),
     handler: Handler::Server(|server, id, args| eval(server, id, args, false)),
     ..Command::DEFAULT
 };
@@ -63,7 +66,7 @@ pub const EVALSHA: Command = Command {
     summary: "Runs a Lua script by its SHA-1",
     keys: &[script_keys(RW | ACCESS | UPDATE, "")],
     args: "sha1 numkeys:int key:key#0?+ arg?+",
-    declared: Some(declared_by_sha),
+    script_flags: Some(flags_by_sha),
     handler: Handler::Server(|server, id, args| evalsha(server, id, args, false)),
     ..EVAL
 };
@@ -78,11 +81,11 @@ pub const EVALSHA_RO: Command = Command {
     ..EVALSHA
 };
 
-fn declared_by_text(_: &Server, args: &Args) -> Option<ScriptFlags> {
+fn flags_by_text(_: &Server, args: &Args) -> Option<ScriptFlags> {
     shebang::script_flags(args.get(1)).ok().map(|(flags, _)| flags)
 }
 
-fn declared_by_sha(server: &Server, args: &Args) -> Option<ScriptFlags> {
+fn flags_by_sha(server: &Server, args: &Args) -> Option<ScriptFlags> {
     server.scripts.cache.find(args.get(1)).map(|script| script.flags)
 }
 
@@ -96,7 +99,7 @@ fn eval(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> Comm
     run(server, id, args, found, &sha, keys, read_only)
 }
 
-/// The script is not kept: it is compiled by the interpreter of the session.
+/// The interpreter of the session compiles the script; the cache does not keep it.
 fn eval_in_session(
     server: &mut Server,
     id: ClientId,
@@ -145,7 +148,7 @@ fn run(
     script::run(server, id, call)
 }
 
-/// FLUSH's argument, where there may be one: `only` is the error if it is none of these.
+/// Checks the optional argument of FLUSH; `only` is the error if it is neither SYNC nor ASYNC.
 pub(super) fn check_flush_mode(args: &Args, command: &str, only: CommandError) -> CommandResult {
     match args.len() {
         2 => Ok(()),
@@ -162,17 +165,7 @@ pub const SCRIPT: Command = Command {
     group: Group::Scripting,
     arity: -2,
     subcommands: &[
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Scripting,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::SCRIPTING,
-            handler: Handler::Server(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Scripting, category::SCRIPTING, help),
         Command {
             name: "flush",
             summary: "Forgets all scripts",
@@ -254,12 +247,12 @@ const HELP: &[&str] = &[
     "    Keep a script without running it.",
 ];
 
-fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    server.reply(id).help("script", HELP);
+fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
+    ctx.reply.help("script", HELP);
     Ok(())
 }
 
-/// Those of a few kilobytes, as most are, are freed at once either way.
+/// SYNC and ASYNC both free scripts at once: they are small.
 fn flush(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     const ONLY: CommandError = CommandError::new("ERR SCRIPT FLUSH only support SYNC|ASYNC option");
     check_flush_mode(args, "script", ONLY)?;

@@ -46,7 +46,7 @@ fn sort(ctx: &mut DataContext, args: &Args) -> CommandResult {
     Options::parse(args, true, ctx.caller.may_read_any_key(args))?.run(ctx, &args[1])
 }
 
-/// The key to sort, and the last of those to store at.
+/// The key to sort, and the key of the last STORE, which counts.
 fn sort_keys(args: &Args) -> Option<Vec<FoundKey>> {
     let mut found = source_key(args)?;
     let mut index = 2;
@@ -95,7 +95,7 @@ fn sort_ro(ctx: &mut DataContext, args: &Args) -> CommandResult {
     Options::parse(args, false, ctx.caller.may_read_any_key(args))?.run(ctx, &args[1])
 }
 
-/// Elements, each with what it sorts by.
+/// Elements, each with the number or text that it sorts by.
 type Keyed<'e, T> = Vec<(T, &'e [u8])>;
 
 #[derive(Default)]
@@ -116,7 +116,7 @@ struct Options<'a> {
 }
 
 impl<'a> Options<'a> {
-    /// Patterns name keys that nobody checked: they need a user who may read any.
+    /// Patterns name keys that the access check did not see, so the user must be allowed to read any key.
     fn parse(args: &Args<'a>, may_store: bool, may_read_any_key: bool) -> Result<Options<'a>, CommandError> {
         const BY_DENIED: CommandError =
             CommandError::new("ERR BY option of SORT denied due to insufficient ACL permissions.");
@@ -179,7 +179,7 @@ impl<'a> Options<'a> {
         let mut elements: Vec<&[u8]> = texts.iter().collect();
         let range = self.range(elements.len());
         if self.unsorted && !has_order(type_) && (self.store.is_some() || ctx.caller.is_script()) {
-            // What is stored, or a script may store, must not depend on how a set is laid out.
+            // The order that is stored, or that a script may store, must not depend on the encoding of a set.
             (self.unsorted, self.alpha, self.by) = (false, true, None);
         }
         let elements = if self.unsorted {
@@ -209,7 +209,7 @@ impl<'a> Options<'a> {
         start..end
     }
 
-    /// Those elements of a range that are there when all are sorted by what stands before them.
+    /// Sorts the elements by the first part of each pair, and gives those in a range of the result.
     fn sorted<'e, T>(
         &self,
         mut elements: Keyed<'e, T>,
@@ -220,7 +220,7 @@ impl<'a> Options<'a> {
         if range.is_empty() {
             return Vec::new();
         }
-        // What is beyond the range on either side need not be in order.
+        // Elements outside the range need not be in order.
         if range.end < elements.len() {
             elements.select_nth_unstable_by(range.end - 1, compare);
             elements.truncate(range.end);
@@ -248,7 +248,7 @@ impl<'a> Options<'a> {
 
     /// The elements, each with the text that it sorts by; None comes first.
     fn texts<'e>(&self, keyspace: &mut Keyspace, elements: &[&'e [u8]]) -> Keyed<'e, Option<Cow<'e, [u8]>>> {
-        // What is stored must be the same wherever the command is run.
+        // The stored order must be the same on primary and replica, whatever their locale.
         let bytewise = self.store.is_some() || collation::is_bytewise();
         let text = |&element: &&'e [u8]| {
             let text = match &self.by {

@@ -1,4 +1,7 @@
-//! Strings.
+//! Strings, kept by `types/string.rs` and, where they are changed in place, `keyspace/string.rs`.
+//!
+//! SET, GETEX and their kin turn a time to live into a moment, and are propagated with that (`PXAT`). INCRBYFLOAT
+//! is propagated as SET, because another machine's sum may differ in its last digit.
 
 use super::prelude::*;
 use crate::config::Config;
@@ -128,7 +131,7 @@ fn given<'a>(args: &Args<'a>, index: usize) -> NewString<'a> {
     }
 }
 
-/// Makes the command that ran repeat as a SET with an absolute time.
+/// Propagates the command as a SET with an absolute time.
 fn propagate_set_at(keyspace: &mut Keyspace, key: &[u8], value: &[u8], at: i64) {
     let mut digits = itoa::Buffer::new();
     let set: [&[u8]; 5] = [b"SET", key, value, b"PXAT", digits.format(at).as_bytes()];
@@ -144,7 +147,7 @@ struct Options<'a> {
     expiry: Expiry<'a>,
 }
 
-/// What the options say about the expiry.
+/// The options about the expiry.
 #[derive(Clone, Copy, Default)]
 enum Expiry<'a> {
     #[default]
@@ -203,7 +206,7 @@ impl<'a> Options<'a> {
 }
 
 impl Expiry<'_> {
-    /// PXAT: it means the same to who runs the command later.
+    /// PXAT, which means the same whenever the command is run again.
     fn is_the_same_later(self) -> bool {
         matches!(self, Expiry::Time { unit_ms: 1, absolute: true, .. })
     }

@@ -1,4 +1,7 @@
-//! Transactions.
+//! MULTI, EXEC, DISCARD, WATCH and UNWATCH. `engine/transaction.rs` queues commands and runs them,
+//! `server/transactions.rs` keeps the queue and the watched keys of a client.
+//!
+//! All but UNWATCH are `never_queued`: they run at once even after MULTI.
 
 use super::prelude::*;
 use crate::engine::transaction::execute;

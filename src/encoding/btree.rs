@@ -19,7 +19,7 @@ mod node;
 use node::{Behind, Leaf, Node, Path, ToLast, ToRank};
 use std::ops::Range;
 
-/// See the module's description. `SLOTS` is for tests.
+/// The tree. Tests set `SLOTS`, the entries of a node, to small numbers.
 pub struct BTree<R, const SLOTS: usize = 63> {
     root: Node<R, SLOTS>,
     len: usize,

@@ -256,7 +256,7 @@ impl Drop for Array {
     }
 }
 
-/// See the module's description.
+/// A table of elements, each of which knows its own key.
 pub struct HashTable<T: Element> {
     len: usize,
     /// The array that all elements end up in; during a rehash the new one.

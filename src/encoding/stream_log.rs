@@ -92,7 +92,7 @@ struct Node {
     bytes: Vec<u8>,
 }
 
-/// See the module's description.
+/// The entries of one stream, in the order of their ids.
 #[derive(Clone, Default)]
 pub struct StreamLog {
     nodes: VecDeque<Node>,

@@ -5,8 +5,8 @@ use crate::config::{Config, Directive, SetError, os_reason};
 use crate::server::allocator::used_memory;
 use crate::server::{Server, collation, crash, logging, process_title, system};
 
-/// Brings into effect what `changed` says has changed since `before`. If something cannot be, nothing
-/// is: the configuration is again as it was.
+/// Brings the directives in `changed` into effect. If one of them fails, none is changed: the configuration is
+/// `before` again.
 pub fn apply(server: &mut Server, before: Config, changed: &[&'static Directive]) -> Result<(), SetError> {
     let mut changed = changed.to_vec();
     // Switching the append-only file off cannot be undone: nothing may fail after it.
@@ -14,7 +14,7 @@ pub fn apply(server: &mut Server, before: Config, changed: &[&'static Directive]
     for (done, directive) in changed.iter().enumerate() {
         if let Err(reason) = apply_directive(server, directive) {
             server.config = before;
-            // What held a moment ago can be brought about again.
+            // The old values applied a moment ago, so they can be applied again.
             changed[..=done].iter().for_each(|directive| drop(apply_directive(server, directive)));
             return Err(SetError::refused(directive.name, reason));
         }
@@ -48,7 +48,7 @@ fn apply_directive(server: &mut Server, directive: &Directive) -> Result<(), Str
         "watchdog-period" => timers::wind_up_watchdog(server).map_err(|error| os_reason(&error))?,
         "timeout" => server.clients.ids_by_age().into_iter().for_each(|id| server.watch_idle(id)),
         name if name.starts_with("lazyfree-lazy-") => server.apply_keyspace_options(),
-        // All others are read where they matter.
+        // All other directives are read where they matter.
         _ => (),
     }
     Ok(())

@@ -1,10 +1,10 @@
-//! Commands that wait for keys: when a waiter's turn is, and how waiting ends.
+//! Commands that wait for keys: when a waiting client is served, and how waiting ends.
 //!
-//! Keys that got what somebody waits for are left in the keyspace's effects. After the command (or
-//! the whole transaction) that did it, and before the next of the same client, those who wait for
-//! them are served: key by key in the order in which they became ready, client by client in the order
-//! in which they came. Serving runs the client's command anew; one that finds nothing (another was
-//! quicker, or the key expired) waits on with its old deadline, at the end of the queue.
+//! The keyspace's effects name the keys that a command made ready. After that command (or the whole
+//! transaction), and before the next one of the same client, the clients that wait for these keys are
+//! served: key by key in the order in which they became ready, client by client in the order in which
+//! they blocked. Serving runs the client's command anew. A command that finds nothing (another client
+//! was quicker, or the key expired) waits on with its old deadline, at the end of the queue.
 
 use super::call::apply_reply_mode;
 use super::dispatch::{self, Outcome};
@@ -13,7 +13,7 @@ use crate::resp::{Args, CommandError};
 use crate::server::blocked::{Refused, Retry, Wait};
 use crate::server::{ClientFlags, ClientId, Server};
 
-/// How a wait ends that found nothing.
+/// Why a client stops waiting although no key had anything for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GaveUp {
     TimedOut,
@@ -27,7 +27,7 @@ pub enum GaveUp {
 pub fn wait(server: &mut Server, id: ClientId, mut wait: Wait, args: &Args) {
     let retry = server.blocked.retry.take();
     let obeys = ClientFlags::INTERNAL | ClientFlags::PRIMARY;
-    if server.unit.is_some() || server.clients[id].flags.intersects(obeys) {
+    if server.transaction.is_some() || server.clients[id].flags.intersects(obeys) {
         let mut reply = server.reply(id);
         return match wait.refused {
             Refused::Null => reply.null(),
@@ -43,7 +43,7 @@ pub fn wait(server: &mut Server, id: ClientId, mut wait: Wait, args: &Args) {
     server.block_client(id, request, &wait, deadline_ms);
 }
 
-/// Serves those who wait for keys that became ready.
+/// Serves the clients that wait for keys that became ready.
 pub fn serve_ready(server: &mut Server) {
     if std::mem::replace(&mut server.blocked.serving, true) {
         return;
@@ -55,7 +55,7 @@ pub fn serve_ready(server: &mut Server) {
 }
 
 fn serve_key(server: &mut Server, db: usize, key: &[u8]) {
-    // Who waits again meanwhile has had his chance.
+    // A client that blocks again while this key is served gets a later ticket, so it is not tried twice.
     let mut turns = 0..server.blocked.next_ticket();
     while let Some((ticket, id)) = server.blocked.next_waiter(db, key, turns.clone()) {
         turns.start = ticket + 1;
@@ -125,7 +125,8 @@ pub fn give_up(server: &mut Server, id: ClientId, how: GaveUp) -> bool {
     true
 }
 
-/// The server's part in replication changes: what they wait for will be decided elsewhere.
+/// Unblocks all clients with an error, because the server becomes a replica: from then on its keys change only by
+/// the primary's stream.
 pub fn unblock_all(server: &mut Server) {
     for id in server.clients.ids_by_age() {
         give_up(server, id, GaveUp::RoleChanged);

@@ -16,16 +16,16 @@ use crate::server::replication::stream::ReplicationStream;
 use crate::server::stats::Stats;
 use crate::server::{ClientFlags, ClientId, ReplyMode, Server};
 
-/// What a data command is.
+/// The handler of a data command.
 pub type DataHandler = fn(&mut DataContext, &Args) -> CommandResult;
-/// What a command is that may wait for its keys.
+/// The handler of a command that may wait for keys.
 pub type BlockingHandler = fn(&mut DataContext, &Args) -> Result<Attempt, CommandError>;
 
 /// Runs a command that passed the gates. Its effects are drained when this returns.
 pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
-    // One that waited was shown when it began to. A script is shown before what it runs.
+    // A command that waited was shown when it blocked. A script is shown before the commands that it runs.
     let is_shown = !server.monitors.is_empty() && server.blocked.retry.is_none();
-    let is_script = found.command.declared.is_some();
+    let is_script = found.command.script_flags.is_some();
     if is_shown && is_script {
         observe::show(server, id, found.command, args);
     }
@@ -49,8 +49,8 @@ pub fn call(server: &mut Server, id: ClientId, found: Found, args: &Args) {
     }
 }
 
-/// As [`call`], for a data command of a client that has an output buffer. These do not touch clients
-/// or the server, so what holds for both before holds after. Gives the bytes that wait to be sent.
+/// As [`call`], for a data command of a client that has an output buffer. Data commands change neither
+/// clients nor the server, so a caller need not check these again. Gives the bytes that wait to be sent.
 #[inline]
 pub fn call_data(server: &mut Server, id: ClientId, found: Found, run: DataHandler, args: &Args) -> usize {
     let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
@@ -99,8 +99,8 @@ fn run_with_context<T>(
     result.ok()
 }
 
-/// As [`call_data`], for a command that may have to wait. One that does has not run yet: it is
-/// counted when it has.
+/// As [`call_data`], for a command that may block. A command that blocks is counted when it has run in
+/// the end.
 fn call_blocking(server: &mut Server, id: ClientId, found: Found, run: BlockingHandler, args: &Args) {
     let (mark, db) = (server.clients[id].output.mark(), server.clients[id].db);
     if let Some(Attempt::Wait(wait)) = run_with_context(server, id, found, |context| run(context, args)) {
@@ -127,7 +127,7 @@ fn call_server(
     let mark = client.output.mark();
     let db = client.db;
     server.keyspace.select(db);
-    // Commands that it runs read the clock, too.
+    // EXEC and scripts run commands, which set this as well.
     let started = server.command_started;
     let result = run(server, id, args);
     server.command_started = started;
@@ -139,7 +139,7 @@ fn call_server(
             Reply::new(&mut client.output, client.resp3).error(&error);
         }
     }
-    // One that waits has no reply yet.
+    // A blocked client has no reply yet.
     if server.clients.get(id).is_some_and(|client| !client.flags.contains(ClientFlags::BLOCKED)) {
         apply_reply_mode(server, id, mark);
     }
@@ -188,7 +188,7 @@ pub fn free_garbage(server: &mut Server) {
     }
 }
 
-/// Passes on what a command, or the expiry of keys, did, and serves those who waited for it.
+/// Passes on what a command, or the expiry of keys, did, and serves the clients that waited for it.
 pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     let effects = &mut server.keyspace.effects;
     let dirty = std::mem::take(&mut effects.dirty);
@@ -196,13 +196,13 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     let as_it_came = args.filter(|_| dirty > 0 && effects.propagate == Propagate::Request);
     effects.propagate = Propagate::Request;
     let count = effects.deleted.len() + effects.rewritten.len() + as_it_came.is_some() as usize;
-    if let Some(unit) = server.unit.as_mut().filter(|_| !server.loading) {
-        // Where nobody wants to know, nothing is kept.
+    if let Some(transaction) = server.transaction.as_mut().filter(|_| !server.loading) {
+        // Without an append-only file and a replication stream nothing need be kept.
         if server.aof.is_some() || server.replication.stream.is_kept() {
-            unit.append(&mut effects.deleted);
-            unit.append(&mut effects.rewritten);
+            transaction.append(&mut effects.deleted);
+            transaction.append(&mut effects.rewritten);
             if let Some(args) = as_it_came {
-                unit.push_all(db, args.iter());
+                transaction.push_all(db, args.iter());
             }
         }
     } else if count > 0
@@ -210,9 +210,9 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
         && let Some(mut history) = History::of(&mut server.aof, &mut server.replication)
     {
         history.note_time(&server.config, &server.clock);
-        // What one command did is repeated as a whole or not at all.
-        let transaction = count > 1 && !effects.deleted_apart;
-        if transaction {
+        // Several propagated commands that came from one are repeated as a whole or not at all.
+        let in_multi = count > 1 && !effects.deleted_apart;
+        if in_multi {
             history.append_marker(b"MULTI");
         }
         for (db, arguments) in effects.deleted.iter() {
@@ -225,7 +225,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
             },
             None => effects.rewritten.iter().for_each(|(db, arguments)| history.append(db, arguments)),
         }
-        if transaction {
+        if in_multi {
             history.append_marker(b"EXEC");
         }
     }
@@ -243,40 +243,42 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     if !effects.touched.is_empty() {
         server.notice_touched_keys();
     }
-    if !server.keyspace.effects.ready.is_empty() && server.unit.is_none() {
+    if !server.keyspace.effects.ready.is_empty() && server.transaction.is_none() {
         blocking::serve_ready(server);
     }
 }
 
 /// Propagates what the commands of a transaction did, as a whole.
-pub fn end_unit(server: &mut Server) {
-    let mut targets = std::mem::take(&mut server.unit_targets).into_iter().peekable();
-    let Some(unit) = server.unit.take().filter(|unit| !unit.is_empty() && !server.loading) else { return };
+pub fn end_transaction(server: &mut Server) {
+    let mut targets = std::mem::take(&mut server.transaction_targets).into_iter().peekable();
+    let Some(commands) = server.transaction.take().filter(|commands| !commands.is_empty() && !server.loading) else {
+        return;
+    };
     let Some(mut history) = History::of(&mut server.aof, &mut server.replication) else { return };
     history.note_time(&server.config, &server.clock);
-    let transaction = unit.len() > 1;
-    if transaction {
+    let in_multi = commands.len() > 1;
+    if in_multi {
         history.append_marker(b"MULTI");
     }
     let mut to = ReplicateTo::all();
-    for (place, (db, arguments)) in unit.iter().enumerate() {
+    for (place, (db, arguments)) in commands.iter().enumerate() {
         while let Some((_, next)) = targets.next_if(|&(from, _)| from <= place) {
             to = next;
         }
         history.append_to(to, db, arguments);
     }
-    if transaction {
+    if in_multi {
         history.append_marker(b"EXEC");
     }
 }
 
-/// Has replicas repeat a command that changed nothing: a message, for those who listen to them.
+/// Propagates a command that changed nothing to replicas only: a published message, for their subscribers.
 pub fn send_to_replicas(server: &mut Server, db: usize, args: &Args) {
-    if server.unit.is_some() {
-        let before = server.unit_targets.last().map_or(ReplicateTo::all(), |&(_, to)| to);
-        server.replicate_unit_to(before & ReplicateTo::REPLICAS);
-        server.unit.as_mut().expect("there is one").push_all(db, args.iter());
-        server.replicate_unit_to(before);
+    if server.transaction.is_some() {
+        let before = server.transaction_targets.last().map_or(ReplicateTo::all(), |&(_, to)| to);
+        server.replicate_transaction_to(before & ReplicateTo::REPLICAS);
+        server.transaction.as_mut().expect("there is one").push_all(db, args.iter());
+        server.replicate_transaction_to(before);
     } else if !server.loading
         && let Some(stream) = server.replication.stream_of_own_changes(false)
     {
@@ -284,14 +286,14 @@ pub fn send_to_replicas(server: &mut Server, db: usize, args: &Args) {
     }
 }
 
-/// Where commands go that changed the data set: the append-only file, the replicas, or both.
+/// Where commands that changed the data set are propagated to: the append-only file, the replicas, or both.
 struct History<'s> {
     aof: Option<&'s mut Aof>,
     stream: Option<&'s mut ReplicationStream>,
 }
 
 impl<'s> History<'s> {
-    /// None if nobody wants to know.
+    /// None if there is neither.
     #[inline]
     fn of(aof: &'s mut Option<Aof>, replication: &'s mut Replication) -> Option<History<'s>> {
         let stream = replication.stream_of_own_changes(aof.is_some());
@@ -346,7 +348,7 @@ impl<'s> History<'s> {
     }
 }
 
-/// Takes back a reply that CLIENT REPLY said is not wanted.
+/// Takes the reply after `mark` back if CLIENT REPLY said that it is not wanted.
 pub fn apply_reply_mode(server: &mut Server, id: ClientId, mark: (usize, usize)) {
     let Some(client) = server.clients.get_mut(id) else { return };
     if client.flags.contains(ClientFlags::PUSHED) {

@@ -1,5 +1,25 @@
-//! A client's request on its way to its handler: looked up, and let through the gates in Redis's
-//! order.
+//! A client's request on its way to its handler: looked up, let through the gates, then queued (after
+//! MULTI) or run.
+//!
+//! The gates, in Redis's order; the first that is closed answers:
+//!
+//!  1. the command exists, with this subcommand and this number of arguments
+//!  2. the server's own clients and the primary's stream pass all gates
+//!  3. authentication: NOAUTH
+//!  4. DEBUG is allowed
+//!  5. the command may be queued, after MULTI
+//!  6. the user's permissions: NOPERM
+//!  7. memory, after evicting: OOM
+//!  8. the disk, for writes and PING: MISCONF
+//!  9. replication, for writes: READONLY, NOREPLICAS
+//! 10. a subscribed client of RESP2 may do little else
+//! 11. a replica without its primary: MASTERDOWN
+//! 12. loading: LOADING
+//! 13. a script that takes long: BUSY
+//! 14. replicas and monitors do not touch the keyspace
+//! 15. a pause holds the request back, without an answer
+//!
+//! A refused command of a transaction makes EXEC fail; a refused EXEC discards the transaction.
 
 use super::call::call;
 use super::memory;
@@ -17,9 +37,9 @@ use crate::server::{ClientFlags, ClientId, Pause, Server};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Outcome {
     Done,
-    /// It has to wait; keep it and what comes after it.
+    /// The request has to wait; keep it and the client's requests after it.
     Held,
-    /// It waits for its keys; keep what comes after it.
+    /// The client waits for keys; keep its requests after this one.
     Blocked,
 }
 
@@ -84,7 +104,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
         && !client.flags.contains(ClientFlags::REPLICA)
 }
 
-/// The state of the server holds no command back, whatever it does.
+/// Whether the state of the server holds no command back, whatever the command does.
 fn is_unrestricted(server: &Server) -> bool {
     !server.loading
         && !server.async_loading
@@ -111,9 +131,9 @@ pub fn resolve(server: &Server, found: Found, args: &Args) -> Result<Found, Comm
     Ok(found)
 }
 
-/// What Redis says of a command it does not know.
+/// The error for a command that does not exist.
 pub fn unknown_command(args: &Args) -> CommandError {
-    /// Of the name, and of the arguments together, so much is shown.
+    /// Bytes shown of the name, and of all arguments together.
     const SHOWN_MAX: usize = 128;
     let shown = |bytes: &[u8], max: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned();
     let mut arguments = String::new();
@@ -127,11 +147,7 @@ pub fn unknown_command(args: &Args) -> CommandError {
     CommandError::err(format_args!("unknown command '{name}', with args beginning with: {arguments}"))
 }
 
-/// What a client may do that only listens.
-const LISTENERS: &[&str] =
-    &["ping", "subscribe", "ssubscribe", "sunsubscribe", "unsubscribe", "psubscribe", "punsubscribe", "quit", "reset"];
-
-/// What lets a command through when others are not: all that EXEC will run must have it.
+/// Flags that let a command through. EXEC keeps these flags only if every queued command has them.
 const LENIENT: u32 = flag::STALE | flag::LOADING;
 
 #[inline]
@@ -157,23 +173,27 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
         server.limit_tracked_keys();
     }
     let has_room = memory::make_room(server);
-    // For scripts, which need to know it of when they began.
+    if server.clients[id].is_closing() {
+        // It was evicted for its own memory, and its transaction with it.
+        return Err(CommandError::OOM);
+    }
+    // Scripts use the value from their start.
     server.memory.exhausted = !has_room;
     let client = &server.clients[id];
-    // EXEC is what it will run.
+    // EXEC is checked with the flags of its queued commands.
     let flags = match &client.multi {
         Some(multi) if command.name == "exec" => (command.flags | multi.flags) & !(multi.lacks & LENIENT),
-        // What a script declares matters only where something could be held against it.
+        // The flags that a script declares matter only if some gate is closed.
         _ if has_room && is_unrestricted(server) => command.flags,
         _ => flags_of(server, command, args),
     };
-    // What is queued takes memory, too, whatever it does.
+    // A queued command takes memory, whatever it does.
     let is_queued = client.multi.is_some() && !command.never_queued && command.name != "unwatch";
     if !has_room && (flags & flag::DENYOOM != 0 || is_queued) {
         return Err(CommandError::OOM);
     }
     let writes = flags & flag::WRITE != 0;
-    // PING as well, so that health checks notice.
+    // PING is refused as well, so that health checks notice.
     if (writes || command.name == "ping")
         && let Some(error) = server.write_error()
     {
@@ -182,7 +202,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     if writes {
         replication_allows_writes(server)?;
     }
-    if client.only_listens() && !LISTENERS.contains(&command.name) {
+    if client.only_listens() && !command.has(flag::IN_PUBSUB) {
         return Err(CommandError::err(format_args!(
             "Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
             server.commands.full_name(found.index)
@@ -208,22 +228,22 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     let changes = flags & (flag::WRITE | flag::MAY_REPLICATE) != 0;
     let is_held = server.pause.is_some_and(|(pause, _)| pause == Pause::All) || (changes && server.is_paused());
-    // Replicas must be able to say how far they are.
+    // A replica's own connection is not held: its REPLCONF ACK says how far it is.
     if is_held && !server.clients[id].flags.contains(ClientFlags::REPLICA) {
         return Ok(Outcome::Held);
     }
     Ok(Outcome::Done)
 }
 
-/// The flags of a command; those of a script are what it declares.
+/// The flags of a command; for one that runs a script, with the flags that the script declares.
 pub fn flags_of(server: &Server, command: &Command, args: &Args) -> u32 {
-    match command.declared.and_then(|declared| declared(server, args)) {
-        Some(declared) => flags_of_script(command.flags, declared),
+    match command.script_flags.and_then(|flags| flags(server, args)) {
+        Some(script_flags) => flags_of_script(command.flags, script_flags),
         None => command.flags,
     }
 }
 
-/// Why a replica that lost its primary does not say what it has, if it does not.
+/// The error of a replica that lost its primary and is not to serve its old data.
 pub fn stale(server: &Server) -> Option<CommandError> {
     let primary = server.replication.primary.as_ref()?;
     let is_stale = !primary.is_up() && !server.config.replica_serve_stale_data;
@@ -238,7 +258,7 @@ pub fn writes_allowed(server: &Server) -> CommandResult {
     server.write_error().map_or(Ok(()), Err)
 }
 
-/// Whether the client's user may do that.
+/// Refuses what the client's user may not do.
 fn check_access(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<(), CommandError> {
     let client = &mut server.clients[id];
     client.last_command = Some(found.index);
@@ -259,7 +279,7 @@ pub fn denied_text(server: &Server, id: ClientId, found: Found, denied: Denied) 
     }
 }
 
-/// Replicas follow, and a primary may insist on being followed.
+/// Refuses writes on a read-only replica, and on a primary with too few good replicas.
 fn replication_allows_writes(server: &Server) -> Result<(), CommandError> {
     let config = &server.config;
     if server.replication.is_replica() {

@@ -30,7 +30,7 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
     let load = if server.config.appendonly {
         load_aof::open_or_create(server)?
     } else {
-        // A replica is told by its primary what has expired.
+        // A replica deletes expired keys only when its primary says so.
         let purpose = if server.config.replicaof.is_some() { LoadFor::Replay } else { LoadFor::Start };
         open_snapshot(server, purpose, true)?
     };
@@ -41,7 +41,7 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// What was there at start is loaded.
+/// The data set of the start is loaded: replication may begin.
 fn ready(server: &mut Server) {
     say_ready(server);
     if let Some((host, port)) = server.config.replicaof.clone() {
@@ -99,7 +99,7 @@ pub fn start_from_primary(server: &mut Server, path: PathBuf) -> Result<(), Load
     Ok(())
 }
 
-/// Nobody wants what is being loaded any more.
+/// Stops loading a data set of the primary that is no longer wanted.
 pub fn give_up(server: &mut Server) {
     if server.load.take().is_some() {
         no_longer_loading(server);
@@ -188,7 +188,7 @@ fn advance_snapshot(server: &mut Server, load: &mut SnapshotLoad, bytes: u64) ->
 }
 
 /// As [`RdbLoad::step`], and takes note of how far the load is. `before`: bytes of other sources.
-/// `at_start`: others may go on from what is loaded.
+/// `at_start`: replicas may go on from the history of what is loaded.
 pub(super) fn step_data_set(
     server: &mut Server,
     data_set: &mut RdbLoad,
@@ -197,13 +197,13 @@ pub(super) fn step_data_set(
     at_start: bool,
 ) -> Result<LoadStep, LoadFailure> {
     let result = data_set.step(&mut server.keyspace, &server.config, bytes);
-    // Loading is no change.
+    // Loading does not count as a change.
     server.keyspace.effects.dirty = 0;
     if at_start {
         if let Some(place) = follow::history_of(server, data_set) {
             follow::restore_history(server, place);
         }
-        // Replicas that go on from this data set have keys whose time has come since.
+        // Replicas that go on from this history still have the keys that expired since.
         for (db, arguments) in server.keyspace.effects.deleted.iter() {
             server.replication.stream.append(db, arguments);
         }
@@ -260,7 +260,7 @@ fn end(server: &mut Server, load: Load) -> Option<Files> {
     }
 }
 
-/// All is loaded, or it will not be.
+/// Ends the state of loading, whether the data set was loaded or not.
 pub fn no_longer_loading(server: &mut Server) {
     server.loading = false;
     server.async_loading = false;

@@ -262,7 +262,7 @@ fn run(
 
 fn run_one(server: &mut Server, id: ClientId, args: &Args) -> Result<(), String> {
     let found = server.commands.find(args.get(0));
-    let found = found.ok_or_else(|| format!("Unknown command '{}'", String::from_utf8_lossy(args.get(0))))?;
+    let found = found.ok_or_else(|| format!("Unknown command '{}'", args.text(0)))?;
     let found = resolve(server, found, args).map_err(|error| error.text().to_owned())?;
     call(server, id, found, args);
     let output = &mut server.clients[id].output;

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// Keys evicted between two looks at the clock.
 const KEYS_A_LOOK: usize = 16;
 
-/// Makes room if there is too little. False if there is none and nothing may go: commands that need
+/// Evicts if more than `maxmemory` is in use. False if there is no room and nothing to evict: commands that need
 /// memory are to be refused.
 #[inline]
 pub fn make_room(server: &mut Server) -> bool {
@@ -20,14 +20,14 @@ pub fn make_room(server: &mut Server) -> bool {
 
 #[cold]
 fn is_room_made(server: &mut Server) -> bool {
-    // Between the commands of a script nobody else changes anything.
+    // Nothing is evicted between the commands of a script.
     if server.scripts.running.is_some() {
         return true;
     }
     // While clients are paused, or loading, the data set does not change by itself.
     let began = server.clock.stamp();
     let is_kept = server.loading || server.is_paused();
-    // A replica leaves it to the primary what goes.
+    // A replica leaves eviction to its primary.
     let follows = server.replication.is_replica() && server.config.replica_ignore_maxmemory;
     let has_room = is_kept || follows || evict(server);
     server.memory.exhausted = !has_room;
@@ -39,17 +39,17 @@ fn is_room_made(server: &mut Server) -> bool {
         server.memory.over_nanos += server.clock.nanos_between(since, now);
     }
     server.command_started = now;
-    // Who was evicted runs no more commands.
+    // A client that was itself evicted runs no more commands.
     has_room && server.executing.and_then(|id| server.clients.get(id)).is_none_or(|client| !client.is_closing())
 }
 
-/// Bytes beyond the limit that nothing was done about yet.
+/// Bytes beyond the limit, without those that the helper thread is to free.
 fn excess(server: &Server) -> usize {
     let not_counted = server.not_counted_for_eviction() + server.memory.promised;
     used_memory().saturating_sub(not_counted).saturating_sub(server.config.maxmemory as usize)
 }
 
-/// Evicts keys until there is room, or it is time for others; false if there are no more.
+/// Evicts keys until there is room or the time for it is over; false if no key is left to evict.
 fn evict(server: &mut Server) -> bool {
     if server.background.pending_free() == 0 {
         server.memory.promised = 0;
@@ -78,11 +78,11 @@ fn evict(server: &mut Server) -> bool {
                 any_left = false;
                 break;
             };
-            // Telling of it takes memory, too: that is for the next time, or all keys would go for it.
+            // Propagating the deletions allocates; that is not counted here, or eviction would feed itself.
             to_free = to_free.saturating_sub(evicted.bytes);
             server.memory.promised += if evicted.later { evicted.bytes } else { 0 };
         }
-        // It is not the command that is about to run which changes anything.
+        // The command that is about to run did not cause these changes.
         let executing = server.executing.take();
         drain_effects(server, selected, None);
         server.executing = executing;
@@ -91,7 +91,7 @@ fn evict(server: &mut Server) -> bool {
             return true;
         }
         if !any_left {
-            // What others left to the helper thread will be free soon.
+            // Values that the helper thread is freeing will make room soon.
             return server.background.pending_free() > 0;
         }
         let nanos = server.clock.nanos_between(began, server.clock.stamp());
@@ -102,7 +102,7 @@ fn evict(server: &mut Server) -> bool {
     }
 }
 
-/// Buffers that nobody uses, and clients that take more than they may, go before keys do.
+/// Before keys, evicts spare buffers and clients that exceed the limit on client memory.
 fn free_what_is_no_key(server: &mut Server) {
     server.free_spare_outputs();
     if server.config.clients_memory_max() == 0 {
@@ -112,7 +112,7 @@ fn free_what_is_no_key(server: &mut Server) {
         server.count_client_memory(id);
     }
     server.evict_clients();
-    // The rest of them goes at the end of the turn.
+    // Their output is freed now, the clients themselves at the end of the turn.
     for id in &server.pending_closes {
         if let Some(client) = server.clients.get_mut(*id) {
             client.output = Output::default();

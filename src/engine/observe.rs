@@ -1,4 +1,4 @@
-//! What those see who watch the server: MONITOR, SLOWLOG and LATENCY.
+//! Passing commands to those who watch the server: MONITOR, SLOWLOG and LATENCY.
 
 use crate::resp::Args;
 use crate::server::command::{Command, flag};
@@ -8,14 +8,14 @@ use crate::server::{ClientFlags, ClientId, Server};
 use bytes::Bytes;
 use std::io::Write;
 
-/// A command took long enough to be looked at.
+/// Records a command that took long enough for SLOWLOG or LATENCY.
 #[cold]
 pub fn slow(server: &mut Server, id: ClientId, found: Found, args: &Args, nanos: u64) {
     server.note_latency(if found.command.has(flag::FAST) { "fast-command" } else { "command" }, nanos);
     let us = nanos / 1000;
     let is_slow = u64::try_from(server.config.slowlog_log_slower_than).is_ok_and(|slow_us| us >= slow_us);
     let Some(client) = server.clients.get(id) else { return };
-    // What a command runs by itself is part of what that took.
+    // A script's commands are part of the script's own time.
     if !is_slow || found.command.has(flag::SKIP_SLOWLOG) || client.flags.contains(ClientFlags::INTERNAL) {
         return;
     }
@@ -25,11 +25,11 @@ pub fn slow(server: &mut Server, id: ClientId, found: Found, args: &Args, nanos:
     server.slowlog.add(command, server.config.slowlog_max_len);
 }
 
-/// Shows a command that ran to those who sent MONITOR.
+/// Shows a command that ran to the monitors.
 #[cold]
 pub fn show(server: &mut Server, id: ClientId, command: &Command, args: &Args) {
-    // COMPAT: what only administrators do is not for others to see.
-    let is_script = command.declared.is_some();
+    // COMPAT: commands of administrators are not shown.
+    let is_script = command.script_flags.is_some();
     if command.has(flag::SKIP_MONITOR | flag::ADMIN) && !is_script || server.loading {
         return;
     }

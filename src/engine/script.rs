@@ -1,10 +1,10 @@
 //! Running scripts and functions: their gates, their commands, and what becomes of what they did.
 //!
-//! A script's commands are run by a client of its own, in one unit: they are propagated as a whole,
+//! A script's commands are run by a client of its own, in one transaction: they are propagated as a whole,
 //! as those of a transaction are. A script that runs for long lets the loop take a turn now and then,
 //! in which all but a few commands are refused.
 
-use super::call::{call, end_unit};
+use super::call::{call, end_transaction};
 use super::dispatch::{denied_text, stale, writes_allowed};
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
@@ -25,7 +25,7 @@ pub struct Call<'a> {
     pub interpreter: Rc<Interpreter>,
     pub code: Code,
     pub flags: ScriptFlags,
-    /// The command is one of those that only read.
+    /// EVAL_RO and the like: the script may not write.
     pub read_only: bool,
     /// What errors call it.
     pub name: &'a [u8],
@@ -36,7 +36,7 @@ pub struct Call<'a> {
     pub debugger: Option<&'a Debugger>,
 }
 
-/// A script that was killed but goes on lets others have a turn this often.
+/// How often the other clients get a turn while a script runs on that was killed.
 const TURN_INTERVAL_MS: u64 = 10;
 
 /// The index of the first key in EVAL, FCALL and the like.
@@ -48,7 +48,7 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     if !caller.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
         check(server, &script)?;
     }
-    // What only reads needs no memory, and writes nothing.
+    // A script that only reads needs no memory, and writes nothing.
     script.read_only |= script.flags.contains(ScriptFlags::NO_WRITES);
     let client = server.script_client(id);
     let kind = match script.code {
@@ -58,9 +58,9 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     let started = server.clock.stamp();
     server.scripts.running =
         Some(Running { kind, caller: id, started, turned: started, wrote: false, killed: false, busy: None });
-    let is_unit = server.unit.is_none();
-    if is_unit {
-        server.unit = Some(Commands::default());
+    let is_transaction = server.transaction.is_none();
+    if is_transaction {
+        server.transaction = Some(Commands::default());
     }
     let mut host = ScriptHost { server, script: &script, client, resp3: false };
     let arguments = script.request.from(FIRST_KEY);
@@ -73,12 +73,12 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     };
     let resp3 = host.resp3;
     let busy = server.scripts.running.take().is_some_and(|running| running.busy.is_some());
-    server.replicate_unit_to(ReplicateTo::all());
+    server.replicate_transaction_to(ReplicateTo::all());
     if server.shutdown && busy {
         // SHUTDOWN NOSAVE ended it half way: what it did is gone with the rest.
-        server.unit = None;
-    } else if is_unit {
-        end_unit(server);
+        server.transaction = None;
+    } else if is_transaction {
+        end_transaction(server);
     }
     let value = result.map_err(|error| uncaught(error, script.name))?;
     if let Some(error) = script.interpreter.returned_error(&value) {
@@ -91,7 +91,7 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
         .map_err(|_| CommandError::new("ERR reached lua stack limit"))
 }
 
-/// What a script declares is held against the state of the server before it runs.
+/// Checks the flags that a script declares against the state of the server before it runs.
 fn check(server: &Server, script: &Call) -> CommandResult {
     let flags = script.flags;
     if !flags.contains(ScriptFlags::ALLOW_STALE)
@@ -127,7 +127,7 @@ fn command_error(text: String, counted: bool) -> CommandError {
 struct ScriptHost<'a> {
     server: &'a mut Server,
     script: &'a Call<'a>,
-    /// Who runs its commands.
+    /// The client without a connection that runs its commands.
     client: ClientId,
     resp3: bool,
 }
@@ -144,7 +144,7 @@ impl ScriptHost<'_> {
         if is_container { commands.find_subcommand(found, args.get(1)) } else { Some(found) }
     }
 
-    /// The command that a script asks for, or what Redis says of it.
+    /// The command that a script calls, or the error if there is none or it may not be called.
     fn find(&self, args: &Args) -> Result<Found, CommandError> {
         const UNKNOWN: CommandError = CommandError::new("ERR Unknown Redis command called from script");
         const WRONG_ARITY: CommandError =
@@ -172,8 +172,8 @@ impl ScriptHost<'_> {
         if self.script.read_only && command.has(flag::WRITE | flag::MAY_REPLICATE) {
             return Err(CommandError::new("ERR Write commands are not allowed from read-only scripts."));
         }
-        // What ran before has passed. Once a script has written something it is not stopped half way by
-        // what has changed since.
+        // Commands that ran before passed these gates then. Once a script has written, it is not stopped half way
+        // because the state of the server has changed.
         if !self.server.clients[caller].flags.repeats() && !self.running().wrote {
             if writes {
                 writes_allowed(self.server)?;
@@ -187,11 +187,11 @@ impl ScriptHost<'_> {
         Ok(())
     }
 
-    /// The loop takes a turn, for everybody else.
+    /// Lets the loop take a turn for all other clients.
     fn busy_turn(&mut self) {
         let server = &mut *self.server;
         if let Some(mut turn) = server.scripts.busy_turn.take() {
-            // It runs commands of others, and then the script goes on where it was.
+            // The turn runs commands of other clients; afterwards the script needs these as they were.
             let (executing, exhausted) = (server.executing.take(), server.memory.exhausted);
             turn(server);
             (server.executing, server.memory.exhausted) = (executing, exhausted);
@@ -238,7 +238,7 @@ impl Host for ScriptHost<'_> {
 
     fn replicate_to(&mut self, to: ReplicateTo) {
         self.server.replication.beyond_aof |= !to.contains(ReplicateTo::AOF);
-        self.server.replicate_unit_to(to);
+        self.server.replicate_transaction_to(to);
     }
 
     fn interrupt(&mut self) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Ending in order: what must be on disk is, and files that stand for a running server go.
+//! Ending in order: the data set is saved, and the pid file and sockets are removed.
 
 use super::replication::{online_replicas, replica_name, replicas_that};
 use super::{child, debugger, rewrite, snapshot};
@@ -53,18 +53,18 @@ pub fn call_off(server: &mut Server) -> bool {
     asked
 }
 
-/// What came of the wish to end the server.
+/// The result of an attempt to end the server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shutdown {
     /// It ends once this turn of the loop is over.
     Now,
-    /// As soon as replicas have everything, or had their time for it.
+    /// It ends as soon as replicas have everything, or `shutdown-timeout` is over.
     Waits,
     /// Something that should be on disk is not, and the server goes on.
     Failed,
 }
 
-/// Ends the server. Writes pause while replicas get what they lack.
+/// Ends the server. Writes pause while replicas catch up.
 pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> Shutdown {
     if server.shutdown_wait.is_some() && !options.now {
         return Shutdown::Waits;
@@ -83,7 +83,7 @@ pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> Shutdown {
     if finish(server, options) { Shutdown::Now } else { Shutdown::Failed }
 }
 
-/// Has a client wait for the end, which closes its connection, or for the reply that it does not come.
+/// Blocks a client until the end closes its connection, or until the end is called off and it gets an error.
 pub fn wait_for_end(server: &mut Server, id: ClientId) {
     if let Some(wait) = &mut server.shutdown_wait {
         wait.clients.push(id);
@@ -104,7 +104,7 @@ pub fn go_on_if_in_sync(server: &mut Server) {
     }
 }
 
-/// The end has waited for replicas for as long as it may, or need not wait any more.
+/// Stops waiting for replicas and ends the server.
 pub fn waited_enough(server: &mut Server) {
     let Some(options) = server.shutdown_wait.as_ref().map(|wait| wait.options) else { return };
     let lagging = lagging_replicas(server);
@@ -126,7 +126,7 @@ pub fn waited_enough(server: &mut Server) {
     }
 }
 
-/// The server goes on: those who asked for its end are told.
+/// The server goes on: clients whose SHUTDOWN waited get an error.
 fn stop_waiting(server: &mut Server) {
     let Some(wait) = server.shutdown_wait.take() else { return };
     server.timers.cancel(wait.timer);
@@ -177,7 +177,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
             }
         }
     }
-    // What is not all there must not replace what it comes from.
+    // A data set that is only partly loaded must not replace its own snapshot.
     if !server.loading && options.save.unwrap_or(!server.config.save.is_empty()) {
         log::info!("Saving the final RDB snapshot before exiting.");
         if snapshot::save(server).is_err() {

@@ -72,7 +72,7 @@ fn cron(server: &mut Server) {
     server.stats.cron_nanos += server.clock.nanos_between(began, server.clock.stamp());
 }
 
-/// The watchdog barks unless cron comes back in time.
+/// Sets the watchdog's alarm again, which goes off unless cron comes back in time.
 pub fn wind_up_watchdog(server: &Server) -> io::Result<()> {
     let shortest = 2 * 1000 / server.config.hz as u64;
     watchdog::wind_up(match server.config.watchdog_period as u64 {
@@ -88,7 +88,7 @@ fn client_idle(server: &mut Server, id: ClientId) {
     client.idle_timer = None;
     let others_look_after_it = ClientFlags::REPLICA | ClientFlags::PRIMARY | ClientFlags::SUBSCRIBED;
     if client.is_waiting() || client.flags.intersects(others_look_after_it) {
-        // It is we who keep it waiting.
+        // The server keeps it waiting, so it is not idle.
         client.active_ms = server.clock.now_ms;
     }
     if timeout_ms > 0 && server.clock.now_ms.saturating_sub(client.active_ms) > timeout_ms {
@@ -169,7 +169,7 @@ pub fn flush_append_only_file(server: &mut Server) {
             }
         }
         Err(error) if policy == AppendFsync::Always => {
-            // What clients were promised cannot be kept.
+            // `always` promised clients that a reply means durable data.
             log::error!("Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting: {error}");
             std::process::exit(1);
         }
@@ -201,7 +201,7 @@ fn aof_sync(server: &mut Server) {
     }
 }
 
-/// Has what is in the append-only file made durable, off the loop.
+/// Starts an fsync of the append-only file on the helper thread.
 pub fn begin_sync(server: &mut Server) {
     let Some(sync) = server.aof.as_mut().and_then(Aof::begin_sync) else { return };
     // All commands until now are in the file.

@@ -1,7 +1,7 @@
 //! MULTI and EXEC: commands are queued once they have passed the gates, and run one after the other.
-//! What they do together is propagated as a whole, and those who wait for keys are served after it.
+//! Their changes are propagated as a whole, and clients blocked on keys are served after it.
 
-use super::call::{apply_reply_mode, call, end_unit};
+use super::call::{apply_reply_mode, call, end_transaction};
 use super::dispatch::flags_of;
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult};
@@ -16,7 +16,7 @@ pub fn queue(server: &mut Server, id: ClientId, found: Found, args: &Args) {
     let mark = client.output.mark();
     client.last_command = Some(found.index);
     let Some(multi) = &mut client.multi else { return };
-    // What EXEC will not run anyway is not kept.
+    // A command that EXEC will not run anyway is not kept.
     if !multi.aborted && !client.watch_failed {
         multi.flags |= flags;
         multi.lacks |= !flags;
@@ -58,7 +58,7 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
         return Ok(());
     }
     server.reply(id).array(multi.queued.len());
-    server.unit = Some(Commands::default());
+    server.transaction = Some(Commands::default());
     for (found, request) in &multi.queued {
         if let Err(denied) = server.check_access(id, *found, &request.args(), Context::Multi) {
             refuse(server, id, denied);
@@ -70,7 +70,7 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
             return Ok(());
         }
     }
-    end_unit(server);
+    end_transaction(server);
     server.clients[id].write_offset = server.replication.stream.offset();
     Ok(())
 }

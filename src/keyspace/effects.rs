@@ -1,5 +1,6 @@
-//! What a command did, as data. The keyspace calls nobody: whoever runs a command drains its
-//! effects once, into the append-only file, replicas, notifications and waiters.
+//! What a command did, as data. The keyspace calls no other layer: `engine::call` drains the effects of each
+//! command once, into the append-only file and the stream to replicas, to subscribers of keyspace events, and to
+//! clients that watch, cache or wait for keys.
 
 use bitflags::bitflags;
 use std::collections::VecDeque;
@@ -131,7 +132,7 @@ impl Commands {
     }
 }
 
-/// See the module's description.
+/// What the command that runs has done so far, until `engine::call` drains it.
 #[derive(Default)]
 pub struct Effects {
     /// Changes to the data set; a command that made none is not propagated.
@@ -139,21 +140,21 @@ pub struct Effects {
     pub propagate: Propagate,
     /// Deletions of keys found expired or evicted; they go before the command itself.
     pub deleted: Commands,
-    /// The deletions were met on a walk over arbitrary keys or are the work of time: each stands for
-    /// itself, while those met by any other command belong to what that does.
+    /// The deletions come from expiry, eviction or a walk over arbitrary keys: each deletion is propagated
+    /// on its own, not in the command's MULTI.
     pub deleted_apart: bool,
     /// What to propagate with [`Propagate::Instead`].
     pub rewritten: Commands,
     pub events: Vec<Event>,
-    /// Keys, with their databases, that may have what somebody waits for.
+    /// Keys, with their databases, that may have something for a blocked client.
     pub ready: VecDeque<(usize, Box<[u8]>)>,
-    /// Keys, with their databases, that somebody watches and that changed.
+    /// Watched keys, with their databases, that changed.
     pub touched: Vec<(usize, Box<[u8]>)>,
-    /// Keys that changed, whatever their database, where somebody wants to hear of all.
+    /// All keys that changed, of whatever database, while some client tracks keys.
     pub changed_keys: Vec<ChangedKey>,
-    /// A database was emptied, where somebody wants to hear of that.
+    /// A database was emptied, while some client tracks keys.
     pub flushed: bool,
-    /// The classes somebody wants to hear of; others are not recorded.
+    /// The classes of events that are to be recorded.
     pub wanted_events: EventClass,
 }
 

@@ -32,7 +32,7 @@ const LONG_VALUE: u8 = 0xff;
 /// Freeing up to this many blocks is cheaper than handing them to another thread.
 const LAZY_FREE_EFFORT: usize = 64;
 
-/// See the module's description. Owns its block.
+/// A key with its value. Owns its block.
 pub struct Entry(NonNull<u8>);
 
 // SAFETY: an entry owns all it points to.

@@ -7,7 +7,7 @@ use super::{Entry, EventClass, Garbage, Keyspace};
 pub enum ExpiryMode {
     /// It is gone: delete it and tell.
     Delete,
-    /// It is hidden, but somebody else decides when it goes: the primary, or the end of a pause.
+    /// It is hidden, but not deleted yet: the primary, or the end of a pause, decides when.
     Hide,
     /// It is there: while loading, time stands still.
     Ignore,

@@ -1,4 +1,4 @@
-//! Keys that somebody waits for or watches. The keyspace does not know who; it leaves word in
+//! Keys that clients wait for or watch. The keyspace does not know these clients; it leaves word in
 //! [`Effects`](super::Effects) when something happens to one of them.
 
 use super::Keyspace;
@@ -39,8 +39,8 @@ impl KeySet {
 }
 
 impl Keyspace {
-    /// Tells that `key` of the selected database has something new to offer those who wait for it, or
-    /// is gone. New keys tell of themselves.
+    /// Says that `key` of the selected database has something new for blocked clients, or is gone. Creating a
+    /// key says so by itself.
     #[inline]
     pub fn made_ready(&mut self, key: &[u8]) {
         if !self.awaited.is_empty() {
@@ -88,8 +88,7 @@ impl Keyspace {
         }
     }
 
-    /// What the keys of database `db` are is about to change to what those of `other` are, or to
-    /// nothing.
+    /// The keys of database `db` are about to be replaced by those of `other`, or deleted.
     pub(super) fn all_come_or_go(&mut self, db: usize, other: Option<usize>) {
         self.effects.ready.extend(self.awaited.of_db(db).map(|key| (db, key.into())));
         let is_in = |db: usize, key: &[u8]| {

@@ -2,7 +2,7 @@
 //!
 //! A command works on the selected database. It looks keys up with [`Keyspace::read`] or
 //! [`Keyspace::write`] and their typed forms, changes them by the methods here or through the
-//! guards these return, and reports each change by [`Keyspace::changed`]. The keyspace calls nobody:
+//! guards these return, and reports each change by [`Keyspace::changed`]. The keyspace calls no other layer:
 //! what happened is left in [`Effects`].
 //!
 //! * `access`  how entries remember their use
@@ -10,7 +10,7 @@
 //! * `arrivals` keys of a data set that is loaded
 //! * `db`      one database: the table and the index of due times
 //! * `digest`  what tests compare data by
-//! * `keys_of_interest` keys that somebody waits for or watches
+//! * `keys_of_interest` keys that clients wait for or watch
 //! * `evict`   deleting keys to make room
 //! * `expire`  deleting keys whose time has come
 //! * `prefetch` what a batch of requests will look at
@@ -80,11 +80,11 @@ pub enum NewExpiry {
 pub struct Keyspace {
     dbs: Vec<Db>,
     selected: usize,
-    /// Keys that somebody waits for.
+    /// Keys that clients wait for.
     pub awaited: KeySet,
-    /// Keys that somebody watches.
+    /// Keys that clients watch.
     pub watched: KeySet,
-    /// Somebody wants to hear of all keys that change.
+    /// Some client tracks keys: all changed keys are recorded.
     pub tells_changes: bool,
     pub effects: Effects,
     pub stats: KeyspaceStats,

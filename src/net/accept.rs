@@ -37,7 +37,7 @@ pub fn accept(server: &mut Server, index: usize) {
             },
         }
     }
-    // An edge tells of new connections only: come back for those that are left.
+    // An edge announces new connections only: come back for the ones that are left.
     server.accept_again.push(index);
 }
 

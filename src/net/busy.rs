@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What the engine calls to let such a turn happen.
+/// The function by which the engine lets such a turn happen.
 pub fn turns(sources: Rc<RefCell<Sources>>) -> BusyTurn {
     // The loop's own is in use. Most servers never need another.
     let mut input: Option<Input> = None;

@@ -148,7 +148,7 @@ impl EventLoop {
     }
 }
 
-/// Whether it is clients, or those who want to be, that an event of this token is about.
+/// Whether a token is that of a client or a listener.
 pub fn is_for_clients(token: Token) -> bool {
     ![WAKER, SIGNALS, CHILD_TOKEN, LINK_TOKEN, TRANSFER_TOKEN].contains(&token)
 }
@@ -195,7 +195,7 @@ pub fn send(server: &mut Server, except: Option<ClientId>) {
             output::flush(server, id);
         }
     }
-    // Keep the allocation, and those who have more to be sent than goes in a turn.
+    // Keep the allocation, and the clients that have more output than goes in one turn.
     pending.append(&mut server.pending_writes);
     server.pending_writes = pending;
     server.evict_clients();

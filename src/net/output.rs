@@ -6,7 +6,7 @@ use std::io::{ErrorKind, IoSlice, Write};
 
 /// Slices of one writev; the system takes up to 1024.
 const SLICES_MAX: usize = 128;
-/// Sent to a client a turn, so that one who reads fast does not keep the others waiting.
+/// Bytes sent to a client in one turn, so that a client that reads fast does not keep the others waiting.
 const BYTES_MAX: usize = 1 << 20;
 
 /// Sends what the client has waiting; if that is much, the rest in the next turns. Closes it if that

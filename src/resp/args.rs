@@ -3,6 +3,7 @@
 use super::error::CommandError;
 use crate::encoding::number;
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::ops::Index;
 
 /// Where an argument is.
@@ -73,6 +74,11 @@ impl<'a> Args<'a> {
         } else {
             &self.buffer[token.offset as usize..][..token.len as usize]
         }
+    }
+
+    /// The argument made printable, for error texts and the log.
+    pub fn text(&self, index: usize) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.get(index))
     }
 
     /// The argument in a buffer of its own, if it came in one: it can be kept without a copy.

@@ -126,11 +126,6 @@ impl<'a> Reply<'a> {
         self.out.len()
     }
 
-    /// A shorter borrow of the same.
-    pub fn reborrow(&mut self) -> Reply<'_> {
-        Reply { out: self.out, resp3: self.resp3 }
-    }
-
     /// `bytes` as they are.
     #[inline]
     pub fn raw(&mut self, bytes: &[u8]) {

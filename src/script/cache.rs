@@ -1,6 +1,6 @@
 //! The scripts of EVAL, by the SHA-1 of their text.
 //!
-//! Those that came by SCRIPT LOAD stay. Those that came by EVAL make way, the least recently used
+//! Scripts that came by SCRIPT LOAD stay. Scripts that came by EVAL make way, the least recently used
 //! first, for EVAL is often given a new text each time: 7.2.4 keeps them all and grows without end,
 //! later versions do as is done here.
 
@@ -39,7 +39,7 @@ pub struct Script {
     pub flags: ScriptFlags,
     /// The length of its text.
     len: usize,
-    /// Its place among those that make way.
+    /// Its place among the scripts that make way.
     evictable: Option<usize>,
 }
 

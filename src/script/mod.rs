@@ -8,6 +8,7 @@
 //! * `convert`     replies to Lua values and back
 //! * `cache`       the scripts of EVAL
 //! * `library`     the libraries of functions
+//! * `failure`     functions that Lua calls, and how they fail
 //! * `shebang`     the first line of a script, and flags
 //! * `random`      `math.random`
 //! * `debugger`    a session of SCRIPT DEBUG

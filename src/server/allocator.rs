@@ -12,7 +12,7 @@ use std::ptr::null_mut;
 use std::sync::atomic::{AtomicIsize, Ordering::Relaxed};
 use tikv_jemalloc_sys as jemalloc;
 
-/// See the module's description.
+/// The process's allocator: jemalloc, with every allocation counted.
 pub struct Jemalloc;
 
 #[global_allocator]

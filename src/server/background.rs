@@ -82,7 +82,8 @@ impl Background {
 
     /// Closes a file, which can take long if it was deleted.
     pub fn close(&self, file: Arc<File>) {
-        self.run(move || drop(file), |_, ()| ());
+        // Syncs must not wait behind it. Without a thread for it, it is closed here.
+        let _ = self.run_apart(move || drop(file), |_, ()| ());
     }
 
     /// Removes a file at once; its space is given back off the loop.

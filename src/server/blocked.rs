@@ -1,8 +1,8 @@
 //! Clients that wait for keys.
 //!
 //! A command that may wait ([`Handler::Blocking`](super::Handler)) is one that is simply run again,
-//! arguments and all, when one of its keys got what it is for. Who waits for which key is here, in the
-//! order in which they came; when a waiter's turn is is decided by `engine/blocking.rs`.
+//! arguments and all, when one of its keys got a value of its type. Here is which client waits for which
+//! key, in the order in which they came; `engine/blocking.rs` decides when a waiter is served.
 
 use super::{ClientFlags, ClientId, Server};
 use crate::encoding::timer_wheel::TimerId;
@@ -15,7 +15,7 @@ use std::ops::Range;
 pub enum Attempt {
     /// It replied.
     Done,
-    /// It changed nothing and replied nothing: there is nothing yet to be had.
+    /// It changed nothing and replied nothing, because no key has anything for it yet.
     Wait(Wait),
 }
 
@@ -27,15 +27,15 @@ pub struct Wait {
     pub for_type: Type,
     /// Milliseconds until it gives up; 0 waits for ever.
     pub timeout_ms: u64,
-    /// It is to be run again as well when a key is gone or of another type, to say so.
+    /// The command is also run again when a key is gone or of another type: it replies an error then.
     pub until_gone: bool,
     /// The reply where waiting is not allowed; after a time-out it is always a null array.
     pub refused: Refused,
-    /// What to run then, if not the request as it came.
+    /// The request to run again, if not the one that came.
     pub request: Option<OwnedRequest>,
 }
 
-/// The null that stands for nothing where a command may not wait.
+/// The reply of a command that found nothing and may not wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refused {
     Null,
@@ -52,11 +52,11 @@ pub struct Blocked {
     /// When it gives up, on the monotonic clock.
     pub deadline_ms: Option<u64>,
     timer: Option<TimerId>,
-    /// Its place among all that wait.
+    /// Its place in the order of all blocked clients.
     ticket: u64,
 }
 
-/// Who waits for each key of a database, by ticket.
+/// The clients that wait for each key of a database, by ticket.
 type Waiters = HashMap<Box<[u8]>, BTreeMap<u64, ClientId>>;
 
 /// All that wait for keys, by database.
@@ -66,11 +66,11 @@ pub struct BlockedClients {
     next_ticket: u64,
     /// Clients that wait.
     count: usize,
-    /// Those of them that wait until a key is gone, too.
+    /// How many of these clients wait until a key is gone, too.
     until_gone: usize,
     /// Waiters are being served: what their commands make ready has to queue.
     pub serving: bool,
-    /// The command that runs had to wait before, until then.
+    /// Set while a command that had waited is run again.
     pub retry: Option<Retry>,
 }
 
@@ -89,19 +89,19 @@ impl BlockedClients {
         self.count == 0
     }
 
-    /// The keys that somebody waits for, with those who do, in order.
+    /// The keys that clients wait for, each with its clients in order.
     pub fn keys(&self) -> impl Iterator<Item = (usize, &[u8], &BTreeMap<u64, ClientId>)> {
         let by_db = self.waiters.iter().enumerate();
         by_db.flat_map(|(db, waiters)| waiters.iter().map(move |(key, clients)| (db, &key[..], clients)))
     }
 
-    /// The first who waits for a key with a ticket from `from` to before `until`.
+    /// The first client that waits for a key with a ticket in `range`.
     pub fn next_waiter(&self, db: usize, key: &[u8], range: Range<u64>) -> Option<(u64, ClientId)> {
         let (&ticket, &id) = self.waiters.get(db)?.get(key)?.range(range).next()?;
         Some((ticket, id))
     }
 
-    /// Whether anyone cares that a key is gone.
+    /// Whether any client waits until a key is gone.
     pub fn any_until_gone(&self) -> bool {
         self.until_gone > 0
     }

@@ -75,7 +75,7 @@ impl Stream {
         fd.try_clone_to_owned().map(File::from)
     }
 
-    /// What happens to it is not told any more.
+    /// The poll reports no more events of it.
     pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         match self {
             Stream::Tcp(stream) => registry.deregister(stream),
@@ -139,21 +139,21 @@ bitflags! {
         const NO_TOUCH = 1 << 4;
         /// Input is kept back: blocked by CLIENT PAUSE.
         const PAUSED = 1 << 5;
-        /// It has output that the loop knows of.
+        /// It is in the queue of clients with output to be sent.
         const WRITE_PENDING = 1 << 6;
-        /// It is in the queue of those with input left over.
+        /// It is in the queue of clients with input left over.
         const READ_PENDING = 1 << 7;
         /// The peer has closed its side, or the socket failed.
         const PEER_CLOSED = 1 << 8;
-        /// It runs commands for the server itself, which pass no gate.
+        /// A client without a connection that runs commands for the server itself; they pass no gate.
         const INTERNAL = 1 << 9;
-        /// Its input holds requests whose turn has not come.
+        /// Its input holds complete requests that have not run yet.
         const INPUT_WAITING = 1 << 10;
         /// It waits for keys.
         const BLOCKED = 1 << 11;
         /// It has subscriptions.
         const SUBSCRIBED = 1 << 12;
-        /// What the command wrote is no reply: CLIENT REPLY says nothing about it.
+        /// The command wrote a push, not a reply: CLIENT REPLY does not suppress it.
         const PUSHED = 1 << 13;
         /// It is sent the data set or the replication stream.
         const REPLICA = 1 << 14;
@@ -165,7 +165,7 @@ bitflags! {
         const SCRIPT = 1 << 17;
         /// Its scripts are debugged: SCRIPT DEBUG.
         const DEBUGS = 1 << 18;
-        /// They are debugged in the server itself, not in a child.
+        /// SCRIPT DEBUG SYNC: its scripts are debugged in the server itself, not in a child.
         const DEBUGS_IN_SYNC = 1 << 19;
     }
 }
@@ -211,7 +211,7 @@ pub struct Client {
     pub net_input: u64,
     pub net_output: u64,
 
-    /// The bytes of an incomplete request, or of requests whose turn has not come.
+    /// The bytes of an incomplete request, or of requests that have not run yet.
     pub input: Vec<u8>,
     pub parser: RequestParser,
     /// Requests that were parsed but have to wait; they come before `input`.
@@ -244,11 +244,6 @@ pub struct Client {
 }
 
 impl Client {
-    /// Its name for messages and CLIENT LIST: bytes a client sent, made printable.
-    pub fn display_name(&self) -> std::borrow::Cow<'_, str> {
-        String::from_utf8_lossy(&self.name)
-    }
-
     /// Connected from this machine.
     pub fn is_local(&self) -> bool {
         self.stream.is_local()
@@ -306,7 +301,7 @@ impl Client {
 pub struct Clients {
     slab: Slab<Client>,
     next_number: u64,
-    /// Those without a connection, which are not counted.
+    /// Clients without a connection, which INFO does not count.
     internal: usize,
 }
 

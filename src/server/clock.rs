@@ -1,4 +1,4 @@
-//! Time, read once a batch and injected everywhere else. Two clocks: a monotonic one that drives
+//! Time, read once a turn of the loop and injected everywhere else. Two clocks: a monotonic one that drives
 //! timers and measures commands, and the wall clock that expiries and people go by.
 
 use quanta::Clock as Tsc;
@@ -50,11 +50,6 @@ impl Clock {
     #[inline]
     pub fn nanos_between(&self, from: u64, to: u64) -> u64 {
         self.tsc.delta_as_nanos(from, to)
-    }
-
-    /// Monotonic milliseconds since the start, read now.
-    pub fn read_ms(&self) -> u64 {
-        self.tsc.delta_as_nanos(self.started, self.tsc.raw()) / 1_000_000
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Command {
     pub arity: i32,
     /// See [`flag`].
     pub flags: u32,
-    /// See [`category`]; those that follow from flags and group are added by [`Self::categories`].
+    /// See [`category`]; [`Self::categories`] adds the categories that follow from the flags.
     pub categories: u32,
     pub keys: &'static [KeySpec],
     /// Finds the keys where `keys` cannot tell them all, or what happens to them.
@@ -37,11 +37,11 @@ pub struct Command {
     pub deprecated: Option<(&'static str, &'static str)>,
     /// Not for applications: COMMAND DOCS marks it `syscmd`.
     pub system: bool,
-    /// What the script or function declares that it runs, if there is one.
-    pub declared: Option<fn(&Server, &Args) -> Option<ScriptFlags>>,
+    /// For commands that run a script or function: the flags it declares; None if there is no such script.
+    pub script_flags: Option<fn(&Server, &Args) -> Option<ScriptFlags>>,
     /// It runs at once even after MULTI.
     pub never_queued: bool,
-    /// The indices of arguments that nobody else may see, such as passwords.
+    /// The indices of arguments that MONITOR and SLOWLOG must not show, such as passwords.
     pub secrets: Option<fn(&Args) -> Vec<usize>>,
     pub subcommands: &'static [Command],
     pub handler: Handler,
@@ -70,7 +70,7 @@ pub struct DataContext<'a> {
     pub caller: Caller<'a>,
 }
 
-/// For whom a data command runs.
+/// The client that a data command runs for.
 pub struct Caller<'a> {
     pub flags: ClientFlags,
     pub user: &'a User,
@@ -85,8 +85,8 @@ impl DataContext<'_> {
 }
 
 impl Caller<'_> {
-    /// The command ran before: the append-only file or the primary repeats it. What was decided then is
-    /// not to be decided anew.
+    /// The command ran before: the append-only file or the primary repeats it. Choices that depend on the time or
+    /// the configuration were made then and are not made anew.
     pub fn repeats(&self) -> bool {
         self.flags.repeats()
     }
@@ -119,12 +119,32 @@ impl Command {
         args: "",
         deprecated: None,
         system: false,
-        declared: None,
+        script_flags: None,
         never_queued: false,
         secrets: None,
         subcommands: &[],
         handler: Handler::Container,
     };
+
+    /// The spec of a container's HELP subcommand.
+    pub const fn help(
+        since: &'static str,
+        group: Group,
+        categories: u32,
+        handler: fn(&mut DataContext, &Args) -> CommandResult,
+    ) -> Command {
+        Command {
+            name: "help",
+            summary: "Lists the subcommands",
+            since,
+            group,
+            arity: 2,
+            flags: flag::LOADING | flag::STALE,
+            categories,
+            handler: Handler::Data(handler),
+            ..Command::DEFAULT
+        }
+    }
 
     #[inline]
     pub fn has(&self, flags: u32) -> bool {
@@ -137,12 +157,12 @@ impl Command {
         if self.arity >= 0 { arguments == self.arity } else { arguments >= -self.arity }
     }
 
-    /// The indices of arguments that nobody else may see.
+    /// The indices of arguments that MONITOR and SLOWLOG must not show.
     pub fn secrets(&self, args: &Args) -> Vec<usize> {
         self.secrets.map_or_else(Vec::new, |find| find(args))
     }
 
-    /// All access categories, those included that follow from the flags.
+    /// All access categories, including those that follow from the flags.
     pub fn categories(&self) -> u32 {
         let implied = [
             (flag::WRITE, category::WRITE),
@@ -178,8 +198,8 @@ impl Command {
         Some(found)
     }
 
-    /// As [`Self::find_keys`], and where the arguments do not fit the command those that are keys all the
-    /// same.
+    /// As [`Self::find_keys`]; if the arguments do not fit the command, the keys of those specs that fit by
+    /// themselves.
     pub fn certain_keys(&self, args: &Args) -> Vec<FoundKey> {
         self.find_keys(args).unwrap_or_else(|| {
             let specs = self.keys.iter().filter(|spec| spec.flags & key_flag::NOT_KEY == 0);
@@ -200,7 +220,7 @@ impl Command {
         if let [_] = self.keys {
             return ranges.next().unwrap_or((0, 0, 0));
         }
-        // Of several, those count that follow each other without a gap.
+        // Of several ranges, only ranges that follow each other without a gap count.
         let mut range: Option<(i32, i32, i32)> = None;
         for (first, last, step) in ranges.filter(|&(_, _, step)| step == 1) {
             range = match range {
@@ -210,11 +230,6 @@ impl Command {
             };
         }
         range.unwrap_or((0, 0, 0))
-    }
-
-    /// Whether keys can be named in places that first, last and step do not tell.
-    pub fn has_movable_keys(&self) -> bool {
-        self.has(flag::MOVABLE_KEYS)
     }
 }
 
@@ -299,8 +314,12 @@ pub mod flag {
         MOVABLE_KEYS "movablekeys",
         ALLOW_BUSY "allow_busy",
     }
-    /// It may do what is replicated without being a command that writes. COMMAND INFO does not show it.
+    // Our own, which COMMAND INFO does not show.
+
+    /// It may propagate something although it is no WRITE command.
     pub const MAY_REPLICATE: u32 = 1 << 31;
+    /// A client of RESP2 may send it while it is subscribed.
+    pub const IN_PUBSUB: u32 = 1 << 30;
 }
 
 /// Access categories.

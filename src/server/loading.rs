@@ -62,7 +62,7 @@ pub enum LoadSource {
 pub struct SnapshotLoad {
     pub path: PathBuf,
     pub data_set: RdbLoad<'static>,
-    /// It is what the server starts with.
+    /// The load is that of the start.
     pub at_start: bool,
 }
 
@@ -78,9 +78,9 @@ pub struct AofLoad {
     pub client: ClientId,
     /// The commands since MULTI.
     pub transaction: Option<Vec<OwnedRequest>>,
-    /// What the last line says, if it is about that.
+    /// The place in the history that the last line names, if it does.
     pub history: Option<HistoryPlace>,
-    /// What is counted while they run: what clients did once is not to be counted as done again.
+    /// The counters that the file's commands add to, apart from the server's: they do not count as run again.
     pub stats: (Stats, KeyspaceStats),
 }
 

@@ -3,7 +3,7 @@
 use super::{ClientFlags, ClientId, Server};
 use crate::encoding::timer_wheel::TimerId;
 
-/// See the module's description.
+/// What eviction, and the limit on all clients together, keep between two commands.
 #[derive(Default)]
 pub struct MemoryState {
     /// The command that runs found too little memory, and nothing that could go.
@@ -32,7 +32,7 @@ impl Server {
     /// Bytes in use that evicting keys could only add to.
     pub fn not_counted_for_eviction(&self) -> usize {
         let stream = self.replication.stream.kept().map_or(0, |log| log.allocated());
-        // What is kept for replicas that may come back counts; what is kept for those that are slow does not.
+        // The backlog counts towards maxmemory; what is kept beyond it for slow replicas does not.
         let for_replicas = stream.saturating_sub(self.config.repl_backlog_size as usize);
         for_replicas + self.aof.as_ref().map_or(0, |aof| aof.buffered())
     }

@@ -2,35 +2,36 @@
 //! what they do is in `engine`, `commands` and `net`.
 //!
 //! * `acl`           users and what they may do
+//! * `allocator`     memory, counted
+//! * `background`    helper threads
+//! * `blocked`       clients that wait for keys
 //! * `client_list`   how CLIENT LIST describes a client
 //! * `clients`       connections and their buffers
-//! * `blocked`       clients that wait for keys
+//! * `clock`         time
+//! * `collation`     the order of texts in a language, for SORT ALPHA
 //! * `command`       the specification of a command
 //! * `command_table` commands by name
-//! * `process_title` what `ps` shows
-//! * `pubsub`        subscriptions, and delivering messages
-//! * `replication` whom we follow, who follows us, and the stream of changes
-//! * `scripts`       scripts and functions
-//! * `stats`         counters for INFO
-//! * `clock`         time
-//! * `background`    helper threads
-//! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
-//! * `allocator`     memory, counted
-//! * `latency`       what took long, for LATENCY
 //! * `crash`         what the log gets of a crash
+//! * `latency`       events that took long, for LATENCY
 //! * `listeners`     TCP and unix sockets
 //! * `loading`       a data set on its way into memory
 //! * `logging`       the log
 //! * `memory`        limits on memory, and clients evicted for them
 //! * `migration`     connections to the servers that MIGRATE sends keys to
-//! * `oom_score`     who goes first when the machine is out of memory
+//! * `oom_score`     how soon the system ends the process when memory runs out
 //! * `pause`         CLIENT PAUSE
-//! * `tracking`      who is told which keys changed
-//! * `transactions`  what MULTI and WATCH keep of a client
+//! * `persistence`   the child that makes a snapshot or a rewrite, and how the last ones went
+//! * `process_title` what `ps` shows
+//! * `pubsub`        subscriptions, and delivering messages
+//! * `replication`   primary, replicas, and the stream of changes
+//! * `scripts`       scripts and functions
 //! * `slowlog`       slow commands
+//! * `stats`         counters for INFO
 //! * `supervisor`    telling systemd how far the server is
 //! * `system`        what the operating system knows of the process
-//! * `watchdog`      what the loop is busy with when it is so for too long
+//! * `tracking`      which clients are told which keys changed
+//! * `transactions`  what MULTI and WATCH keep of a client
+//! * `watchdog`      logs what the loop is busy with when a turn takes too long
 
 pub mod acl;
 pub mod allocator;
@@ -164,10 +165,10 @@ pub struct Server {
     pub pubsub: PubSub,
     pub tracking: Tracking,
     pub peers: Peers,
-    /// What the commands of the transaction that runs did so far, to be propagated as a whole.
-    pub unit: Option<Commands>,
-    /// Where what comes after a place in the unit goes, if not everywhere.
-    pub unit_targets: Vec<(usize, ReplicateTo)>,
+    /// While a transaction or a script runs: what its commands did so far, to be propagated as a whole.
+    pub transaction: Option<Commands>,
+    /// From which command of the transaction on it is propagated where, if not everywhere.
+    pub transaction_targets: Vec<(usize, ReplicateTo)>,
     pub scripts: Scripts,
     pub commands: CommandTable,
     pub timers: TimerWheel<Timer>,
@@ -175,7 +176,7 @@ pub struct Server {
     pub stats: Stats,
     pub slowlog: SlowLog,
     pub latency: LatencyEvents,
-    /// Commands that take at least so long are looked at, for SLOWLOG and LATENCY.
+    /// Commands that take at least so long are passed to SLOWLOG and LATENCY.
     pub slow_nanos: u64,
     /// Clients that sent MONITOR.
     pub monitors: Vec<ClientId>,
@@ -195,7 +196,7 @@ pub struct Server {
     /// Bytes allocated when the server had started, before it had any data.
     pub startup_memory: usize,
     pub started_unix_s: i64,
-    /// What was read of the last snapshot.
+    /// What the snapshot that was loaded last said of itself.
     pub loaded: Loaded,
     pub executable: String,
     pub listeners: Vec<Listener>,
@@ -212,7 +213,7 @@ pub struct Server {
     pub accept_again: Vec<usize>,
     /// Listeners to be tried again by cron: the system had no descriptor left.
     pub accept_later: Vec<usize>,
-    /// What `oom-score-adj` has changed, as it was.
+    /// The process's score before `oom-score-adj` changed it.
     oom_score_before: Option<i32>,
     /// The timer for the next fsync of the append-only file.
     pub aof_sync_timer: Option<TimerId>,
@@ -221,19 +222,19 @@ pub struct Server {
     /// Output buffers that no client uses; the one used last is still in the cache.
     spare_outputs: Vec<Vec<u8>>,
 
-    /// Until when, on the monotonic clock.
+    /// What is paused, and until when on the monotonic clock.
     pub pause: Option<(Pause, u64)>,
     pause_timer: Option<TimerId>,
-    /// Writes wait for the server's own sake: a failover, or the end.
+    /// Writes wait although no client sent CLIENT PAUSE: for a failover or the end of the server.
     pub holds_writes: bool,
-    /// The data set is not all there: nobody but who loads it may look at it.
+    /// The data set is being loaded: only the client that loads it may see it.
     pub loading: bool,
     /// A data set is loaded beside the one that is served.
     pub async_loading: bool,
     pub load_progress: LoadProgress,
-    /// What the loop loads, a step each turn.
+    /// The data set that the loop loads, a step each turn.
     pub load: Option<Box<Load>>,
-    /// A signal said how to end, but that was not done yet.
+    /// A signal asked for the end; cron will see to it.
     pub shutdown_asked: Option<ShutdownOptions>,
     /// The end waits for replicas.
     pub shutdown_wait: Option<ShutdownWait>,
@@ -249,7 +250,7 @@ pub struct Server {
     pub cron_paused: bool,
 }
 
-/// Replies that wait for a client that has not authenticated.
+/// Bytes of replies that may wait for a client that has not authenticated.
 const UNAUTHENTICATED_OUTPUT_MAX: u64 = 16 * 1024;
 
 impl Server {
@@ -268,8 +269,8 @@ impl Server {
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             peers: Peers::default(),
-            unit: None,
-            unit_targets: Vec::new(),
+            transaction: None,
+            transaction_targets: Vec::new(),
             scripts: Scripts::default(),
             commands,
             timers: TimerWheel::new(clock.now_ms),
@@ -338,7 +339,7 @@ impl Server {
         self.keyspace.evictable.clear();
     }
 
-    /// From when on a command is slow enough for somebody.
+    /// Sets the time from which on SLOWLOG or LATENCY wants to see a command.
     pub fn apply_slow_nanos(&mut self) {
         let slowlog_us = u64::try_from(self.config.slowlog_log_slower_than).unwrap_or(u64::MAX);
         let latency_ms = match self.config.latency_monitor_threshold {
@@ -356,7 +357,7 @@ impl Server {
         }
     }
 
-    /// Reads the clocks. Commands of one batch share a reading.
+    /// Reads the clocks: once a turn of the loop, so that its commands share a reading.
     pub fn refresh_time(&mut self) {
         self.clock.refresh();
         self.keyspace.now_ms = self.clock.unix_ms();
@@ -383,12 +384,12 @@ impl Server {
         self.scripts.libraries.flush();
     }
 
-    /// What the unit gets from here on goes there only.
-    pub fn replicate_unit_to(&mut self, to: ReplicateTo) {
-        if let Some(unit) = &self.unit
-            && (!to.is_all() || !self.unit_targets.is_empty())
+    /// Commands added to the transaction from now on are propagated only to `to`.
+    pub fn replicate_transaction_to(&mut self, to: ReplicateTo) {
+        if let Some(commands) = &self.transaction
+            && (!to.is_all() || !self.transaction_targets.is_empty())
         {
-            self.unit_targets.push((unit.len(), to));
+            self.transaction_targets.push((commands.len(), to));
         }
     }
 
@@ -401,9 +402,9 @@ impl Server {
     pub fn expiry_mode(&self) -> ExpiryMode {
         match (self.loading, self.is_paused()) {
             (true, _) => ExpiryMode::Ignore,
-            // The primary says when.
+            // The primary deletes expired keys.
             _ if self.replication.is_replica() => ExpiryMode::Hide,
-            // What expires is a write, which has to wait for the end of the pause.
+            // Deleting an expired key is a write, which has to wait for the end of the pause.
             (_, true) => ExpiryMode::Hide,
             _ => ExpiryMode::Delete,
         }
@@ -462,15 +463,15 @@ impl Server {
         }
     }
 
-    /// From how many waiting bytes on [`Self::check_output_limit`] may have something to say.
+    /// The fewest waiting bytes at which [`Self::check_output_limit`] may close a client.
     pub fn output_watermark(&self) -> u64 {
-        // Who subscribed is looked at after each message.
+        // Subscribers are checked after each message.
         let limit = self.config.client_output_buffer_limit[0];
         let clients = self.config.clients_memory_max() as u64;
         [limit.hard_bytes, limit.soft_bytes, clients].into_iter().filter(|&bytes| bytes > 0).min().unwrap_or(u64::MAX)
     }
 
-    /// Closes clients that have been over the soft limit for too long without asking for more.
+    /// Closes clients that have been over the soft limit for too long, those included that get no more replies.
     pub fn check_output_limits(&mut self) {
         let over = self.clients.iter().filter(|client| client.soft_limit_since_ms.is_some());
         for id in over.map(|client| client.id).collect::<Vec<_>>() {
@@ -492,7 +493,7 @@ impl Server {
         };
         let mut limit = self.config.client_output_buffer_limit[class as usize];
         if class == ClientClass::Replica {
-            // What is kept for those who come back costs nothing more for those who are behind.
+            // The backlog is shared, so a replica's limit is at least repl-backlog-size.
             let kept = self.config.repl_backlog_size;
             for bytes in [&mut limit.hard_bytes, &mut limit.soft_bytes].into_iter().filter(|bytes| **bytes > 0) {
                 *bytes = kept.max(*bytes);
@@ -507,7 +508,7 @@ impl Server {
         } else {
             client.soft_limit_since_ms = None;
         }
-        // Who has not said who he is has few replies to wait for.
+        // An unauthenticated client may have at most 16 KiB of unsent replies.
         let too_much = !client.authenticated && waiting > UNAUTHENTICATED_OUTPUT_MAX;
         if over_hard || over_soft || too_much {
             log::warn!(
@@ -537,14 +538,14 @@ impl Server {
         }
     }
 
-    /// Closes a client as soon as nobody works on it.
+    /// Closes a client before the loop sleeps; until then others may still hold its id.
     pub fn close_client(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id)
             && !client.flags.contains(ClientFlags::CLOSE_NOW)
         {
             client.flags |= ClientFlags::CLOSE_NOW;
             self.pending_closes.push(id);
-            // What comes to its keys now is for others.
+            // Keys that become ready from now on are for other clients.
             self.unblock_client(id);
             self.stop_waiting_for_acks(id);
             self.discard_transaction(id);

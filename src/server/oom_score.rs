@@ -20,7 +20,7 @@ impl Server {
     /// Sets the score of this process. The error is in the log as well.
     pub fn apply_oom_score(&mut self) -> Result<(), String> {
         if self.config.oom_score_adj == OomScoreAdj::No {
-            // What others have set since is theirs.
+            // Once restored, the score is left alone: it may have been set from outside.
             return self.oom_score_before.take().map_or(Ok(()), write);
         }
         if self.oom_score_before.is_none() {

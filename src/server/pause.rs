@@ -1,4 +1,4 @@
-//! CLIENT PAUSE: all requests, or those that write, wait until a time.
+//! CLIENT PAUSE: all requests, or only writes, wait until a time.
 //!
 //! `engine::dispatch` holds a request back and marks its client `PAUSED`; the end of the pause, by
 //! its timer or by CLIENT UNPAUSE, gives every such client a turn.
@@ -49,7 +49,7 @@ impl Server {
         self.wake_paused();
     }
 
-    /// Who still has to wait is held again.
+    /// Gives all held clients a turn; a request that still has to wait is held again.
     fn wake_paused(&mut self) {
         let paused: Vec<ClientId> = self
             .clients

@@ -22,8 +22,8 @@ struct Place {
 
 static PLACE: OnceLock<Place> = OnceLock::new();
 
-/// Makes room for titles, if the system says where they go. Call it while there is one thread, when
-/// nobody needs the command line any more.
+/// Makes room for titles, if the system says where they go. Call it while there is one thread, and
+/// after the last use of the command line.
 pub fn prepare(executable: OsString) {
     let Some(bytes) = place() else { return };
     for (name, value) in env::vars_os().filter(|(name, _)| !name.as_bytes().contains(&b'=')) {

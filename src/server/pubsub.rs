@@ -1,4 +1,4 @@
-//! Who subscribes to what, and delivering messages. A message is encoded once for each version of
+//! Subscriptions, and delivering messages. A message is encoded once for each version of
 //! the protocol, whatever the number of its receivers.
 
 use super::{ClientFlags, ClientId, Server};
@@ -24,8 +24,8 @@ impl SubscriptionKind {
         [SubscriptionKind::Channel, SubscriptionKind::Pattern, SubscriptionKind::ShardChannel];
 }
 
-/// The names of one kind, each with those who subscribed: these in the order in which they did, which
-/// is the order they get messages in. That of the names means nothing.
+/// The names of one kind, each with its subscribers in the order in which they subscribed, which is the
+/// order in which they get messages. The order of the names means nothing.
 pub type Subscribers = IndexMap<Bytes, IndexSet<ClientId>>;
 
 /// All subscriptions, by kind.
@@ -172,7 +172,7 @@ impl Server {
 
     /// Sends what the command, or the transaction, that ran brought its own client.
     pub fn push_after_reply(&mut self) {
-        let Some(id) = self.executing.filter(|_| self.unit.is_none()) else { return };
+        let Some(id) = self.executing.filter(|_| self.transaction.is_none()) else { return };
         let Some(client) = self.clients.get_mut(id).filter(|client| !client.after_reply.is_empty()) else { return };
         let messages = std::mem::take(&mut client.after_reply);
         self.executing = None;
@@ -196,7 +196,7 @@ impl Server {
         self.keyspace.effects.events = events;
     }
 
-    /// Tells the keyspace which events somebody may hear of.
+    /// Tells the keyspace which events to record: those that are configured and could have a subscriber.
     pub fn apply_wanted_events(&mut self) {
         let wanted = self.config.notify_keyspace_events;
         let heard = wanted.intersects(EventClass::KEYSPACE | EventClass::KEYEVENT);

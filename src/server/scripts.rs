@@ -15,7 +15,7 @@ pub struct Scripts {
     pub cache: Cache,
     /// Libraries of functions.
     pub libraries: Libraries,
-    /// Who runs the commands of scripts.
+    /// The client without a connection that runs the commands of scripts.
     client: Option<ClientId>,
     pub running: Option<Running>,
     /// Set by the loop.
@@ -39,7 +39,7 @@ pub struct Running {
     pub caller: ClientId,
     /// A stamp of the clock.
     pub started: u64,
-    /// When others had a turn last.
+    /// When the other clients last had a turn: a stamp of the clock.
     pub turned: u64,
     /// It ran a command that writes.
     pub wrote: bool,

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 const ARGUMENTS_MAX: usize = 32;
 /// Bytes of an argument that an entry keeps.
 const ARGUMENT_BYTES_MAX: usize = 128;
-/// What is shown of an argument that is nobody's business.
+/// Shown in the place of a secret argument.
 pub const REDACTED: &[u8] = b"(redacted)";
 
 /// One command.

@@ -89,7 +89,7 @@ impl Stats {
     }
 
     pub fn count_error(&mut self, code: &str) {
-        /// Beyond so many codes somebody makes them up.
+        /// Scripts can make codes up: beyond so many, new ones are not counted.
         const CODES_MAX: usize = 128;
         self.error_replies += 1;
         if let Some(count) = self.errors.get_mut(code) {

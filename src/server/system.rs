@@ -127,7 +127,7 @@ pub fn remove_if_told_to_end(path: Option<&Path>) {
     }
 }
 
-/// Has this signal end the process at once if it arrives while `told`.
+/// Has this signal end the process at once if it arrives while `told` is set.
 pub fn end_if_told_again(signal: libc::c_int, told: Arc<AtomicBool>) -> io::Result<()> {
     let action = move || {
         if told.load(Relaxed) {

@@ -1,8 +1,8 @@
-//! CLIENT TRACKING: who is told which keys changed, so that it can keep copies.
+//! CLIENT TRACKING: invalidation messages for clients that cache keys.
 //!
-//! In the default mode it is remembered which keys a client reads; each is told to it once, when it
-//! changes. In broadcasting mode it is told all keys with its prefixes, together, before the loop sleeps.
-//! A client of RESP2 has another connection that is told, as by a message to a channel.
+//! In the default mode the server remembers which keys a client reads, and sends one message for each when it
+//! changes. In broadcasting mode a client gets all changed keys with its prefixes, in one message before the
+//! loop sleeps. A client of RESP2 redirects its messages to another connection, which subscribes to a channel.
 
 use super::{Client, ClientFlags, ClientId, Server};
 use crate::keyspace::ChangedKey;
@@ -19,7 +19,7 @@ const CHANNEL: &[u8] = b"__redis__:invalidate";
 /// What a client chose.
 #[derive(Clone, Default)]
 pub struct ClientTracking {
-    /// The client that is told instead, and its number.
+    /// REDIRECT: the client that gets the messages, and its number.
     pub redirect: Option<(ClientId, u64)>,
     pub broadcast: bool,
     pub opt_in: bool,
@@ -27,14 +27,14 @@ pub struct ClientTracking {
     pub no_loop: bool,
     /// CLIENT CACHING: what the next command, or transaction, is to do about it.
     pub caching: bool,
-    /// The client that is told instead is gone.
+    /// The client that messages were redirected to is gone.
     pub broken_redirect: bool,
     /// In broadcasting mode.
     pub prefixes: Vec<Vec<u8>>,
 }
 
 impl ClientTracking {
-    /// What the client reads is to be remembered.
+    /// Whether the keys that the client reads now are to be remembered.
     fn remembers(&self) -> bool {
         !self.broadcast && if self.opt_in { self.caching } else { !(self.opt_out && self.caching) }
     }
@@ -45,7 +45,7 @@ impl ClientTracking {
     }
 }
 
-/// Those who want to hear of a prefix, and what there is to be told.
+/// The clients that track a prefix, and the message that they get next.
 #[derive(Default)]
 struct Prefix {
     clients: IndexSet<ClientId>,
@@ -53,10 +53,10 @@ struct Prefix {
     changed: IndexMap<Box<[u8]>, Option<ClientId>>,
 }
 
-/// See the module's description.
+/// All keys and prefixes that clients track.
 #[derive(Default)]
 pub struct Tracking {
-    /// Who reads which keys. Clients may be gone, or track no more.
+    /// The clients that read each key. They may be gone, or track no more.
     readers: IndexMap<Box<[u8]>, IndexSet<ClientId>>,
     items: usize,
     prefixes: BTreeMap<Vec<u8>, Prefix>,
@@ -99,7 +99,7 @@ impl Server {
         self.keyspace.tells_changes = true;
     }
 
-    /// CLIENT TRACKING OFF. What was read is not forgotten at once, but not told any more.
+    /// CLIENT TRACKING OFF. The client stays among the readers of keys, but gets no messages.
     pub fn stop_tracking(&mut self, id: ClientId) {
         let Some(tracking) = self.clients.get_mut(id).and_then(|client| client.tracking.take()) else { return };
         self.tracking.clients -= 1;
@@ -118,14 +118,15 @@ impl Server {
         }
     }
 
-    /// A command ran: what it read is remembered if its client tracks. A script's commands read for who
-    /// called it.
+    /// A command ran: if its client tracks, the keys it read are remembered. A script's commands read on behalf
+    /// of its caller.
     pub fn track_command(&mut self, id: ClientId, found: Found, args: &Args) {
         let is_script = self.clients.get(id).is_some_and(|client| client.flags.contains(ClientFlags::SCRIPT));
         let caller = self.scripts.running.as_ref().map(|running| running.caller).filter(|_| is_script);
         self.remember_read(caller.unwrap_or(id), found, args);
         // CLIENT CACHING is about the next command, or the next transaction.
-        let is_over = !is_script && self.unit.is_none() && !self.commands.full_name(found.index).starts_with("client|");
+        let is_over =
+            !is_script && self.transaction.is_none() && !self.commands.full_name(found.index).starts_with("client|");
         if let Some(client) = self.clients.get_mut(id).filter(|client| is_over && client.multi.is_none())
             && let Some(own) = &mut client.tracking
         {
@@ -167,7 +168,7 @@ impl Server {
         }
     }
 
-    /// Tells those who read a key, once.
+    /// Sends a key's readers a message, once, and forgets them.
     fn invalidate(&mut self, key: &[u8], origin: Option<ClientId>) {
         let Some(readers) = self.tracking.readers.swap_remove(key) else { return };
         self.tracking.items -= readers.len();
@@ -188,7 +189,7 @@ impl Server {
         ids.into_iter().for_each(|id| self.tell_client(id, None));
     }
 
-    /// Tells who broadcasts of all that changed since the last time.
+    /// Sends the clients in broadcasting mode all keys that changed since the last time.
     pub fn tell_broadcasts(&mut self) {
         if self.tracking.prefixes.is_empty() {
             return;
@@ -239,7 +240,7 @@ impl Server {
             return;
         };
         let resp3 = told.resp3;
-        // Who neither knows pushes nor listens for messages cannot be told.
+        // A client of RESP2 gets messages only by subscription.
         if !resp3 && (redirect.is_none() || !told.flags.contains(ClientFlags::SUBSCRIBED)) {
             return;
         }

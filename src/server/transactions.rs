@@ -33,7 +33,7 @@ pub struct Watched {
     pub was_there: bool,
 }
 
-/// Who watches each key, by database.
+/// The clients that watch each key, by database.
 #[derive(Default)]
 pub struct Watchers(Vec<HashMap<Box<[u8]>, Vec<ClientId>>>);
 

@@ -3,7 +3,7 @@
 
 mod field;
 
-use super::sampling::Selection;
+use super::sampling::{Selection, is_few};
 use super::{Collection, Encoding, Type};
 use crate::encoding::hash::hash;
 use crate::encoding::hashtable::{Element, HashTable};
@@ -187,10 +187,8 @@ impl Hash {
     /// Calls `visit` for `count` different fields at random (all of them, if there are fewer), each
     /// set of so many being as likely as any other.
     pub fn sample<'a>(&'a self, count: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(&'a [u8], &'a [u8])) {
-        /// Picking one of many at random costs about as much as passing by so many in order.
-        const PASSED_PER_PICK: usize = 3;
         if let Hash::Table(table) = self
-            && count.saturating_mul(PASSED_PER_PICK) < table.len()
+            && is_few(count, table.len())
         {
             let mut picked = HashSet::with_capacity(count);
             while picked.len() < count {

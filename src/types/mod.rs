@@ -1,5 +1,8 @@
 //! The Redis types. Each chooses its encoding and owns its mutations; none knows the protocol.
 //!
+//! * `hash`, `list`, `set`, `string`, `zset`, `stream`  the types
+//! * `sampling` random elements, for several of them
+//!
 //! To add a type: its module, its [`Encoding`]s, its arm in `with_collection`.
 #![allow(unsafe_code)]
 
@@ -26,8 +29,6 @@ pub enum Type {
 }
 
 impl Type {
-    pub const ALL: [Type; 6] = [Type::String, Type::List, Type::Set, Type::ZSet, Type::Hash, Type::Stream];
-
     pub fn name(self) -> &'static str {
         match self {
             Type::String => "string",
@@ -37,10 +38,6 @@ impl Type {
             Type::Hash => "hash",
             Type::Stream => "stream",
         }
-    }
-
-    pub fn from_name(name: &[u8]) -> Option<Type> {
-        Type::ALL.into_iter().find(|t| name.eq_ignore_ascii_case(t.name().as_bytes()))
     }
 }
 

@@ -1,6 +1,15 @@
-//! Choosing at random.
+//! Choosing elements at random from those that are passed one after the other.
 
 use fastrand::Rng;
+
+/// Whether `count` of `of` elements are so few that it costs less to pick each at random, again if it was picked
+/// before, than to pass by all of them with a [`Selection`].
+#[inline]
+pub fn is_few(count: usize, of: usize) -> bool {
+    /// Picking one of many at random costs about as much as passing by so many in order.
+    const PASSED_PER_PICK: usize = 3;
+    count.saturating_mul(PASSED_PER_PICK) < of
+}
 
 /// Takes `wanted` of `left` things that pass by one by one, each choice of so many being as likely as
 /// any other: each thing is taken with the probability that is left for it (Knuth, The Art of

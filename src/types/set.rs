@@ -10,7 +10,7 @@ mod member;
 pub use algebra::{difference, for_each_common, for_each_of_difference, for_each_of_union, intersection, union};
 pub use member::Member;
 
-use super::sampling::Selection;
+use super::sampling::{Selection, is_few};
 use super::{Collection, Encoding, Type};
 use crate::encoding::hash::hash;
 use crate::encoding::hashtable::HashTable;
@@ -324,10 +324,8 @@ impl Set {
     /// Calls `visit` for `count` different members at random (all of them, if there are fewer), each
     /// choice of so many being as likely as any other.
     pub fn sample<'a>(&'a self, count: usize, rng: &mut Rng, mut visit: impl FnMut(MemberRef<'a>)) {
-        /// Picking one of many at random costs about as much as passing by so many in order.
-        const PASSED_PER_PICK: usize = 3;
         if let Set::Table(table) = self
-            && count.saturating_mul(PASSED_PER_PICK) < table.len()
+            && is_few(count, table.len())
         {
             let mut picked = HashSet::with_capacity(count);
             while picked.len() < count {

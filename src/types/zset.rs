@@ -10,7 +10,7 @@ mod range;
 
 pub use range::{Interval, LexBound, LexRange, ScoreBound, ScoreRange};
 
-use super::sampling::Selection;
+use super::sampling::{Selection, is_few};
 use super::{Collection, Encoding, Type};
 use crate::encoding::listpack::{self, Listpack};
 use crate::encoding::number::{F64Text, format_f64, format_f64_17g, parse_formatted_f64};
@@ -237,9 +237,7 @@ impl ZSet {
     /// Calls `visit` for `count` different members at random (all of them, if there are fewer), each
     /// set of so many being as likely as any other.
     pub fn sample<'a>(&'a self, count: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(&'a [u8], f64)) {
-        /// Picking one of many at random costs about as much as passing by so many in order.
-        const PASSED_PER_PICK: usize = 3;
-        if count.saturating_mul(PASSED_PER_PICK) < self.len() {
+        if is_few(count, self.len()) {
             let mut picked = HashSet::with_capacity(count);
             while picked.len() < count {
                 let rank = rng.usize(..self.len());

@@ -11,6 +11,7 @@ mod transfer;
 use harness::*;
 use node::*;
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::process::Command;
 
 #[test]
@@ -372,6 +373,25 @@ fn no_data_set_is_written_for_replicas_at_the_end() {
     client.send(b"SHUTDOWN NOSAVE\r\n");
     primary.server.wait();
     assert!(!primary.server.log().contains("Starting BGSAVE for SYNC"));
+}
+
+#[test]
+fn the_name_of_a_former_primary_is_not_waited_for() {
+    let (replica, former) = (Node::start(&[]), TcpListener::bind("127.0.0.1:0").unwrap());
+    former.set_nonblocking(true).unwrap();
+    let mut client = replica.connect();
+    let port = former.local_addr().unwrap().port();
+    for _ in 0..20 {
+        // Both names have to be looked up; the second one is that of nobody.
+        let requests = format!("REPLICAOF localhost {port}\r\nREPLICAOF nobody.invalid {port}\r\n");
+        client.send(requests.as_bytes());
+        assert_eq!((client.reply(), client.reply()), ("+OK\r\n".to_owned(), "+OK\r\n".to_owned()));
+        wait_until("the name is known to be nobody's", || {
+            replica.server.log().matches("Unable to connect to MASTER").count() > 0
+        });
+        assert!(former.accept().is_err(), "it went to the former one");
+        client.check("REPLICAOF no one => +OK");
+    }
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Who a client is, and which version of the protocol it speaks.
+//! AUTH and HELLO: a client's user, and the version of the protocol that it speaks.
 
 use super::client::check_name;
 use crate::commands::prelude::*;
@@ -66,7 +66,7 @@ fn hello(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             name = Some(args.get(at + 1));
             at += 2;
         } else {
-            let option = String::from_utf8_lossy(args.get(at));
+            let option = args.text(at);
             return Err(CommandError::err(format_args!("Syntax error in HELLO option '{option}'")));
         }
     }

@@ -1,4 +1,5 @@
-//! CLIENT.
+//! CLIENT, but for KILL, LIST, INFO and TRACKING, which have files of their own beside this. What it changes are
+//! fields and flags of `server/clients.rs`; pauses are in `server/pause.rs`.
 
 use super::client_kill::kill;
 use super::client_list::{info, list};
@@ -29,17 +30,7 @@ pub const CLIENT: Command = Command {
             handler: Handler::Server(getname),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Connection,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Connection, category::CONNECTION, help),
         Command {
             name: "id",
             summary: "Gives the number of this connection",
@@ -269,11 +260,11 @@ fn setinfo(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         _ if args.is(2, "lib-name") => &mut client.lib_name,
         _ if args.is(2, "lib-ver") => &mut client.lib_ver,
         _ => {
-            return Err(CommandError::err(format_args!("Unrecognized option '{}'", String::from_utf8_lossy(&args[2]))));
+            return Err(CommandError::err(format_args!("Unrecognized option '{}'", args.text(2))));
         }
     };
     if !is_plain(&args[3]) {
-        let name = String::from_utf8_lossy(&args[2]);
+        let name = args.text(2);
         return Err(CommandError::err(format_args!("{name} cannot contain spaces, newlines or special characters.")));
     }
     *attribute = args[3].to_vec();
@@ -346,7 +337,7 @@ fn reply(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             server.reply(id).ok();
         }
         _ if args.is(2, "off") => *mode = ReplyMode::Off,
-        // Off is not made a little less so.
+        // SKIP changes nothing while replies are off.
         _ if args.is(2, "skip") && *mode == ReplyMode::Off => (),
         _ if args.is(2, "skip") => *mode = ReplyMode::SkipNext,
         _ => return Err(CommandError::SYNTAX),

@@ -1,11 +1,12 @@
-//! CLIENT KILL.
+//! CLIENT KILL: in its old form by address, in the new one by filters that must all match. A client that closes
+//! itself still gets its reply.
 
 use super::client_list::ClientType;
 use crate::commands::prelude::*;
 use crate::server::Client;
 use crate::server::acl::Acl;
 
-/// Which clients are to go: those that every filter given lets pass.
+/// The filters given; a client is killed if it passes all of them.
 #[derive(Default)]
 struct Filters<'a> {
     number: Option<i64>,

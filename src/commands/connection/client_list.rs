@@ -1,4 +1,4 @@
-//! How CLIENT LIST and CLIENT INFO describe clients.
+//! CLIENT LIST and CLIENT INFO: which clients are listed. `server/client_list.rs` writes a client's line.
 
 use crate::commands::prelude::*;
 use crate::server::Client;

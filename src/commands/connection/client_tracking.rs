@@ -1,4 +1,5 @@
-//! CLIENT TRACKING and what belongs to it.
+//! CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO, over `server/tracking.rs`. All options are checked against
+//! each other and against those of before, before any is taken.
 
 use crate::commands::prelude::*;
 use crate::server::tracking::ClientTracking;
@@ -181,7 +182,7 @@ fn caching(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     Ok(())
 }
 
-/// The number of the client that is told: 0 for this one, -1 for none.
+/// The number of the client that gets the messages: 0 for this one, -1 if it does not track.
 fn redirection(server: &Server, id: ClientId) -> i64 {
     let own = server.clients[id].tracking.as_ref();
     own.map_or(-1, |own| own.redirect.map_or(0, |(_, number)| number as i64))

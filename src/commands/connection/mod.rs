@@ -22,7 +22,7 @@ pub const PING: Command = Command {
     summary: "Answers that the connection is alive",
     group: Group::Connection,
     arity: -1,
-    flags: FAST,
+    flags: FAST | IN_PUBSUB,
     categories: category::CONNECTION,
     tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
     args: "message?",
@@ -33,7 +33,7 @@ pub const PING: Command = Command {
 fn ping(ctx: &mut DataContext, args: &Args) -> CommandResult {
     match args.len() {
         1 | 2 if ctx.only_listens() => {
-            // It must look like a message.
+            // A subscribed client of RESP2 expects a message.
             ctx.reply.array(2);
             ctx.reply.bulk(b"pong");
             ctx.reply.bulk(if args.len() > 1 { &args[1] } else { b"" });
@@ -85,7 +85,7 @@ pub const QUIT: Command = Command {
     summary: "Closes the connection after the replies under way",
     group: Group::Connection,
     arity: -1,
-    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | IN_PUBSUB,
     categories: category::CONNECTION,
     deprecated: Some(("7.2.0", "just closing the connection")),
     never_queued: true,
@@ -104,7 +104,7 @@ pub const RESET: Command = Command {
     summary: "Makes the connection as good as new",
     since: "6.2.0",
     group: Group::Connection,
-    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY,
+    flags: NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY | IN_PUBSUB,
     categories: category::CONNECTION,
     never_queued: true,
     handler: Handler::Server(reset),

@@ -1,4 +1,4 @@
-//! Adding places, and what is known of single ones.
+//! GEOADD, GEOPOS, GEODIST, GEOHASH: adding places, and facts about single ones.
 
 use super::super::prelude::*;
 use super::super::zset::update::{Options, Scores, update_members};

@@ -1,4 +1,4 @@
-//! What is within an area.
+//! GEOSEARCH, GEORADIUS and their kin: places within an area.
 
 use super::super::prelude::*;
 use super::super::zset;
@@ -34,9 +34,9 @@ struct Request<'a> {
     /// Meters of the unit.
     unit_m: f64,
     order: Order,
-    /// At most so many.
+    /// COUNT.
     count: Option<usize>,
-    /// Those found first will do.
+    /// ANY: the matches found first, not the nearest.
     any: bool,
     with_distance: bool,
     with_position: bool,
@@ -79,7 +79,8 @@ impl<'a> Request<'a> {
             Ok::<_, CommandError>(place_of(score.ok_or(unknown)?))
         };
 
-        // The center of a missing source is given, but nowhere. Giving one again in the same way is fine.
+        // If the source key is missing, the center was given but has no position. It may be given twice in the same
+        // way.
         let (mut center, mut from_member): (Option<Option<Point>>, bool) = (None, false);
         let mut shape: Option<Shape> = None;
         let mut at = match form {
@@ -158,7 +159,7 @@ impl<'a> Request<'a> {
                 "{command} is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
             )));
         }
-        let name = || String::from_utf8_lossy(&args[0]).into_owned();
+        let name = || args.text(0).into_owned();
         let center = center.ok_or_else(|| {
             CommandError::err(format_args!("exactly one of FROMMEMBER or FROMLONLAT can be specified for {}", name()))
         })?;
@@ -168,7 +169,7 @@ impl<'a> Request<'a> {
         if request.any && request.count.is_none() {
             return Err(CommandError::new("ERR the ANY argument requires COUNT argument"));
         }
-        // Some of them unsorted would be any.
+        // COUNT without ANY needs the nearest matches, so sort.
         if request.count.is_some() && request.order == Order::Any && !request.any {
             request.order = Order::Nearest;
         }
@@ -197,7 +198,7 @@ impl<'a> Request<'a> {
         Ok(Shape::Box { width: width * self.unit_m, height: height * self.unit_m })
     }
 
-    /// What is within the area, as far as it is asked for.
+    /// The matches, sorted and cut as the options say.
     fn search<'z>(&self, zset: &'z ZSet) -> Vec<Found<'z>> {
         let mut found = Vec::new();
         let Some(area) = &self.area else { return found };

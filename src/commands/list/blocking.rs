@@ -9,7 +9,7 @@ use crate::types::Type;
 use crate::types::list::End;
 use std::ops::Range;
 
-/// To be run again when one of the keys is a list.
+/// Waits until one of the keys is a list.
 fn wait(keys: Range<usize>, timeout_ms: u64, refused: Refused) -> Attempt {
     Attempt::Wait(Wait { keys, for_type: Type::List, timeout_ms, until_gone: false, refused, request: None })
 }

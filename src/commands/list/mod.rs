@@ -1,4 +1,7 @@
-//! Lists.
+//! Lists, kept by `types/list.rs`.
+//!
+//! A command that removes the last element deletes the key. New keys wake blocked clients by themselves, so a push says
+//! nothing to them.
 
 mod blocking;
 mod pop;

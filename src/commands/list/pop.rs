@@ -205,7 +205,7 @@ pub(super) fn move_element(
     if keyspace.write_collection::<List>(source)?.is_none() {
         return Ok(false);
     }
-    // Nothing may be taken if it cannot be put.
+    // Check the destination's type before anything is taken from the source.
     keyspace.write_collection::<List>(destination)?;
     let mut list = keyspace.write_collection::<List>(source)?.expect("just seen");
     let element = list.pop(from, MovedElement::new).expect("a list is never empty");

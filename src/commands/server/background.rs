@@ -1,4 +1,4 @@
-//! BGSAVE and BGREWRITEAOF: what a forked child does.
+//! BGSAVE and BGREWRITEAOF: asking for work of a forked child (`engine/child.rs`).
 
 use crate::commands::prelude::*;
 use crate::engine::rewrite::{self, CANNOT_START, STARTED};
@@ -25,7 +25,7 @@ fn bgsave(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     if server.persistence.snapshot_runs() {
         return Err(CommandError::new("ERR Background save already in progress"));
     }
-    let in_transaction = server.unit.is_some();
+    let in_transaction = server.transaction.is_some();
     if server.persistence.is_busy() || in_transaction {
         if !schedule && !in_transaction {
             return Err(CommandError::new(
@@ -54,9 +54,9 @@ fn bgrewriteaof(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     if server.persistence.rewrite_runs() {
         return Err(CommandError::new("ERR Background append only file rewriting already in progress"));
     }
-    if server.persistence.is_busy() || server.unit.is_some() {
+    if server.persistence.is_busy() || server.transaction.is_some() {
         server.persistence.rewrites.scheduled = true;
-        // Who asks for it does not want to wait until a delay is over.
+        // A rewrite that is asked for does not wait for the delay after a failed one.
         server.persistence.rewrites.failures_in_a_row = 0;
         server.reply(id).simple("Background append only file rewriting scheduled");
         return Ok(());

@@ -63,17 +63,7 @@ pub const COMMAND: Command = Command {
             handler: Handler::Server(getkeysandflags),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Server, category::CONNECTION, help),
         Command {
             name: "info",
             summary: "Describes commands by name",

@@ -1,4 +1,8 @@
-//! CONFIG.
+//! CONFIG GET, SET, REWRITE, RESETSTAT and HELP, over `config/`.
+//!
+//! CONFIG SET is all or nothing: `Config::set_many` parses and sets every value, then `engine/apply_config.rs` brings
+//! them into effect, and puts the old configuration back if one of them fails. Values of sensitive directives are
+//! `secrets`.
 
 use crate::commands::prelude::*;
 use crate::config::{self, Flags, SetContext, lookup, os_reason};
@@ -24,16 +28,7 @@ pub const CONFIG: Command = Command {
             handler: Handler::Server(get),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Server, 0, help),
         Command {
             name: "resetstat",
             summary: "Sets the counters of INFO back",

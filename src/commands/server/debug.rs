@@ -1,4 +1,4 @@
-//! DEBUG: what tests and people who look into the server need.
+//! DEBUG: for tests, and for people who examine the server.
 
 use crate::commands::prelude::*;
 use crate::config::{self, os_reason};
@@ -75,7 +75,7 @@ fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let arguments = args.len() - 2;
     let found = SUBCOMMANDS.iter().find(|sub| args.is(1, sub.name) && sub.arguments.contains(&arguments));
     match found {
-        // These would change what is being loaded.
+        // These change the data set, which is being loaded.
         Some(Subcommand { name: "loadaof" | "populate" | "reload", .. }) if server.loading => {
             Err(CommandError::LOADING)
         }
@@ -186,7 +186,7 @@ fn digest_value(server: &mut Server, id: ClientId, args: &Args) -> CommandResult
 }
 
 fn error(_: &mut Server, _: ClientId, args: &Args) -> CommandResult {
-    Err(CommandError::coded(String::from_utf8_lossy(&args[2]).into_owned()))
+    Err(CommandError::coded(args.text(2).into_owned()))
 }
 
 fn htstats(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
@@ -230,7 +230,7 @@ fn describe_table(text: &mut String, len: usize, (slots, old_slots): (usize, Opt
 }
 
 fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    log::warn!("DEBUG LOG: {}", String::from_utf8_lossy(&args[2]));
+    log::warn!("DEBUG LOG: {}", args.text(2));
     ok(server, id)
 }
 
@@ -243,7 +243,7 @@ fn replicate(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn object(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    // A key past its time is there until somebody looks.
+    // A key past its time is described until it is deleted.
     let mode = std::mem::replace(&mut server.keyspace.expiry_mode, ExpiryMode::Ignore);
     let access = &server.keyspace.access;
     let text = server.keyspace.get(&args[2]).map(|entry| {
@@ -275,7 +275,7 @@ fn describe_quicklist(list: &Quicklist) -> String {
 
 /// LISTPACK and QUICKLIST.
 fn print_value(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let wanted = String::from_utf8_lossy(&args[1]).to_ascii_lowercase();
+    let wanted = args.text(1).to_ascii_lowercase();
     {
         let entry = server.keyspace.peek(&args[2]).ok_or(CommandError::NO_SUCH_KEY)?;
         if entry.encoding().name() != wanted {
@@ -455,8 +455,8 @@ fn set_active_expire(server: &mut Server, id: ClientId, args: &Args) -> CommandR
 fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
-    // What comes after it in this turn is to know that time has passed, but in a script or transaction none does.
-    if server.unit.is_none() {
+    // Later commands of this turn must see that time has passed, but in a script or transaction time stands still.
+    if server.transaction.is_none() {
         server.refresh_time();
     }
     ok(server, id)

@@ -1,4 +1,6 @@
-//! LATENCY.
+//! LATENCY: events that took long (`server/latency.rs`) and the histogram of each command (`server/stats.rs`).
+//!
+//! The texts of GRAPH are drawn as Redis draws them; DOCTOR's words are our own.
 
 use crate::commands::prelude::*;
 use crate::server::command_table::CommandIndex;
@@ -36,16 +38,7 @@ pub const LATENCY: Command = Command {
             handler: Handler::Server(graph),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "2.8.13",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("2.8.13", Group::Server, 0, help),
         Command {
             name: "histogram",
             summary: "Gives how often commands took how long",
@@ -140,7 +133,7 @@ fn graph(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let Some((event, history)) =
         server.latency.iter().find(|(event, _)| args[2].eq_ignore_ascii_case(event.as_bytes()))
     else {
-        let event = String::from_utf8_lossy(&args[2]);
+        let event = args.text(2);
         return Err(CommandError::err(format_args!("No samples available for event '{event}'")));
     };
     let text = draw(event, history, server.clock.unix_s());
@@ -192,7 +185,7 @@ fn age(seconds: i64) -> String {
     }
 }
 
-/// What an event means, and what may help against it.
+/// For each event what it means, and what may help against it.
 const ADVICE: &[(&str, &str)] = &[
     ("command", "commands that take long: SLOWLOG GET shows which. Split them, or give them less to do"),
     ("fast-command", "even simple commands waited: the machine is busy with something else, or swaps"),
@@ -265,8 +258,8 @@ fn histogram(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     Ok(())
 }
 
-/// Microseconds, about each twice the one before, and how many calls took no longer; without those that
-/// add none.
+/// Pairs of microseconds, each about twice the one before, and the number of calls that took no longer; steps
+/// without a further call are left out.
 fn cumulative(stats: &CommandStats) -> Vec<(u64, u64)> {
     const FIRST_NANOS: u64 = 1024;
     let Some(histogram) = &stats.latency else { return Vec::new() };

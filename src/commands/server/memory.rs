@@ -21,16 +21,7 @@ pub const MEMORY: Command = Command {
             handler: Handler::Server(doctor),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "4.0.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("4.0.0", Group::Server, 0, help),
         Command {
             name: "malloc-stats",
             summary: "Gives the allocator's own report",
@@ -103,14 +94,14 @@ pub struct Account {
     pub startup: usize,
     /// Buffers and state of clients.
     pub clients: usize,
-    /// The same of replicas, with what the stream holds for those that are slow.
+    /// The same of replicas, with the part of the stream that is held for slow ones.
     pub replicas: usize,
-    /// The part of the replication stream that is kept for replicas that may come back.
+    /// The part of the replication stream that is the backlog, kept for replicas that reconnect.
     pub backlog: usize,
     /// The whole of it that is kept.
     pub stream: usize,
     pub aof_buffer: usize,
-    /// All that is not data: what was used at start, clients, buffers and tables.
+    /// Everything but data: memory used at start, clients, buffers and tables.
     pub overhead: usize,
     pub keys: usize,
     pub allocated: usize,
@@ -283,7 +274,7 @@ fn malloc_stats(ctx: &mut DataContext, _: &Args) -> CommandResult {
 
 /// Below so many bytes in use there is nothing to find fault with.
 const DOCTOR_USED_MIN: usize = 5 << 20;
-/// What is lost in one way is worth a word only beyond so many bytes.
+/// DOCTOR mentions a loss only beyond so many bytes.
 const DOCTOR_LOSS_MIN: usize = 10 << 20;
 const DOCTOR_CLIENT_MAX: usize = 200 << 10;
 

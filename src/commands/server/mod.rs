@@ -64,8 +64,8 @@ pub const TIME: Command = Command {
 };
 
 fn time(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    // Read anew: who asks for microseconds wants them now, not as of the beginning of the batch. But
-    // for a script time stands still.
+    // TIME reads the clock anew: a client that asks for microseconds wants them now, not as of the beginning of the
+    // turn. But for a script time stands still.
     let in_script = server.clients[id].flags.contains(ClientFlags::SCRIPT);
     let now_us = if in_script { server.clock.unix_us } else { unix_us() };
     let mut reply = server.reply(id);

@@ -9,16 +9,7 @@ pub const MODULE: Command = Command {
     group: Group::Server,
     arity: -2,
     subcommands: &[
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Server, 0, help),
         Command {
             name: "list",
             summary: "Lists the modules, none",

@@ -1,4 +1,5 @@
-//! SHUTDOWN.
+//! SHUTDOWN: its options. `engine/shutdown.rs` saves, waits for replicas and ends the server; a client whose
+//! SHUTDOWN succeeds gets no reply.
 
 use crate::commands::prelude::*;
 use crate::engine::shutdown::{FAILED, Shutdown, call_off, shut_down, wait_for_end};

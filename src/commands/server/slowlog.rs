@@ -1,4 +1,4 @@
-//! SLOWLOG.
+//! SLOWLOG: the slow commands that `server/slowlog.rs` keeps. `engine/observe.rs` adds them.
 
 use crate::commands::prelude::*;
 
@@ -21,16 +21,7 @@ pub const SLOWLOG: Command = Command {
             handler: Handler::Server(get),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "6.2.0",
-            group: Group::Server,
-            arity: 2,
-            flags: LOADING | STALE,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("6.2.0", Group::Server, 0, help),
         Command {
             name: "len",
             summary: "Counts the slow commands that are kept",

@@ -1,4 +1,4 @@
-//! What several sets have in common, or not.
+//! SINTER, SUNION, SDIFF and their kin, over `types/set/algebra.rs`.
 
 use super::super::prelude::*;
 use super::reply_member;
@@ -50,7 +50,7 @@ fn with_sets<R>(keyspace: &mut Keyspace, keys: Args, f: impl FnOnce(&[Option<&Se
     Ok(f(&sets))
 }
 
-/// None if one is missing: then they have nothing in common.
+/// The sets of an intersection; None if one is missing, which makes it empty.
 fn all_in_ascending_order<'a>(sets: &[Option<&'a Set>]) -> Option<Vec<&'a Set>> {
     let mut sets = sets.iter().copied().collect::<Option<Vec<_>>>()?;
     sets.sort_by_key(|set| set.len());
@@ -211,7 +211,7 @@ fn sdiff(ctx: &mut DataContext, args: &Args) -> CommandResult {
     })
 }
 
-/// The first set and all others that are there. None if nothing is left of the first.
+/// The first set and those of the others that exist. None if the first is missing, or also among the others.
 fn minuend<'a>(keys: Args, sets: &[Option<&'a Set>]) -> Option<(&'a Set, Vec<&'a Set>)> {
     let from_itself = keys.iter().skip(1).any(|key| *key == keys[0]);
     let first = sets[0].filter(|_| !from_itself)?;

@@ -98,13 +98,13 @@ struct TrimOption {
 type Threshold = SmallVec<[u8; 41]>;
 
 impl TrimOption {
-    /// Gives how many entries went.
+    /// Trims; gives the number of deleted entries.
     fn apply(&self, entries: &mut Entries) -> u64 {
         entries.trim(self.trim, self.approximate, self.limit)
     }
 
-    /// What an exact threshold would have been that trims to `entries`: how many entries approximate
-    /// trimming takes depends on how they are kept.
+    /// The exact threshold that trims to `entries`. Approximate trimming is propagated with it, because how much that
+    /// trims depends on the nodes that the entries are in.
     fn repeated_threshold(&self, entries: &Entries) -> Option<Threshold> {
         self.approximate.then(|| match self.trim {
             Trim::ToLen(_) => Threshold::from_slice(itoa::Buffer::new().format(entries.len()).as_bytes()),
@@ -124,7 +124,7 @@ struct Options {
     trim: Option<TrimOption>,
     /// NOMKSTREAM.
     no_make: bool,
-    /// XADD's id, which is what ends its options.
+    /// XADD's id, which ends its options.
     new_id: Option<NewId>,
     /// The index of the first argument that is no option.
     end: usize,

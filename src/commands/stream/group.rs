@@ -1,4 +1,5 @@
-//! XGROUP.
+//! XGROUP: making and removing consumer groups (`types/stream/group.rs`) and their consumers. DESTROY wakes
+//! the clients that wait for entries in the group.
 
 use super::super::prelude::*;
 use super::{StreamAt, changed_aside, id, no_such_group};
@@ -52,17 +53,7 @@ pub const XGROUP: Command = Command {
             handler: Handler::Data(destroy),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Stream,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::STREAM,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Stream, category::STREAM, help),
         Command {
             name: "delconsumer",
             summary: "Removes a consumer of a group",
@@ -172,7 +163,7 @@ fn destroy(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let destroyed = ctx.keyspace.write_collection::<Box<Stream>>(key)?.ok_or(NO_KEY)?.groups.remove(&args[3]).is_some();
     if destroyed {
         changed_aside(ctx.keyspace, "xgroup-destroy", key);
-        // Who waits for entries of this group is to be told.
+        // Clients blocked in XREADGROUP on this group get an error.
         ctx.keyspace.made_ready(key);
     }
     ctx.reply.integer(destroyed as i64);

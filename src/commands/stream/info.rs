@@ -1,4 +1,4 @@
-//! XINFO.
+//! XINFO: what there is to know about a stream, its groups and their consumers. It changes nothing.
 
 use super::super::prelude::*;
 use super::{StreamAt, max_of, no_such_group, reply_entries, reply_entry, reply_id};
@@ -55,17 +55,7 @@ pub const XINFO: Command = Command {
             handler: Handler::Data(groups),
             ..Command::DEFAULT
         },
-        Command {
-            name: "help",
-            summary: "Lists the subcommands",
-            since: "5.0.0",
-            group: Group::Stream,
-            arity: 2,
-            flags: LOADING | STALE,
-            categories: category::STREAM,
-            handler: Handler::Data(help),
-            ..Command::DEFAULT
-        },
+        Command::help("5.0.0", Group::Stream, category::STREAM, help),
     ],
     ..Command::DEFAULT
 };

@@ -3,11 +3,11 @@
 //! * `id`      ids as people write them
 //! * `entries` adding, deleting and trimming entries
 //! * `range`   entries by id
-//! * `read`    what is new, alone or in a group
+//! * `read`    XREAD and XREADGROUP
 //! * `group`   making and removing groups and consumers
-//! * `pending` what was delivered and not acknowledged
+//! * `pending` entries delivered and not acknowledged
 //! * `info`    XINFO
-//! * `repeat`  what the commands about groups are repeated as elsewhere
+//! * `repeat`  how the commands about groups are propagated
 
 mod entries;
 mod group;
@@ -84,7 +84,7 @@ fn reply_entries<'a>(reply: &mut Reply, entries: impl Iterator<Item = LogEntry<'
     reply.array_of(|reply| entries.map(|entry| reply_entry(reply, entry)).count());
 }
 
-/// How many are to be had at most, where 0 or less asks for all.
+/// A COUNT as a bound, where 0 or less asks for all.
 fn max_of(count: i64) -> usize {
     if count <= 0 { usize::MAX } else { count as usize }
 }
@@ -100,8 +100,8 @@ fn no_such_key_or_group(key: &[u8], group: &[u8], rest: &str) -> CommandError {
     CommandError::coded(format!("NOGROUP No such key '{key}' or consumer group '{group}'{rest}"))
 }
 
-/// Reports a change of what a stream has beside its entries.
-/// COMPAT: to those who watch the key it is none.
+/// Reports a change of a stream's groups.
+/// COMPAT: clients that watch the key do not notice it.
 fn changed_aside(keyspace: &mut Keyspace, event: &'static str, key: &[u8]) {
     keyspace.effects.dirty += 1;
     keyspace.notify(EventClass::STREAM, event, key);

@@ -1,4 +1,4 @@
-//! XACK, XPENDING, XCLAIM, XAUTOCLAIM: what was delivered and not acknowledged.
+//! XACK, XPENDING, XCLAIM, XAUTOCLAIM: entries that were delivered and not acknowledged.
 
 use super::super::prelude::*;
 use super::repeat::Actor;
@@ -138,7 +138,7 @@ fn reply_pending(reply: &mut Reply, group: &ConsumerGroup, filter: &Filter, now_
         },
     };
     let idle_ms = |pending: &Pending| now_ms - pending.delivered_ms;
-    // Without a limit, what was delivered by a clock ahead of ours is there as well.
+    // min-idle 0 also lists entries with a delivery time in the future.
     let is_wanted = |pending: &Pending| filter.min_idle_ms <= 0 || idle_ms(pending) >= filter.min_idle_ms;
     let wanted = ids.map(|id| (id, &all[&id])).filter(|(_, pending)| is_wanted(pending));
     reply.array_of(|reply| {
@@ -182,7 +182,7 @@ struct Claim {
     just_id: bool,
 }
 
-/// What claiming an entry did.
+/// The result of claiming an entry.
 enum Claimed {
     Nothing,
     Yes(Pending),
@@ -221,11 +221,11 @@ impl Claim {
     }
 }
 
-/// What was claimed, and what was found to be gone.
+/// Entries that were claimed or found to be deleted, each as it was or is pending.
 type Changed = SmallVec<[(StreamId, Pending); 8]>;
 
-/// Repeats elsewhere what claiming changed. A deleted entry goes there by the same command, and so
-/// does a new consumer come.
+/// Propagates what claiming changed. The same XCLAIM makes replicas drop a deleted entry and create a new
+/// consumer.
 fn repeat_claims(keyspace: &mut Keyspace, actor: Actor, is_new: bool, changed: Changed, last_id: StreamId) {
     if is_new {
         actor.was_made(keyspace, changed.is_empty());
@@ -272,12 +272,12 @@ impl ClaimOptions {
                 at += 1;
                 options.last_id = Some(id::parse_strict(args.get(at), 0)?);
             } else {
-                let name = String::from_utf8_lossy(args.get(at));
+                let name = args.text(at);
                 return Err(CommandError::err(format_args!("Unrecognized XCLAIM option '{name}'")));
             }
             at += 1;
         }
-        // Nothing was delivered in the future.
+        // A delivery time in the future counts as now.
         if !(0..=now_ms).contains(&claim.delivered_ms) {
             claim.delivered_ms = now_ms;
         }
@@ -348,7 +348,7 @@ pub const XAUTOCLAIM: Command = Command {
 fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     const INVALID_IDLE: CommandError = CommandError::new("ERR Invalid min-idle-time argument for XAUTOCLAIM");
     const INVALID_COUNT: CommandError = CommandError::new("ERR COUNT must be > 0");
-    /// For each entry that is wanted so many are looked at.
+    /// Entries looked at for each entry wanted.
     const LOOKED_AT: u64 = 10;
     // COMPAT: as many ids of 16 bytes as there could be in memory.
     const COUNT_MAX: u64 = i64::MAX as u64 / 16;
@@ -378,7 +378,7 @@ fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
 
     let (consumer, is_new) = group.consumer_seen(actor.consumer, now_ms);
     let claim = Claim { consumer, min_idle_ms, delivered_ms: now_ms, deliveries: None, force: false, just_id };
-    // What is pending next, from the start on.
+    // The id to go on from, the first pending one after those looked at.
     let pending_from =
         |group: &ConsumerGroup, from: Option<StreamId>| group.pending().range(from?..).next().map(|(&id, _)| id);
     let mut next = Some(start);

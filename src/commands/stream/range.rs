@@ -1,4 +1,4 @@
-//! XRANGE, XREVRANGE.
+//! XRANGE and XREVRANGE: entries between two ids, from either end.
 
 use super::super::prelude::*;
 use super::{StreamAt, id, reply_entries};

@@ -52,7 +52,7 @@ pub const XREADGROUP: Command = Command {
 
 /// The options of both.
 struct Options<'a> {
-    /// So many entries of each stream at most.
+    /// COUNT: at most so many entries of each stream.
     max: usize,
     /// BLOCK.
     timeout_ms: Option<u64>,
@@ -146,8 +146,8 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Writes what `fill` writes for each stream that has something to say, with its key, and gives how
-/// many those are. If there are none, nothing is written.
+/// Replies, for each stream that `fill` has entries of, its key and these entries; gives the number of such
+/// streams. If there are none, nothing is written.
 fn reply_streams(
     reply: &mut Reply,
     fill: impl FnOnce(&mut Reply) -> Result<usize, CommandError>,
@@ -207,7 +207,7 @@ fn xread(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
     Ok(options.wait(ctx, request))
 }
 
-/// The request to wait with: `$` is what is the last entry now, not when it is run again.
+/// The request to run again when there is something: `$` is replaced by the last id as of now.
 fn with_last_ids(keyspace: &mut Keyspace, args: &Args, options: &Options) -> Option<OwnedRequest> {
     if options.timeout_ms.is_none() || !options.streams(args).any(|(_, id)| id == b"$") {
         return None;
@@ -224,11 +224,11 @@ fn with_last_ids(keyspace: &mut Keyspace, args: &Args, options: &Options) -> Opt
     Some(OwnedRequest::new(request.into_iter()))
 }
 
-/// What is asked of one stream.
+/// The id given for one stream.
 enum Wanted {
-    /// `>`: what no consumer of the group got yet.
+    /// `>`: entries that no consumer of the group got yet.
     New,
-    /// What is pending for this consumer, from this id on.
+    /// Entries pending for this consumer, after this id.
     Pending(StreamId),
 }
 
@@ -271,7 +271,7 @@ fn xreadgroup(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandErro
     Ok(if served > 0 { Attempt::Done } else { options.wait(ctx, None) })
 }
 
-/// Reads one stream; false if it has nothing to say.
+/// Replies one stream's entries; false if there are none.
 fn read_as_consumer(
     keyspace: &mut Keyspace,
     reply: &mut Reply,
@@ -318,7 +318,7 @@ fn read_as_consumer(
     }
     if is_any {
         keyspace.effects.dirty += 1;
-        // That entries were delivered once more is not repeated.
+        // That entries were delivered once more is not propagated.
         keyspace.effects.propagate = Propagate::Instead;
     }
     delivered.iter().for_each(|&id| actor.got(keyspace, id, pending, id));
@@ -328,7 +328,7 @@ fn read_as_consumer(
     Ok(is_any)
 }
 
-/// Delivers to a consumer what is pending for it, up to `max` entries from `from` on.
+/// Delivers once more the entries pending for a consumer, up to `max` from `from` on.
 fn deliver_again(
     reply: &mut Reply,
     entries: &Entries,

@@ -1,12 +1,12 @@
-//! What reading and claiming are repeated as by the append-only file and by replicas: by what came of
-//! it, for that depends on the time and on entries that may be gone there.
+//! How reading and claiming are propagated: as what came of them (XCLAIM, XGROUP), because they depend on
+//! the time and on entries that a replica may no longer have.
 
 use super::{IdText, changed_aside};
 use crate::encoding::stream_log::StreamId;
 use crate::keyspace::Keyspace;
 use crate::types::stream::group::Pending;
 
-/// Whose doing it is.
+/// The consumer that read or claimed.
 #[derive(Clone, Copy)]
 pub struct Actor<'a> {
     pub key: &'a [u8],
@@ -15,8 +15,8 @@ pub struct Actor<'a> {
 }
 
 impl Actor<'_> {
-    /// The consumer was made because he asked for something. If he got anything, saying so makes him
-    /// elsewhere.
+    /// The command created the consumer. Propagates XGROUP CREATECONSUMER, unless an XCLAIM follows that creates the
+    /// consumer on replicas anyway.
     pub fn was_made(&self, keyspace: &mut Keyspace, got_nothing: bool) {
         let Actor { key, group, consumer } = *self;
         changed_aside(keyspace, "xgroup-createconsumer", key);
@@ -27,7 +27,7 @@ impl Actor<'_> {
         keyspace.effects.propagate_instead(db, &[b"XGROUP", b"CREATECONSUMER", key, group, consumer]);
     }
 
-    /// He has an entry pending; `last_id` is the last that his group was delivered.
+    /// The consumer has an entry pending; `last_id` is the last that its group was delivered.
     pub fn got(&self, keyspace: &mut Keyspace, id: StreamId, pending: Pending, last_id: StreamId) {
         let Actor { key, group, consumer } = *self;
         let (mut time, mut deliveries) = (itoa::Buffer::new(), itoa::Buffer::new());
@@ -43,7 +43,7 @@ impl Actor<'_> {
         keyspace.effects.propagate_instead(db, &request);
     }
 
-    /// His group has read so far.
+    /// The group's last delivered id changed.
     pub fn group_read(&self, keyspace: &mut Keyspace, last_id: StreamId, entries_read: Option<u64>) {
         let mut count = itoa::Buffer::new();
         let count = count.format(entries_read.map_or(-1, |read| read as i64)).as_bytes();

@@ -17,7 +17,7 @@ enum Operation {
     Difference,
 }
 
-/// What becomes of the scores of one member in several inputs.
+/// AGGREGATE: how the scores of one member in several inputs become one.
 #[derive(Clone, Copy)]
 enum Aggregate {
     Sum,
@@ -54,15 +54,15 @@ fn not_nan(score: f64) -> f64 {
 
 struct Request<'a> {
     keys: Args<'a>,
-    /// One a key, or none.
+    /// WEIGHTS: one a key, or none.
     weights: Vec<f64>,
     aggregate: Aggregate,
     with_scores: bool,
-    /// At most so many are counted.
+    /// LIMIT of ZINTERCARD.
     limit: usize,
 }
 
-/// What a command does with the outcome, and so which options it takes.
+/// What a command does with the outcome, which decides the options that it takes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Reply,
@@ -83,7 +83,7 @@ impl<'a> Request<'a> {
     ) -> Result<Request<'a>, CommandError> {
         let numkeys = args.int(first)?;
         if numkeys < 1 {
-            let name = String::from_utf8_lossy(&args[0]).to_lowercase();
+            let name = args.text(0).to_lowercase();
             return Err(CommandError::err(format_args!("at least 1 input key is needed for '{name}' command")));
         }
         let mut at = first + 1;
@@ -172,7 +172,7 @@ impl<'a> Source<'a> {
 /// A member of the outcome and its score.
 type Scored<'a> = (Cow<'a, [u8]>, f64);
 
-/// Computes what is asked for and passes it, in no order, to `finish`.
+/// Computes the union, intersection or difference and passes it, in no order, to `finish`.
 fn combine<T>(
     keyspace: &Keyspace,
     request: &Request,

@@ -1,4 +1,4 @@
-//! Who has what: clients that wait until replicas, or disks, have what they wrote.
+//! WAIT and WAITAOF: clients that wait until replicas, or disks, have what they wrote.
 
 use super::online_replicas;
 use crate::engine::call::apply_reply_mode;
@@ -6,7 +6,7 @@ use crate::resp::CommandError;
 use crate::server::replication::{AckWait, Durable};
 use crate::server::{ClientFlags, ClientId, Server, Timer};
 
-/// There is nothing to wait for.
+/// Without an append-only file a local fsync will never come.
 pub const WITHOUT_AOF: CommandError =
     CommandError::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
 
@@ -21,7 +21,7 @@ pub struct Wanted {
 /// The reply is given at once if all is as wanted, or the client may not wait; else later.
 pub fn wait(server: &mut Server, id: ClientId, wanted: Wanted, timeout_ms: u64) {
     let offset = server.clients[id].write_offset;
-    let may_wait = server.unit.is_none() && !server.clients[id].flags.contains(ClientFlags::INTERNAL);
+    let may_wait = server.transaction.is_none() && !server.clients[id].flags.contains(ClientFlags::INTERNAL);
     if is_met(server, offset, wanted) || !may_wait {
         return reply(server, id, offset, wanted);
     }
@@ -35,7 +35,7 @@ pub fn wait(server: &mut Server, id: ClientId, wanted: Wanted, timeout_ms: u64) 
     server.replication.ask_for_acks = true;
 }
 
-/// Replies to those who have waited long enough for what is there now.
+/// Replies to the waiting clients whose condition is met now.
 pub fn serve(server: &mut Server) {
     let mut at = 0;
     while let Some(wait) = server.replication.waits.get(at) {

@@ -1,5 +1,5 @@
-//! The primary's stream. It comes through a client whose requests pass no gate and have no replies;
-//! what was run is passed on to our own replicas as it came.
+//! The primary's stream. It comes through a client whose requests pass no gate and have no replies; its bytes,
+//! once run, are passed on to our own replicas as they came.
 
 use super::acks;
 use crate::resp::{CommandError, encode_request};
@@ -7,7 +7,7 @@ use crate::server::replication::primary::{Connection, Link};
 use crate::server::{ClientFlags, ClientId, ReplyMode, Server, Stream};
 use mio::{Interest, Token};
 
-/// From here on the stream comes. `acknowledges`: the primary wants to know how far we are.
+/// From here on the stream comes. `acknowledges`: the primary gets our offset (REPLCONF ACK).
 pub fn begin(server: &mut Server, connection: Connection, selected: usize, acknowledges: bool) {
     let Connection { stream, input, .. } = connection;
     let addr = stream.peer_addr().map(|addr| addr.to_string()).unwrap_or_default();
@@ -35,12 +35,12 @@ pub fn begin(server: &mut Server, connection: Connection, selected: usize, ackno
     primary.link = Link::Up(id);
     primary.acknowledges = acknowledges;
     server.keyspace.expiry_mode = server.expiry_mode();
-    // What came already brings no event.
+    // Bytes that have come already bring no event.
     server.pending_read(id);
     send_ack(server);
 }
 
-/// What the primary did could not be done here: the data sets differ.
+/// Logs that a command of the primary failed here: the data sets differ.
 #[cold]
 pub fn log_error(command: &str, error: &CommandError) {
     log::warn!(
@@ -49,7 +49,7 @@ pub fn log_error(command: &str, error: &CommandError) {
     );
 }
 
-/// A replica that cannot keep what it is sent must not pretend to (`replica-ignore-disk-write-errors`).
+/// Ends a replica that cannot write the primary's changes to disk, unless `replica-ignore-disk-write-errors`.
 pub fn insist_on_durability(server: &Server) {
     if !server.config.replica_ignore_disk_write_errors
         && let Some(error) = server.write_error()
@@ -59,8 +59,8 @@ pub fn insist_on_durability(server: &Server) {
     }
 }
 
-/// Requests that came were run: `bytes` are theirs. Those from `open_from` on belong to a transaction
-/// of which the end has not come.
+/// The requests in `bytes` were run. The bytes from `open_from` on belong to a transaction whose EXEC has not
+/// come.
 pub fn ran(server: &mut Server, id: ClientId, bytes: &[u8], open_from: Option<usize>) {
     let replication = &mut server.replication;
     if replication.primary.as_ref().and_then(|primary| primary.client()) != Some(id) {
@@ -81,12 +81,12 @@ pub fn ran(server: &mut Server, id: ClientId, bytes: &[u8], open_from: Option<us
     }
 }
 
-/// What is left of a transaction whose end did not come.
+/// Drops the bytes of a transaction whose EXEC did not come.
 pub fn forget_unfinished(server: &mut Server) {
     server.replication.unfinished = Vec::new();
 }
 
-/// Tells the primary how far we are.
+/// Sends the primary our offset (REPLCONF ACK).
 pub fn send_ack(server: &mut Server) {
     let Some(primary) = server.replication.primary.as_ref().filter(|primary| primary.acknowledges) else { return };
     let Some(id) = primary.client() else { return };

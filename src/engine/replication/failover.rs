@@ -12,7 +12,7 @@ pub struct Options {
     pub timeout_ms: u64,
 }
 
-/// Begins. Who is to take over need not have everything yet.
+/// Begins a failover. The replica that is to take over need not have everything yet.
 pub fn start(server: &mut Server, options: Options) -> Result<(), CommandError> {
     if server.replication.failover.state != FailoverState::None {
         return Err(CommandError::new("ERR FAILOVER already in progress."));
@@ -55,7 +55,7 @@ fn find(server: &Server, host: &str, port: u16) -> Option<ClientId> {
     replicas.iter().copied().find(|&id| replica_address(server, id) == (host.to_owned(), port))
 }
 
-/// Hands over if who is to take over has everything.
+/// Hands over if the replica that is to take over has everything.
 pub fn check(server: &mut Server) {
     if server.replication.failover.state != FailoverState::WaitsForSync {
         return;
@@ -78,14 +78,14 @@ pub fn check(server: &mut Server) {
 fn hand_over(server: &mut Server, host: String, port: u16) {
     server.replication.failover.state = FailoverState::HandsOver;
     server.replication.failover.target = Some((host.clone(), port));
-    // The stream that we made is where it goes on.
+    // The target goes on with our stream, so PSYNC can go on from our offset.
     follow::start(server, host, port);
     if let Some(primary) = &mut server.replication.primary {
         primary.hand_over = true;
     }
 }
 
-/// Time is up.
+/// The timeout of FAILOVER is over.
 pub fn time_out(server: &mut Server) {
     server.replication.failover.timer = None;
     let failover = &server.replication.failover;
@@ -115,7 +115,7 @@ pub fn abort(server: &mut Server) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The one that was to take over did not: we are the primary again.
+/// The target refused to take over: this server is the primary again.
 pub fn refused(server: &mut Server) {
     if server.replication.failover.state == FailoverState::HandsOver {
         log::info!("Failover target rejected psync request");
@@ -124,7 +124,7 @@ pub fn refused(server: &mut Server) {
     }
 }
 
-/// The stream comes from a primary: if it is the one that was to take over, it has.
+/// The stream comes from a primary: a failover that was under way is complete.
 pub fn done(server: &mut Server) {
     if let Some(primary) = &mut server.replication.primary {
         primary.hand_over = false;
@@ -134,7 +134,7 @@ pub fn done(server: &mut Server) {
     }
 }
 
-/// A replica is gone, perhaps the one that was to take over.
+/// A replica is gone; without any replica left, a failover is called off.
 pub fn replica_gone(server: &mut Server) {
     if server.replication.failover.state == FailoverState::WaitsForSync && server.replication.replicas.is_empty() {
         log::info!("Failover target disconnected");

@@ -1,4 +1,4 @@
-//! Following a primary: the connection, and what is said on it before a data set or the stream comes.
+//! Following a primary: the connection, and the handshake on it before a data set or the stream comes.
 //!
 //! Nothing here waits. Each event of the connection, and each heartbeat, takes the link as far as it
 //! can go; whatever fails, the next heartbeat begins anew.
@@ -26,8 +26,8 @@ pub fn start(server: &mut Server, host: String, port: u16) {
     let was_primary = server.replication.primary.is_none();
     drop_link(server);
     blocking::unblock_all(server);
-    // Replicas of ours stay: they are told if the stream turns out to be another.
-    // A history that we made ourselves may be the beginning of what the new primary has.
+    // Our own replicas stay connected; they are disconnected only if the stream turns out to be another.
+    // A former primary's own history may be the beginning of the new primary's history.
     let has_history = match &server.replication.primary {
         Some(primary) => primary.has_history,
         None => server.replication.stream.is_kept(),
@@ -52,7 +52,7 @@ pub fn stop(server: &mut Server) {
     if server.replication.primary.take().is_none() {
         return;
     }
-    // The stream that was followed ends here; what comes now has another name.
+    // The primary's stream ends here; our own changes belong to a history of another name.
     server.replication.fork_history();
     log::info!(
         "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
@@ -65,7 +65,7 @@ pub fn stop(server: &mut Server) {
     server.replication.no_replicas_since_ms = server.clock.now_ms;
     disconnect_replicas(server);
     role_changed(server);
-    // A data set that did not come as a whole has left it off.
+    // The append-only file is off if a data set was being received.
     if server.config.appendonly && !server.loading && rewrite::switch_on(server).is_err() {
         server.persistence.rewrites.scheduled = true;
     }
@@ -98,7 +98,7 @@ pub fn restore_history(server: &mut Server, place: HistoryPlace) {
         replication.id = id;
         replication.restored_selected = db;
     } else {
-        // Others may have seen what came after the snapshot: the name is ours no more.
+        // Replicas may have seen changes after the snapshot, so the history goes on under a new name.
         replication.former = Some(FormerId { id, end: offset });
     }
     replication.stream.restart_at(offset);
@@ -158,21 +158,22 @@ pub fn connect(server: &mut Server) {
         let address = SocketAddr::new(ip, primary.port);
         return connect_to(server, vec![address]);
     }
-    let attempt = primary.attempts;
-    primary.link = Link::Resolving(attempt);
+    server.replication.lookups += 1;
+    let lookup = server.replication.lookups;
+    primary.link = Link::Resolving(lookup);
     let name = (primary.host.clone(), primary.port);
     let resolve = move || name.to_socket_addrs().map(Iterator::collect);
-    let begun = server.background.run_apart(resolve, move |server, found| resolved(server, attempt, found));
+    let begun = server.background.run_apart(resolve, move |server, found| resolved(server, lookup, found));
     if let Err(error) = begun {
         unable_to_connect(server, error);
     }
 }
 
-/// The addresses of the host are known, or that there are none.
-fn resolved(server: &mut Server, attempt: u64, found: io::Result<Vec<SocketAddr>>) {
+/// The host's name was resolved, or could not be.
+fn resolved(server: &mut Server, lookup: u64, found: io::Result<Vec<SocketAddr>>) {
     let Some(primary) = &server.replication.primary else { return };
-    // Meanwhile it may have become another primary, or another attempt.
-    if !matches!(primary.link, Link::Resolving(awaited) if awaited == attempt) {
+    // Meanwhile it may have become another primary, or another lookup.
+    if !matches!(primary.link, Link::Resolving(awaited) if awaited == lookup) {
         return;
     }
     match found {
@@ -261,7 +262,7 @@ fn converse(server: &mut Server, mut handshake: Handshake) {
         Ok(None) => primary.link = Link::Handshake(handshake),
         Ok(Some(Answer::GoOn(id))) => resume(server, handshake.connection, id),
         Ok(Some(Answer::Full(history))) => {
-            // Who lets us follow has taken over, whatever comes of the data set.
+            // A primary that accepts us as a replica has taken over, whatever comes of the data set.
             failover::done(server);
             let Handshake { connection, .. } = handshake;
             let reception = Reception { connection, history, length: None, received: 0, drained: false, target: None };
@@ -345,7 +346,7 @@ fn heard(
     Ok(None)
 }
 
-/// Who we are, and what we understand.
+/// Sends AUTH, if there is a password, then our address and capabilities (REPLCONF).
 fn introduce(server: &Server, handshake: &mut Handshake) {
     let config = &server.config;
     if !config.masterauth.is_empty() {
@@ -401,7 +402,7 @@ fn psync_answered(handshake: &mut Handshake, line: &str) -> Result<Option<Answer
             Err(format!("Master is currently unable to PSYNC but should be in the future: {line}"))
         }
         _ => {
-            // It may be older than PSYNC.
+            // The primary may be too old to know PSYNC.
             log::info!("Master does not support PSYNC or is in error state (reply: {line})");
             log::info!("Retrying with SYNC...");
             encode_request(&mut handshake.connection.output, [&b"SYNC"[..]].into_iter());
@@ -411,7 +412,7 @@ fn psync_answered(handshake: &mut Handshake, line: &str) -> Result<Option<Answer
     }
 }
 
-/// While a data set is loaded, the primary is told that we are there.
+/// While a data set is loaded, sends the primary empty lines, so that it does not time out.
 pub fn say_we_are_there(server: &mut Server) {
     if let Some(Primary { link: Link::Loading(loading), .. }) = &mut server.replication.primary {
         loading.connection.output.push(b'\n');
@@ -431,7 +432,7 @@ fn resume(server: &mut Server, connection: Connection, id: Option<String>) {
         let former = std::mem::replace(&mut server.replication.id, id);
         server.replication.former = Some(FormerId { id: former, end: server.replication.stream.offset() });
         log::info!("Master replication ID changed to {}", server.replication.id);
-        // They ask again, and learn the name.
+        // Our replicas reconnect, ask again, and learn the new name.
         disconnect_replicas(server);
     }
     server.replication.stream.keep();

@@ -1,5 +1,5 @@
-//! What happens each second: who is silent for too long is given up, and nobody is left in doubt
-//! whether we are there.
+//! The heartbeat, each second: the primary and replicas hear that this server lives, and connections that were
+//! silent for too long are closed.
 
 use super::{apply, follow, own_keys, replica_name, replicas_that, transfer};
 use crate::server::replication::failover::FailoverState;
@@ -9,7 +9,7 @@ use crate::server::{ClientId, Server, Timer};
 
 const INTERVAL_MS: u64 = 1000;
 
-/// From now on each second, while there is somebody at either end.
+/// Starts the heartbeat, which goes on while there is a primary, a replica or a stream.
 pub fn start(server: &mut Server) {
     if server.replication.heartbeat.is_none() {
         let at = server.clock.now_ms + INTERVAL_MS;
@@ -71,7 +71,7 @@ fn look_after_replicas(server: &mut Server) {
     {
         stream.append_marker([&b"PING"[..]].into_iter());
     }
-    // Those that wait for a data set are told that we are there.
+    // Replicas that wait for a data set get an empty line, so that they do not time out.
     let waits = |replica: &Replica| matches!(replica.state, ReplicaState::WaitsForChild | ReplicaState::WaitsForFile);
     for id in replicas_that(server, waits) {
         server.reply(id).raw(b"\n");
@@ -85,13 +85,13 @@ fn look_after_replicas(server: &mut Server) {
         };
         let hears = match replica.state {
             ReplicaState::Online | ReplicaState::ReceivesFile(_) | ReplicaState::Loads => true,
-            // As long as there is nothing to be sent to it, it is others that are slow.
+            // With nothing to be sent to it, it waits for the child or for slower replicas.
             ReplicaState::ReceivesPipe(at) => {
                 server.replication.transfer.as_ref().is_some_and(|transfer| at < transfer.log.end())
             }
             _ => false,
         };
-        // One that loads sends empty lines.
+        // A replica that loads a data set sends empty lines, which count as activity.
         let heard_ms = replica.acked_ms.max(client.active_ms);
         hears && !replica.without_offsets && now_ms.saturating_sub(heard_ms) > timeout_ms
     };
@@ -107,7 +107,7 @@ fn look_after_replicas(server: &mut Server) {
     transfer::arrange(server);
 }
 
-/// The stream is kept for replicas that may come back, but not for ever.
+/// Drops the stream when there has been no replica for `repl-backlog-ttl`.
 fn drop_unused_stream(server: &mut Server) {
     let replication = &mut server.replication;
     let ttl_ms = server.config.repl_backlog_ttl.saturating_mul(1000);

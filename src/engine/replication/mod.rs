@@ -5,7 +5,7 @@
 //! * `follow`    we ask a primary
 //! * `receive`   a data set comes and is loaded
 //! * `apply`     the stream of the primary is run
-//! * `acks`      who has what: WAIT, WAITAOF
+//! * `acks`      WAIT and WAITAOF
 //! * `failover`  FAILOVER
 //! * `own_keys`  keys that expire on a writable replica
 //! * `heartbeat` what happens each second
@@ -24,7 +24,7 @@ use crate::engine::shutdown;
 use crate::server::replication::replica::Replica;
 use crate::server::{ClientFlags, ClientId, Server};
 
-/// What is to be done before the loop sleeps: what the stream has got since the last turn is sent.
+/// Called before the loop sleeps: has the new part of the stream sent.
 #[inline]
 pub fn before_sleep(server: &mut Server) {
     let replication = &server.replication;
@@ -69,7 +69,7 @@ pub fn online_replicas(server: &Server) -> Vec<ClientId> {
     replicas_that(server, Replica::is_online)
 }
 
-/// Those replicas of which something holds.
+/// The replicas for which `holds` is true.
 pub fn replicas_that(server: &Server, holds: impl Fn(&Replica) -> bool) -> Vec<ClientId> {
     let replicas = &server.replication.replicas;
     let held = |id: &&ClientId| {
@@ -81,13 +81,13 @@ pub fn replicas_that(server: &Server, holds: impl Fn(&Replica) -> bool) -> Vec<C
     replicas.iter().filter(held).copied().collect()
 }
 
-/// How a replica is named in the log and to others.
+/// The name of a replica in the log.
 pub fn replica_name(server: &Server, id: ClientId) -> String {
     let (address, port) = replica_address(server, id);
     format!("{address}:{port}")
 }
 
-/// Where others reach a replica: as it said, or as we see it.
+/// The address of a replica: as it said, or as we see it.
 pub fn replica_address(server: &Server, id: ClientId) -> (String, u16) {
     let client = &server.clients[id];
     let replica = client.replica.as_deref();
@@ -99,7 +99,7 @@ pub fn replica_address(server: &Server, id: ClientId) -> (String, u16) {
     (address, replica.map_or(0, |replica| replica.listening_port))
 }
 
-/// A client is gone that replication has a part in.
+/// A client is gone: if it was the primary's connection or a replica, sees to what follows from that.
 pub fn client_closed(server: &mut Server, id: ClientId) {
     let Some(client) = server.clients.get(id) else { return };
     if client.flags.contains(ClientFlags::PRIMARY) {
@@ -107,7 +107,7 @@ pub fn client_closed(server: &mut Server, id: ClientId) {
     } else if client.flags.contains(ClientFlags::REPLICA) {
         log::info!("Connection with replica {} lost.", replica_name(server, id));
         server.replication.replicas.retain(|&other| other != id);
-        // Somebody may have waited for this one.
+        // Its absence may end a wait: check them all.
         server.replication.acks_came = true;
         if server.replication.replicas.is_empty() {
             server.replication.no_replicas_since_ms = server.clock.now_ms;
@@ -117,7 +117,7 @@ pub fn client_closed(server: &mut Server, id: ClientId) {
     }
 }
 
-/// All replicas are to come again.
+/// Disconnects all replicas, so that they connect and ask again.
 pub fn disconnect_replicas(server: &mut Server) {
     for id in server.replication.replicas.clone() {
         server.close_client(id);

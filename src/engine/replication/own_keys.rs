@@ -1,12 +1,12 @@
-//! Keys of a writable replica that its own clients gave a time to live. Their primary does not know of
-//! them, so nobody else would ever tell that they are gone.
+//! Keys of a writable replica to which its own clients gave a time to live. The primary does not know of
+//! them, so the replica has to expire them itself.
 
 use crate::engine::call::drain_effects;
 use crate::resp::Args;
 use crate::server::command_table::Found;
 use crate::server::{ClientFlags, ClientId, Server};
 
-/// A client's command changed something.
+/// Takes note of keys with a time to live among those that a client's command changed.
 #[cold]
 pub fn note(server: &mut Server, id: ClientId, db: usize, found: Found, args: &Args) {
     let from_primary = server.clients.get(id).is_some_and(|client| client.flags.contains(ClientFlags::PRIMARY));
@@ -23,7 +23,7 @@ pub fn note(server: &mut Server, id: ClientId, db: usize, found: Found, args: &A
     }
 }
 
-/// Deletes those whose time has come.
+/// Deletes the keys whose time has come.
 pub fn expire(server: &mut Server) {
     let mut own = std::mem::take(&mut server.replication.own_expiring);
     own.retain(|(db, key)| server.keyspace.in_db(*db, |keyspace| !keyspace.expire_now(key)));

@@ -1,4 +1,4 @@
-//! Replicas ask for the stream, or for the data set and then the stream.
+//! Answering PSYNC and SYNC: a replica gets the stream, or the data set and then the stream.
 
 use super::{follow, heartbeat, replica_name, transfer};
 use crate::engine::dispatch;
@@ -9,7 +9,7 @@ use crate::server::{ClientFlags, ClientId, Server};
 /// PSYNC and SYNC.
 pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     if server.clients[id].flags.contains(ClientFlags::REPLICA) {
-        // COMPAT: asked once, it is being served.
+        // COMPAT: a second request of a replica is ignored.
         return Ok(());
     }
     if args.len() > 3 {
@@ -29,7 +29,7 @@ pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let next = if by_offset { args.int(2)? } else { -1 };
     heartbeat::start(server);
     if by_offset {
-        let history = String::from_utf8_lossy(args.get(1));
+        let history = args.text(1);
         let seen = next.checked_sub(1).and_then(|seen| u64::try_from(seen).ok());
         if let Some(seen) = seen.filter(|&seen| can_go_on(server, id, &history, seen)) {
             go_on(server, id, seen);
@@ -43,7 +43,7 @@ pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     }
     server.stats.replication.full += 1;
     if !server.replication.stream.is_kept() {
-        // What has happened until now was not counted.
+        // Changes so far did not move the offset, so they need another history.
         server.replication.start_new_history();
         server.replication.stream.keep();
         log::info!(
@@ -66,7 +66,7 @@ fn take_over(server: &mut Server, args: &Args) -> Result<(), CommandError> {
     if !args.is(3, "failover") {
         return Err(CommandError::SYNTAX);
     }
-    log::warn!("Failover request received for replid {}.", String::from_utf8_lossy(args.get(1)));
+    log::warn!("Failover request received for replid {}.", args.text(1));
     if server.replication.primary.is_none() {
         return Err(CommandError::new("ERR PSYNC FAILOVER can't be sent to a master."));
     }
@@ -139,15 +139,15 @@ fn go_on(server: &mut Server, id: ClientId, offset: u64) {
     server.reply(id).raw(line.as_bytes());
 }
 
-/// Where the output of a replica ends that is being served, before it has a command run.
+/// The end of the output of a replica that is being served, before it runs a command.
 #[inline]
 pub fn mark_of_replica(server: &Server, id: ClientId) -> Option<(usize, usize)> {
     let client = server.clients.get(id)?;
     client.flags.contains(ClientFlags::REPLICA).then(|| client.output.mark())
 }
 
-/// What is sent to a replica is the data set and the stream: a reply in between would become a part of
-/// them. One that got any is disconnected, and the reply forgotten.
+/// A replica is sent the data set and the stream, and a reply in between would become a part of them. A replica
+/// whose command wrote a reply is disconnected, and the reply taken back.
 #[inline]
 pub fn expect_no_reply(server: &mut Server, id: ClientId, mark: Option<(usize, usize)>, args: &Args) {
     if let Some(mark) = mark
@@ -161,7 +161,7 @@ pub fn expect_no_reply(server: &mut Server, id: ClientId, mark: Option<(usize, u
 fn take_back_reply(server: &mut Server, id: ClientId, mark: (usize, usize), args: &Args) {
     let command = match server.commands.find(args.get(0)).map(|found| dispatch::resolve(server, found, args)) {
         Some(Ok(found)) => server.commands.full_name(found.index).to_owned(),
-        _ => String::from_utf8_lossy(args.get(0)).into_owned(),
+        _ => args.text(0).into_owned(),
     };
     let client = &mut server.clients[id];
     if let Some(error) = client.output.bytes[mark.0..].strip_prefix(b"-") {
@@ -176,7 +176,7 @@ fn take_back_reply(server: &mut Server, id: ClientId, mark: (usize, usize), args
     server.close_client(id);
 }
 
-/// REPLCONF ACK: how far a replica is.
+/// REPLCONF ACK: a replica's offset.
 pub fn acknowledged(server: &mut Server, id: ClientId, offset: u64, durable: Option<u64>) {
     let now_ms = server.clock.now_ms;
     let Some(replica) = server.clients[id].replica.as_deref_mut() else { return };

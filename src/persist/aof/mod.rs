@@ -47,8 +47,8 @@ pub struct Aof {
     file_size: u64,
     /// So much of it is known to be durable.
     synced: u64,
-    /// A [`PendingSync`] is under way.
-    syncing: bool,
+    /// The file of the [`PendingSync`] that is under way.
+    syncing: Option<Arc<File>>,
     /// Why the last write failed, until one succeeds.
     pub write_error: Option<io::Error>,
     /// Why the last sync failed, until one succeeds.
@@ -115,7 +115,7 @@ impl Aof {
             before: Vec::new(),
             file_size,
             synced: file_size,
-            syncing: false,
+            syncing: None,
             write_error: None,
             sync_error: None,
             delayed_syncs: 0,
@@ -150,7 +150,7 @@ impl Aof {
     fn go_on_in(&mut self, file: Arc<File>, size: u64) {
         let old = std::mem::replace(&mut self.file, file);
         // A sync that is under way is known by its files.
-        if self.file_size > self.synced || self.syncing {
+        if self.file_size > self.synced || self.is_syncing() {
             self.before.push(old);
         }
         (self.file_size, self.synced) = (size, 0);
@@ -278,11 +278,11 @@ impl Aof {
         if !self.is_behind() {
             return None;
         }
-        if self.syncing {
+        if self.is_syncing() {
             self.delayed_syncs += 1;
             return None;
         }
-        self.syncing = true;
+        self.syncing = Some(self.file.clone());
         Some(self.sync())
     }
 
@@ -291,7 +291,7 @@ impl Aof {
     }
 
     pub fn is_syncing(&self) -> bool {
-        self.syncing
+        self.syncing.is_some()
     }
 
     /// Whether something written is not durable yet.
@@ -301,9 +301,9 @@ impl Aof {
 
     /// What became of a sync that was begun. False if it was of files that are no longer in use.
     pub fn synced(&mut self, sync: &PendingSync, result: io::Result<()>) -> bool {
-        let is_ours = [&self.file].into_iter().chain(&self.before).any(|file| Arc::ptr_eq(file, &sync.file));
-        if is_ours {
-            self.syncing = false;
+        let is_ours = self.syncing.take_if(|file| Arc::ptr_eq(file, &sync.file)).is_some();
+        // A durable flush may have made it all durable meanwhile.
+        if is_ours && self.is_behind() {
             // Why it failed is known from here on.
             let _ = self.count_as_durable(sync, result);
         }
@@ -458,6 +458,22 @@ mod tests {
         let sync = aof.begin_sync().unwrap();
         assert!(aof.synced(&sync, Ok(())));
         assert!(!aof.is_behind() && aof.error().is_none());
+        fs::remove_dir_all(paths.folder).unwrap();
+    }
+
+    #[test]
+    fn a_sync_that_is_overtaken_by_a_durable_flush_ends_all_the_same() {
+        let paths = paths("overtaken");
+        let mut aof = written(&paths);
+        let of_the_old = aof.begin_sync().unwrap();
+        let new = aof.files.add_increment().unwrap();
+        aof.switch_to(new);
+        aof.flush(AppendFsync::Always, true).unwrap();
+        assert!(!aof.is_behind());
+        write(&mut aof);
+        assert!(aof.begin_sync().is_none(), "one is under way");
+        assert!(aof.synced(&of_the_old, Ok(())));
+        assert!(aof.is_behind() && aof.begin_sync().is_some());
         fs::remove_dir_all(paths.folder).unwrap();
     }
 

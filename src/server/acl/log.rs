@@ -1,4 +1,4 @@
-//! ACL LOG: what was denied to whom, the latest first.
+//! ACL LOG: denied commands, keys, channels and logins, the latest first.
 
 use std::collections::VecDeque;
 
@@ -40,7 +40,7 @@ impl Reason {
     }
 }
 
-/// One thing that was denied, perhaps several times.
+/// One denial, perhaps of several equal attempts.
 pub struct Denial {
     /// Never used twice.
     pub id: u64,

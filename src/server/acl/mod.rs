@@ -1,12 +1,12 @@
-//! Access control: who may do what.
+//! Access control: which user may run which commands on which keys and channels.
 //!
 //! * `user`     one user, and how its rules are read and written
 //! * `selector` a set of permissions
 //! * `log`      what was denied
 //! * `file`     users in a file and in redis.conf
 //!
-//! A client has its user at hand. Users do not change: ACL SETUSER makes a new one of the same name, and
-//! gives it to those who had the old. Of passwords only the SHA-256 is kept.
+//! A client holds a reference to its user. A user never changes: ACL SETUSER makes a new one of the same name
+//! and hands it to the clients that had the old one. Of passwords only the SHA-256 is kept.
 
 mod file;
 mod log;
@@ -105,7 +105,7 @@ pub struct Acl {
 }
 
 impl Acl {
-    /// With the default user only, who may do everything.
+    /// With the default user only, which may do everything.
     pub fn new(table: &CommandTable) -> Acl {
         let mut acl = Acl {
             users: BTreeMap::new(),
@@ -160,7 +160,7 @@ impl Server {
         self.config.acl_pubsub_default == AclPubsubDefault::AllChannels
     }
 
-    /// Applies rules to a user, who is made if need be: all of them or none.
+    /// Applies rules to a user, which is created if missing: all rules or none.
     pub fn set_user(&mut self, name: &[u8], rules: &[Vec<u8>]) -> Result<(), BadRule> {
         let all_channels = self.new_users_have_channels();
         let mut user = match self.acl.get(name) {
@@ -176,8 +176,8 @@ impl Server {
         Ok(())
     }
 
-    /// Gives clients the users of the names they have. Closes those whose user is gone, and those who listen
-    /// to what they may no longer listen to.
+    /// Gives each client the present user of its user's name. Closes clients whose user is gone, and clients
+    /// subscribed to channels that their user may no longer use.
     fn renew_users_of_clients(&mut self) {
         for id in self.clients.ids_by_age() {
             let client = &mut self.clients[id];
@@ -258,7 +258,7 @@ impl Server {
     pub fn check_access(&mut self, id: ClientId, found: Found, args: &Args, context: Context) -> Result<(), Denied> {
         let client = &self.clients[id];
         let user = client.user.clone();
-        // What the primary or the append-only file says was allowed when it was done.
+        // Commands of the primary and of the append-only file were allowed when they first ran.
         if user.is_unrestricted() || client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
             return Ok(());
         }
@@ -283,7 +283,7 @@ impl Server {
         let mut client = Vec::new();
         super::client_list::describe(self, &self.clients[id], None, &mut client);
         client.pop();
-        let now_ms = super::clock::unix_us() / 1000;
+        let now_ms = self.clock.unix_ms();
         let denial = Denial {
             id: 0,
             count: 1,

@@ -40,7 +40,7 @@ pub enum Denied {
     Channel(usize),
 }
 
-/// See the module's description.
+/// One set of permissions.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Selector {
     /// A bit for each row of the command table.
@@ -49,8 +49,8 @@ pub struct Selector {
     first_arguments: Vec<(usize, Vec<u8>)>,
     /// All commands were allowed (or refused) before what `rules` say.
     from_all: bool,
-    /// Rules about commands since, such as `-@string` or `+config|get`, without those that later ones
-    /// make pointless.
+    /// Rules about commands since then, such as `-@string` or `+config|get`, without rules that a later rule
+    /// undoes.
     rules: Vec<String>,
     all_keys: bool,
     keys: Vec<KeyPattern>,
@@ -248,7 +248,7 @@ impl Selector {
 
     fn allows_command(&self, found: Found, args: &Args) -> bool {
         let row = found.index.0 as usize;
-        // Who they are must always be possible to say.
+        // AUTH, HELLO and the like are allowed to every user.
         found.command.has(flag::NO_AUTH)
             || self.is_allowed(row)
             || (args.len() > 1

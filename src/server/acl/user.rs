@@ -7,17 +7,17 @@ use crate::server::command_table::{CommandTable, Found};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// See the module's description.
+/// One user of ACL.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct User {
     pub name: Vec<u8>,
     pub enabled: bool,
     /// Any password will do.
     pub nopass: bool,
-    /// What it restores is checked in depth; here that is so for all.
+    /// The sanitize-payload flag, kept for ACL LIST; payloads are always checked.
     sanitizes: bool,
     passwords: Vec<PasswordHash>,
-    /// The first is the user's own, the others are what is in parentheses.
+    /// The first is the root selector, the others come from the rules in parentheses.
     selectors: Vec<Selector>,
     /// It may do everything: nothing has to be checked.
     unrestricted: bool,
@@ -51,7 +51,7 @@ impl User {
         &self.selectors[0]
     }
 
-    /// Those in parentheses.
+    /// The selectors in parentheses.
     pub fn further_selectors(&self) -> &[Selector] {
         &self.selectors[1..]
     }

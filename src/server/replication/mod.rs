@@ -6,8 +6,8 @@
 //! same bytes on to replicas of its own, so that all of them can follow any other from where they are.
 //!
 //! * `stream`  the stream, and the part of it that is kept
-//! * `replica` those who follow us
-//! * `primary` whom we follow
+//! * `replica` a replica of this server
+//! * `primary` the primary of this server
 //! * `failover` handing our role to a replica
 
 pub mod failover;
@@ -46,11 +46,14 @@ pub struct Replication {
     pub primary: Option<Primary>,
     /// The database that the stream was at when the snapshot was made that was loaded at start.
     pub restored_selected: usize,
-    /// The primary sends more than it may in a turn, or the disk has all that it sent.
+    /// The connection to the primary was read up to the bound of a turn and may have more, or the disk has all
+    /// that came.
     pub receive_again: bool,
-    /// The primary wants to know how far we are.
+    /// How often the name of a primary was looked up.
+    pub lookups: u64,
+    /// The primary sent REPLCONF GETACK: our offset is to be sent.
     pub ack_wanted: bool,
-    /// What came of a transaction of the primary whose end has not come.
+    /// The bytes so far of a transaction of the primary whose EXEC has not come.
     pub unfinished: Vec<u8>,
     /// Up to where our own append-only file has everything, ...
     pub written: u64,
@@ -58,7 +61,8 @@ pub struct Replication {
     pub durable: u64,
     /// What `durable` will be when the fsync that runs has ended.
     pub syncing: u64,
-    /// Scripts kept changes from the append-only file: what can be loaded from it is not what replicas have.
+    /// A script kept changes from the append-only file (`redis.set_repl`), so a data set loaded from it differs from
+    /// that of the replicas.
     pub beyond_aof: bool,
     /// Keys, with their databases, that clients of this replica gave a time to live.
     pub own_expiring: HashSet<(usize, Box<[u8]>)>,
@@ -66,7 +70,7 @@ pub struct Replication {
     pub waits: Vec<AckWait>,
     /// Replicas are to be asked before the loop sleeps how far they are.
     pub ask_for_acks: bool,
-    /// Acknowledgements have come that somebody may wait for.
+    /// Acknowledgements have come: clients in WAIT may be done.
     pub acks_came: bool,
     pub failover: Failover,
     /// Fires each second while there is a primary, a replica or a stream.
@@ -95,7 +99,7 @@ pub struct Counters {
 /// A data set on its way from a child to replicas.
 pub struct Transfer {
     pub pipe: pipe::Receiver,
-    /// What came, and not all replicas have been sent.
+    /// Bytes that have come and that some replica has not been sent yet.
     pub log: ByteLog,
     /// The pipe may have more: no end or gap was seen since it said so.
     pub readable: bool,
@@ -103,13 +107,13 @@ pub struct Transfer {
     pub ended: bool,
 }
 
-/// A client that waits until others have what it wrote: WAIT, WAITAOF.
+/// A client in WAIT or WAITAOF: it waits until replicas, or disks, have what it wrote.
 pub struct AckWait {
     pub client: ClientId,
     pub offset: u64,
     /// Replicas that must have it.
     pub replicas: usize,
-    /// WAITAOF: they, and the append-only file here if so, must have it on the disk.
+    /// WAITAOF: the replicas, and this server if asked for, must have it on the disk.
     pub durable: Option<Durable>,
     pub timer: Option<TimerId>,
 }
@@ -132,6 +136,7 @@ impl Replication {
             primary: None,
             restored_selected: 0,
             receive_again: false,
+            lookups: 0,
             ack_wanted: false,
             unfinished: Vec::new(),
             written: 0,
@@ -152,8 +157,8 @@ impl Replication {
         self.primary.is_some()
     }
 
-    /// Where our own changes go: to replicas, unless we are one. `count`: the offset is to move although
-    /// there are none, for it tells as well how far the append-only file is.
+    /// The stream, for changes of this server's own; None on a replica and while nothing is kept. `count`: the
+    /// offset is to move all the same, because it also says how far the append-only file is.
     #[inline]
     pub fn stream_of_own_changes(&mut self, count: bool) -> Option<&mut ReplicationStream> {
         if self.primary.is_some() {
@@ -168,13 +173,13 @@ impl Replication {
         Some(&mut self.stream)
     }
 
-    /// From here on the history is one of its own.
+    /// Gives the data set a new history that has nothing in common with any other.
     pub fn start_new_history(&mut self) {
         self.id = random_id();
         self.former = None;
     }
 
-    /// From here on the history is one of its own, and the same as before up to here.
+    /// Gives the history a new name from here on; up to here it is the same as under the former name.
     pub fn fork_history(&mut self) {
         let id = std::mem::replace(&mut self.id, random_id());
         self.former = Some(FormerId { id, end: self.stream.offset() });
@@ -202,13 +207,13 @@ impl Server {
         Some(wait)
     }
 
-    /// Clients whose command waits for something.
+    /// Clients whose command waits: for keys, for acknowledgements or for the end of the server.
     pub fn blocked_clients(&self) -> usize {
         let shutdown = self.shutdown_wait.as_ref().map_or(0, |wait| wait.clients.len());
         self.blocked.len() + self.replication.waits.len() + shutdown
     }
 
-    /// Replicas that have said lately how far they are (`min-replicas-max-lag`).
+    /// The number of replicas that acknowledged within `min-replicas-max-lag`.
     pub fn good_replicas(&self) -> usize {
         let max_lag_s = self.config.min_replicas_max_lag as u64;
         let replicas = self.replication.replicas.iter().filter_map(|&id| self.clients.get(id)?.replica.as_deref());

@@ -1,4 +1,4 @@
-//! Whom we follow, and how far the connection to it is.
+//! The primary of this server, and the state of the connection to it.
 
 use crate::keyspace::Keyspace;
 use crate::persist::file::SteadyFile;
@@ -21,12 +21,11 @@ pub struct Primary {
     pub heard_ms: u64,
     /// How often a connection was tried.
     pub attempts: u64,
-    /// There is data of its history, or of a history that it may have in common with us: it is asked
-    /// to go on from where we are.
+    /// We have data of its history, or of one that it may share: PSYNC asks it to go on from our offset.
     pub has_history: bool,
     /// The database that the stream was at when the connection was lost.
     pub selected: usize,
-    /// It wants to know how far we are.
+    /// It answered PSYNC, not SYNC, so it gets our offset (REPLCONF ACK).
     pub acknowledges: bool,
     /// It is to take over from us: FAILOVER.
     pub hand_over: bool,
@@ -36,7 +35,7 @@ pub struct Primary {
 pub enum Link {
     /// To be tried by the next heartbeat.
     Down,
-    /// A helper thread looks up the addresses of the host, for this attempt.
+    /// A helper thread looks up the addresses of the host, in the lookup of this number.
     Resolving(u64),
     Handshake(Handshake),
     /// The data set comes.
@@ -61,7 +60,7 @@ pub enum Awaited {
     Connected,
     Pong,
     Auth,
-    /// REPLCONF of this; an older primary may not know it.
+    /// REPLCONF with this option; an older primary may refuse it.
     Told(&'static str),
     Psync,
 }

@@ -1,4 +1,4 @@
-//! One who follows us, or prepares to.
+//! A replica of this server, or a client that prepares to become one.
 
 use crate::persist::rdb;
 use std::fs::File;
@@ -20,7 +20,7 @@ pub struct Replica {
     /// It said that it has the data set before we knew that it has been sent all of it.
     pub acked_early: bool,
     pub listening_port: u16,
-    /// Where others reach it, if it said so.
+    /// The address at which it can be reached, if it sent one (REPLCONF ip-address).
     pub address: Vec<u8>,
     /// It finds the end of a data set of unknown length.
     pub understands_mark: bool,
@@ -51,7 +51,7 @@ impl Default for Wanted {
 
 #[derive(Default)]
 pub enum ReplicaState {
-    /// It has told something of itself, but asked for nothing yet.
+    /// It sent REPLCONF, but has not asked for anything yet.
     #[default]
     Handshake,
     /// It waits for a child to begin.
@@ -120,7 +120,7 @@ impl TransferForm {
     /// `diskless`: if the replica can tell where it ends.
     pub fn of(replica: &Replica, diskless: bool) -> TransferForm {
         let rdb_version = if replica.version >= READS_11 { rdb::VERSION } else { rdb::VERSION_7_0 };
-        // What lacks something is no snapshot.
+        // A filtered data set is no snapshot.
         let whole = replica.wanted == Wanted::default();
         let diskless = (diskless || !whole) && replica.understands_mark;
         TransferForm { rdb_version, wanted: replica.wanted, diskless }

@@ -1,12 +1,12 @@
 //! The replication stream: commands in the form of requests, one after the other. Its newest part is
-//! kept, for replicas that are behind and for those that come back.
+//! kept, for replicas that are behind and for replicas that reconnect.
 
 use crate::encoding::byte_log::ByteLog;
 use crate::resp::encode_request;
 
 #[derive(Default)]
 pub struct ReplicationStream {
-    /// None while nobody needs it: then it does not move either.
+    /// None while there is neither a replica nor a backlog; then the offset does not move either.
     kept: Option<ByteLog>,
     /// How far it came before it was dropped.
     offset_before: u64,
@@ -14,7 +14,7 @@ pub struct ReplicationStream {
     selected: Option<usize>,
     /// Where a command is encoded.
     scratch: Vec<u8>,
-    /// Replicas were told that there is something to be sent up to here.
+    /// Up to here the stream was announced to replicas: they are queued to be sent it.
     pub announced: u64,
 }
 
@@ -52,12 +52,12 @@ impl ReplicationStream {
         self.kept = None;
     }
 
-    /// What `offset` bytes have seen can go on from here.
+    /// Whether a replica that has seen `offset` bytes can go on from what is kept.
     pub fn has_from(&self, offset: u64) -> bool {
         self.kept.as_ref().is_some_and(|log| (log.start()..=log.end()).contains(&offset))
     }
 
-    /// Nothing is kept, but something happened.
+    /// Moves the offset for a change that is not kept.
     pub fn count_change(&mut self) {
         self.offset_before += 1;
     }

@@ -15,7 +15,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-/// See the module's description. Owns its block.
+/// A field and its value. Owns its block.
 pub struct Field(NonNull<u8>);
 
 // SAFETY: a field owns its block, which holds plain bytes.

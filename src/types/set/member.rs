@@ -9,7 +9,7 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
-/// See the module's description. Owns its block.
+/// A member. Owns its block.
 pub struct Member(NonNull<u8>);
 
 // SAFETY: a member owns its block, which holds plain bytes.

@@ -1,4 +1,4 @@
-//! Consumer groups of a stream: what was delivered to whom, and not acknowledged yet.
+//! Consumer groups of a stream: the entries delivered to each consumer and not acknowledged yet.
 //!
 //! Always: an entry that is pending in a group is pending in exactly one of its consumers, or in none
 //! while it changes hands within a command.
@@ -65,7 +65,7 @@ impl Group {
         self.by_name.get(name).copied()
     }
 
-    /// The consumer of this name, who asked for something just now, and whether he had to be made.
+    /// The consumer of this name, marked as seen now, and whether it was created.
     pub fn consumer_seen(&mut self, name: &[u8], now_ms: i64) -> (ConsumerId, bool) {
         match self.find_consumer(name) {
             Some(id) => {
@@ -126,7 +126,7 @@ impl Group {
         self.consumers[pending.consumer].pending.insert(id);
     }
 
-    /// Delivers a pending entry once more to the consumer who has it.
+    /// Delivers a pending entry once more to the consumer that has it.
     pub fn deliver_again(&mut self, id: StreamId, now_ms: i64) {
         if let Some(pending) = self.pending.get_mut(&id) {
             pending.delivered_ms = now_ms;

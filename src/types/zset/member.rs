@@ -17,7 +17,7 @@ use std::ptr::NonNull;
 
 const NAME_AT: usize = size_of::<f64>();
 
-/// See the module's description. Owns its block.
+/// A member and its score. Owns its block.
 pub struct Member(NonNull<u8>);
 
 // SAFETY: a member owns its block, which holds plain bytes.
