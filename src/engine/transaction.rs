@@ -71,6 +71,10 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
         }
     }
     end_transaction(server);
+    // Clients that wait for its keys are served in a time of their own: a key may have expired meanwhile.
+    if !server.keyspace.effects.ready.is_empty() {
+        server.refresh_time();
+    }
     server.clients[id].write_offset = server.replication.stream.offset();
     Ok(())
 }

@@ -485,3 +485,16 @@ fn a_reply_that_is_not_wanted() {
     client.send(b"CLIENT REPLY OFF\r\nBLPOP k 0.01\r\nCLIENT REPLY ON\r\n");
     assert_eq!(client.reply(), "+OK\r\n");
 }
+
+#[test]
+fn a_key_that_expired_within_the_transaction_serves_nobody() {
+    let (server, mut client) = server_and_client();
+    let mut waiting = server.connect();
+    waiting.send(b"BRPOP k 0\r\n");
+    wait_until("it waits", || client.info("blocked_clients") == "1");
+    client.check("MULTI => +OK\n RPUSH k v => +QUEUED\n PEXPIRE k 20 => +QUEUED\n DEBUG SLEEP 0.05 => +QUEUED");
+    client.check("EXEC => *3 :1 :1 +OK");
+    assert_eq!(client.info("blocked_clients"), "1");
+    client.check("RPUSH k w => :1");
+    assert_eq!(waiting.reply(), "*2\r\n$1\r\nk\r\n$1\r\nw\r\n");
+}
