@@ -31,7 +31,8 @@ use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};
 use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
-use crate::server::{ClientFlags, ClientId, Pause, Server};
+use crate::server::pause::Pause;
+use crate::server::{ClientFlags, ClientId, Server};
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,8 +107,8 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
 
 /// Whether the state of the server holds no command back, whatever the command does.
 fn is_unrestricted(server: &Server) -> bool {
-    !server.loading
-        && !server.async_loading
+    !server.loading.in_place
+        && !server.loading.beside
         && !server.is_paused()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
@@ -213,7 +214,9 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     {
         return Err(error);
     }
-    if (server.loading && flags & flag::LOADING == 0) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING)) {
+    if (server.loading.in_place && flags & flag::LOADING == 0)
+        || (server.loading.beside && command.has(flag::NO_ASYNC_LOADING))
+    {
         return Err(CommandError::LOADING);
     }
     if !command.has(flag::ALLOW_BUSY)
@@ -227,7 +230,7 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     }
     // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
     let changes = flags & (flag::WRITE | flag::MAY_REPLICATE) != 0;
-    let is_held = server.pause.is_some_and(|(pause, _)| pause == Pause::All) || (changes && server.is_paused());
+    let is_held = server.pause.asked.is_some_and(|(pause, _)| pause == Pause::All) || (changes && server.is_paused());
     // A replica's own connection is not held: its REPLCONF ACK says how far it is.
     if is_held && !server.clients[id].flags.contains(ClientFlags::REPLICA) {
         return Ok(Outcome::Held);

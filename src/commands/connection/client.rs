@@ -6,7 +6,8 @@ use super::client_list::{info, list};
 use super::client_tracking;
 use crate::commands::prelude::*;
 use crate::engine::blocking::{self, GaveUp};
-use crate::server::{Client, Pause, ReplyMode};
+use crate::server::pause::Pause;
+use crate::server::{Client, ReplyMode};
 
 pub const CLIENT: Command = Command {
     name: "client",

@@ -102,8 +102,10 @@ fn set(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let pairs: Vec<(&[u8], &[u8])> = (2..args.len()).step_by(2).map(|at| (args.get(at), args.get(at + 1))).collect();
-    let context =
-        SetContext { client_is_local: server.clients[id].is_local(), loading: server.loading || server.async_loading };
+    let context = SetContext {
+        client_is_local: server.clients[id].is_local(),
+        loading: server.loading.in_place || server.loading.beside,
+    };
     let before = server.config.clone();
     let changed = server.config.set_many(&pairs, context);
     changed
