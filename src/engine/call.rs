@@ -190,6 +190,26 @@ pub fn free_garbage(server: &mut Server) {
 
 /// Passes on what a command, or the expiry of keys, did, and serves the clients that waited for it.
 pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
+    propagate(server, db, args);
+    if !server.keyspace.effects.events.is_empty() {
+        server.publish_events();
+    }
+    let effects = &server.keyspace.effects;
+    if effects.flushed || !effects.changed_keys.is_empty() {
+        server.tell_changes();
+    }
+    if !server.keyspace.effects.touched.is_empty() {
+        server.notice_touched_keys();
+    }
+    if !server.keyspace.effects.ready.is_empty() && server.execution.transaction.is_none() {
+        blocking::serve_ready(server);
+    }
+}
+
+/// Adds what was done to the transaction under way, or to the append-only file and the replication stream. `args`
+/// is the command, for one that propagates as it came.
+#[inline]
+fn propagate(server: &mut Server, db: usize, args: Option<&Args>) {
     let effects = &mut server.keyspace.effects;
     let dirty = std::mem::take(&mut effects.dirty);
     server.stats.dirty += dirty;
@@ -232,20 +252,6 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.deleted.clear();
     effects.deleted_apart = false;
     effects.rewritten.clear();
-    if !effects.events.is_empty() {
-        server.publish_events();
-    }
-    let effects = &server.keyspace.effects;
-    if effects.flushed || !effects.changed_keys.is_empty() {
-        server.tell_changes();
-    }
-    let effects = &server.keyspace.effects;
-    if !effects.touched.is_empty() {
-        server.notice_touched_keys();
-    }
-    if !server.keyspace.effects.ready.is_empty() && server.execution.transaction.is_none() {
-        blocking::serve_ready(server);
-    }
 }
 
 /// Propagates what the commands of a transaction did, as a whole.
