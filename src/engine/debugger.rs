@@ -9,7 +9,7 @@ use crate::script::debugger::Debugger;
 use crate::server::system::{self, Fork};
 use crate::server::{ClientFlags, ClientId, Server, logging};
 use socket2::SockRef;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -22,6 +22,10 @@ pub fn session(
     script: &[u8],
     run: impl FnOnce(&mut Server, &Rc<Debugger>) -> CommandResult,
 ) -> CommandResult {
+    if server.transaction.is_some() {
+        // The others' commands would wait for the session, or the rest of this one's be lost.
+        return Err(CommandError::new("ERR Can't debug a script within a transaction"));
+    }
     let failed = |error| CommandError::err(format_args!("Can't debug: {error}"));
     let stream = &server.clients[id].stream;
     let connection = stream.duplicate().map_err(failed)?;
@@ -29,8 +33,7 @@ pub fn session(
     let endless_after = (threshold_ms > 0).then(|| Duration::from_millis(threshold_ms));
     let debugger = Rc::new(Debugger::new(connection, script, endless_after));
     if server.clients[id].flags.contains(ClientFlags::DEBUGS_IN_SYNC) {
-        // A session waits for its client. Both descriptors are of one connection.
-        SockRef::from(debugger.connection()).set_nonblocking(false).map_err(failed)?;
+        begin(server, id, &debugger).map_err(failed)?;
         log::warn!("Redis synchronous debugging eval session started");
         let result = run(server, &debugger);
         debugger.end();
@@ -51,6 +54,20 @@ pub fn session(
     }
 }
 
+/// Sends what the client was answered before its session.
+fn begin(server: &mut Server, id: ClientId, debugger: &Debugger) -> io::Result<()> {
+    // A session waits for its client. Both descriptors are of one connection.
+    SockRef::from(debugger.connection()).set_nonblocking(false)?;
+    send_replies(server, id, debugger)
+}
+
+fn send_replies(server: &mut Server, id: ClientId, debugger: &Debugger) -> io::Result<()> {
+    let output = &mut server.clients[id].output;
+    let sent = output.slices().try_for_each(|slice| debugger.connection().write_all(slice));
+    output.clear();
+    sent
+}
+
 /// All that the child does. What it changes, it changes in its own copy: it is the loop that writes to the
 /// append-only file and sends to others, and the loop does not run here.
 fn in_child(
@@ -65,13 +82,13 @@ fn in_child(
     // A panic must not unwind into what the server was about to do.
     let ended = catch_unwind(AssertUnwindSafe(|| {
         // If the client is gone, nobody wants what is sent.
-        let _ = SockRef::from(debugger.connection()).set_nonblocking(false);
+        let _ = begin(server, id, debugger);
         let result = run(server, debugger);
         debugger.end();
         if let Err(error) = result {
             server.reply(id).error(&error);
         }
-        let _ = server.clients[id].output.slices().try_for_each(|slice| debugger.connection().write_all(slice));
+        let _ = send_replies(server, id, debugger);
     }));
     log::warn!("Lua debugging session child exiting");
     system::exit_at_once(ended.is_err() as i32)

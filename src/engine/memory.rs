@@ -43,10 +43,15 @@ fn is_room_made(server: &mut Server) -> bool {
     has_room && server.executing.and_then(|id| server.clients.get(id)).is_none_or(|client| !client.is_closing())
 }
 
-/// Bytes beyond the limit, without those that the helper thread is to free.
+/// Bytes in use that evicting keys can lower.
+fn counted(server: &Server) -> usize {
+    used_memory().saturating_sub(server.not_counted_for_eviction())
+}
+
+/// Bytes beyond the limit, without those that will be free soon.
 fn excess(server: &Server) -> usize {
-    let not_counted = server.not_counted_for_eviction() + server.memory.promised;
-    used_memory().saturating_sub(not_counted).saturating_sub(server.config.maxmemory as usize)
+    let soon_free = server.memory.promised + server.memory.told;
+    counted(server).saturating_sub(soon_free).saturating_sub(server.config.maxmemory as usize)
 }
 
 /// Evicts keys until there is room or the time for it is over; false if no key is left to evict.
@@ -78,14 +83,10 @@ fn evict(server: &mut Server) -> bool {
                 any_left = false;
                 break;
             };
-            // Propagating the deletions allocates; that is not counted here, or eviction would feed itself.
             to_free = to_free.saturating_sub(evicted.bytes);
             server.memory.promised += if evicted.later { evicted.bytes } else { 0 };
         }
-        // The command that is about to run did not cause these changes.
-        let executing = server.executing.take();
-        drain_effects(server, selected, None);
-        server.executing = executing;
+        pass_on(server, selected);
         free_garbage(server);
         if to_free == 0 {
             return true;
@@ -100,6 +101,17 @@ fn evict(server: &mut Server) -> bool {
             return true;
         }
     }
+}
+
+/// Tells others of the keys that were evicted. What that allocates is not counted until it is sent, or eviction
+/// would feed itself.
+fn pass_on(server: &mut Server, selected: usize) {
+    let before = counted(server);
+    // The command that is about to run did not cause these changes.
+    let executing = server.executing.take();
+    drain_effects(server, selected, None);
+    server.executing = executing;
+    server.memory.told += counted(server).saturating_sub(before);
 }
 
 /// Before keys, evicts spare buffers and clients that exceed the limit on client memory.
@@ -123,7 +135,8 @@ fn free_what_is_no_key(server: &mut Server) {
 /// Evicts what is still too much with the next turn of the loop.
 pub fn go_on_later(server: &mut Server) {
     if server.memory.timer.is_none() {
-        server.memory.timer = Some(server.timers.insert(server.clock.now_ms, Timer::Evict));
+        // What is due now fires in this turn, before others are served and told.
+        server.memory.timer = Some(server.timers.insert(server.clock.now_ms + 1, Timer::Evict));
     }
 }
 

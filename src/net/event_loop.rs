@@ -145,6 +145,7 @@ impl EventLoop {
         engine::replication::before_sleep(server);
         server.tell_broadcasts();
         send(server, None);
+        server.memory.told = 0;
     }
 }
 

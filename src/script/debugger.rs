@@ -162,8 +162,13 @@ impl Debugger {
         host.raw_set("debug", debug)?;
         // The hook stays as it is.
         host.raw_set("interrupt_rarely", lua.create_function(|_, ()| Ok(()))?)?;
+        self.look_every(lua, INSTRUCTIONS)
+    }
+
+    /// Sets the hook: it is called at each line, and after so many instructions.
+    fn look_every(self: &Rc<Self>, lua: &Lua, instructions: u32) -> Result<()> {
         let debugger = self.clone();
-        let triggers = HookTriggers::new().every_line().every_nth_instruction(INSTRUCTIONS);
+        let triggers = HookTriggers::new().every_line().every_nth_instruction(instructions);
         lua.set_global_hook(triggers, move |lua, debug| debugger.hook(lua, debug).map(|()| VmState::Continue))
     }
 
@@ -217,11 +222,12 @@ impl Debugger {
 
     // ---- where it stops
 
-    fn hook(&self, lua: &Lua, debug: &Debug) -> Result<()> {
+    fn hook(self: &Rc<Self>, lua: &Lua, debug: &Debug) -> Result<()> {
         if debug.event() == DebugEvent::Count {
             if self.endless_after.is_some_and(|limit| self.resumed.get().elapsed() >= limit) {
                 if self.alone.get() {
-                    // Nobody is there who could end it.
+                    // Nobody is there who could end it. If it catches the error, it is to run into it again at once.
+                    self.look_every(lua, 1)?;
                     return Err(Raised::table("timeout during Lua debugging with client closing connection"));
                 }
                 self.seems_endless.set(true);

@@ -446,11 +446,17 @@ impl Server {
         }
     }
 
-    /// Gives large buffers that no client uses back to the system.
+    /// Gives large buffers with nothing in them back to the system.
     pub fn free_spare_outputs(&mut self) {
         /// Smaller ones are needed again at once, and come to little.
         const KEPT_MAX: usize = 1024;
         self.spare_outputs.retain(|buffer| buffer.capacity() <= KEPT_MAX);
+        // The client whose command comes next has one already.
+        if let Some(client) = self.executing.and_then(|id| self.clients.get_mut(id))
+            && client.output.is_empty()
+        {
+            client.output.bytes.shrink_to(KEPT_MAX);
+        }
     }
 
     /// Gives a client a turn although no event will come for it.

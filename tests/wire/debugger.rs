@@ -404,6 +404,33 @@ fn a_loop_without_end_is_stopped() {
 }
 
 #[test]
+fn a_script_that_catches_everything_ends_without_its_client() {
+    let server = Server::start(&["--busy-reply-threshold", "50"]);
+    for mode in MODES {
+        let mut client = server.connect();
+        start(&mut client, mode, "while true do\n pcall(function() while true do end end)\nend");
+        said(&mut client);
+        client.send(&encode(&[b"c"]));
+        drop(client);
+        assert_eq!(server.connect().ask("PING"), "+PONG\r\n");
+    }
+}
+
+#[test]
+fn replies_before_a_session_come_first() {
+    let server = Server::start(&[]);
+    for mode in MODES {
+        let mut client = server.connect();
+        client.ask(&format!("SCRIPT DEBUG {mode}"));
+        client.send(b"PING\r\nEVAL return(1) 0\r\n");
+        assert_eq!(client.reply(), "+PONG\r\n", "{mode}");
+        assert_eq!(said(&mut client)[0], "* Stopped at 1, stop reason = step over", "{mode}");
+        client.send(&encode(&[b"c"]));
+        assert_eq!(client.until_closed(b""), "*1\r\n+<endsession>\r\n:1\r\n", "{mode}");
+    }
+}
+
+#[test]
 fn a_forked_session_changes_nothing() {
     let server = Server::start(&["--appendonly", "yes"]);
     let (mut client, mut other) = (server.connect(), server.connect());
@@ -467,13 +494,9 @@ fn when_scripts_are_debugged() {
         client.check(&format!("EVALSHA {sha} 0 => -ERR_Please_use_EVAL_instead_of_EVALSHA_for_debugging"));
         client.check("SCRIPT DEBUG no => +OK\nEVAL return(1) 0 => :1");
         client.ask(&format!("SCRIPT DEBUG {mode}"));
-        client.ask("MULTI");
-        client.check("EVAL return(1) 0 => +QUEUED");
-        client.send(b"EXEC\r\n");
-        said(&mut client);
-        client.send(&encode(&[b"c"]));
-        assert_eq!(said(&mut client), ["<endsession>"]);
-        assert_eq!(client.until_closed(b""), "*1\r\n:1\r\n");
+        // A session there would be that of the others' commands as well.
+        client.check("MULTI => +OK\nEVAL return(1) 0 => +QUEUED\nSET a 1 => +QUEUED");
+        assert_eq!(client.ask("EXEC"), "*2\r\n-ERR Can't debug a script within a transaction\r\n+OK\r\n");
         let mut client = server.connect();
         client.ask(&format!("SCRIPT DEBUG {mode}"));
         client.send(b"EVAL return(1) x\r\n");

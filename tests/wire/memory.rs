@@ -107,6 +107,29 @@ fn clients_go_before_keys() {
 }
 
 #[test]
+fn telling_of_evictions_does_not_lead_to_more() {
+    let server = Server::start(&["--maxmemory-policy", "allkeys-lru"]);
+    let mut client = server.connect();
+    let mut trackers: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+    for tracker in &mut trackers {
+        tracker.ask("HELLO 3");
+        tracker.check("CLIENT TRACKING on => +OK");
+    }
+    for n in 0..300 {
+        let key = format!("{n}:{}", "x".repeat(1000));
+        client.ask(&format!("SET {key} x"));
+        trackers.iter_mut().for_each(|tracker| assert_eq!(tracker.ask(&format!("GET {key}")), "$1\r\nx\r\n"));
+    }
+    let limit = used(&mut client) - 40_000;
+    set_limit(&mut client, limit);
+    wait_until("there is room", || client.info("current_eviction_exceeded_time") == "0");
+    trackers.iter_mut().for_each(|tracker| assert!(tracker.reply().contains("invalidate")));
+    // Neither what they are told nor the buffers for it count as what keys have to go for.
+    let evicted = client.info("evicted_keys").parse().unwrap();
+    assert!((30..100).contains(&evicted), "{evicted}");
+}
+
+#[test]
 fn evictions_are_told_and_repeated() {
     let server = Server::start(&["--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"]);
     let mut client = server.connect();
