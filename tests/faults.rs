@@ -236,6 +236,59 @@ fn a_rewrite_whose_files_cannot_be_made_ready_is_refused() {
     }
 }
 
+/// The disk is full, or fails, at a step of putting the base in its place: the old files stay, and nothing else.
+#[test]
+fn a_rewrite_whose_base_cannot_be_put_in_its_place_leaves_nothing() {
+    if !can_trace() {
+        return;
+    }
+    let on = ["--appendonly", "yes", "--appendfsync", "everysec"];
+    // The base does not get its name; the manifest that names it cannot be written, or gets no name.
+    for fault in ["rename:error=ENOSPC:when=2", "fsync:error=ENOSPC:when=3", "rename:error=ENOSPC:when=3"] {
+        let dir = Server::start_in(new_folder(), &on).kill();
+        let server = Traced::start(&dir, fault, &on);
+        let mut tester = Tester::connect(&server).unwrap();
+        wait_until("it is loaded", || tester.ask("PING").unwrap() == "+PONG");
+        for status in ["err", "ok"] {
+            tester.increment().unwrap();
+            assert!(tester.ask("BGREWRITEAOF").unwrap().starts_with("+Background"), "{fault}");
+            tester.increment().unwrap();
+            tester.wait_for_child().unwrap();
+            assert_eq!(tester.info("aof_last_bgrewrite_status").unwrap(), status, "{fault}");
+            let folder = dir.join("appendonlydir");
+            let manifest = std::fs::read_to_string(folder.join("appendonly.aof.manifest")).unwrap();
+            assert!(!manifest.contains("type h"), "{manifest}");
+            for path in files_below(&folder) {
+                let name = path.file_name().unwrap().to_str().unwrap();
+                // What was to become the manifest is overwritten by the next one.
+                let known = name.ends_with("manifest") || name.ends_with("manifest.tmp");
+                assert!(known || manifest.contains(&format!("file {name} ")), "{fault}: {name} in {manifest}");
+            }
+        }
+        drop(server);
+        assert_eq!(number_after(&dir, &on), 4, "{fault}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}
+
+#[test]
+fn a_crash_of_a_helper_thread_is_reported() {
+    if !can_trace() {
+        return;
+    }
+    let dir = new_folder();
+    let mut server =
+        Traced::start(&dir, "fdatasync:signal=SEGV:when=1", &["--appendonly", "yes", "--appendfsync", "everysec"]);
+    let mut tester = Tester::connect(&server).unwrap();
+    tester.increment().unwrap();
+    wait_until("the server is gone", || server.is_gone());
+    let log = std::fs::read_to_string(dir.join("log")).unwrap();
+    for part in ["crashed by signal: 11", "run_disk", "=== REDIS BUG REPORT END."] {
+        assert!(log.contains(part), "{part} is missing in {log}");
+    }
+    std::fs::remove_dir_all(dir).unwrap();
+}
+
 /// The loop goes on while the disk takes its time for the files of a rewrite.
 #[test]
 fn a_slow_disk_does_not_stop_the_loop_at_a_rewrite() {
@@ -267,6 +320,30 @@ fn a_slow_disk_does_not_stop_the_loop_at_a_rewrite() {
         assert_eq!(number_after(&dir, &on), acknowledged);
         std::fs::remove_dir_all(dir).unwrap();
     }
+}
+
+/// Giving back the space of a large file takes long, and what is to be made durable would wait behind it.
+#[test]
+fn files_that_a_rewrite_replaced_are_closed_apart_from_the_disk_thread() {
+    if !can_trace() {
+        return;
+    }
+    let trace = new_folder().join("trace");
+    let strace = ["strace", "-f", "-qq", "-y", "-e", "trace=unlink,close", "-o", trace.to_str().unwrap()];
+    let mut server = Server::start_through(&strace.map(str::to_owned), &["--appendonly", "yes"]);
+    let mut client = server.connect();
+    client.check("BGREWRITEAOF => +Background_append_only_file_rewriting_started");
+    let thread_that = |call: &str| {
+        let trace = std::fs::read_to_string(&trace).unwrap();
+        let mut lines = trace.lines();
+        let line = lines.find(|line| line.contains(call) && line.contains("appendonly.aof.1.base.rdb"));
+        line.map(|line| line.split(' ').next().unwrap().to_owned())
+    };
+    wait_until("the old base is removed", || thread_that("(deleted)").is_some());
+    assert_ne!(thread_that("unlink(").unwrap(), thread_that("(deleted)").unwrap());
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(server.wait().success());
+    std::fs::remove_dir_all(trace.parent().unwrap()).unwrap();
 }
 
 #[test]
@@ -349,4 +426,24 @@ fn a_configuration_file_behind_a_link_is_durable_where_it_is() {
     let trace = std::fs::read_to_string(trace).unwrap();
     assert!(trace.contains(&format!("<{}>)", folder.display())), "{trace}");
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn users_are_durable_once_they_are_saved() {
+    if !can_trace() {
+        return;
+    }
+    let folder = new_folder().canonicalize().unwrap();
+    let (trace, file) = (folder.join("trace"), folder.join("users.acl"));
+    std::fs::write(&file, "").unwrap();
+    let strace = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync,rename", "-o", trace.to_str().unwrap()];
+    let mut server = Server::start_through(&strace.map(str::to_owned), &["--aclfile", file.to_str().unwrap()]);
+    let mut client = server.connect();
+    client.check("ACL SETUSER a on => +OK\nACL SAVE => +OK");
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(server.wait().success());
+    let calls = std::fs::read_to_string(&trace).unwrap();
+    let renamed = calls.lines().position(|line| line.contains("rename(")).unwrap();
+    assert!(calls.lines().skip(renamed).any(|line| line.contains(&format!("<{}>)", folder.display()))), "{calls}");
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -51,7 +51,10 @@ pub struct Directive {
     pub(super) parse: fn(&mut Config, &[Vec<u8>]) -> Result<(), String>,
     pub(super) parse_further: fn(&mut Config, &[Vec<u8>]) -> Result<(), String>,
     pub(super) same: fn(&Config, &Config) -> bool,
+    /// What follows the name in a file, one text a line.
     pub(super) lines: fn(&Config) -> Vec<Vec<u8>>,
+    /// The same where an included file says something else of it.
+    pub(super) further_lines: fn(&Config) -> Vec<Vec<u8>>,
 }
 
 impl Directive {
@@ -63,11 +66,6 @@ impl Directive {
     /// Whether the two configurations agree in this directive.
     pub fn same(&self, left: &Config, right: &Config) -> bool {
         (self.same)(left, right)
-    }
-
-    /// What follows the name in a file, one text a line.
-    pub(super) fn lines(&self, config: &Config) -> Vec<Vec<u8>> {
-        (self.lines)(config)
     }
 
     /// Whether `name` is its name or its alias, in upper or lower case.
@@ -142,6 +140,7 @@ macro_rules! directives {
                 },
                 same: |left, right| left.$field == right.$field,
                 lines: |config| Kind::<$type>::lines(&$kind, &config.$field),
+                further_lines: |config| Kind::<$type>::further_lines(&$kind, &config.$field),
             },
         )*];
     };

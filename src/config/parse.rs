@@ -11,6 +11,7 @@
 //! ```
 
 use std::{
+    collections::BTreeMap,
     ffi::{OsStr, OsString},
     fmt, fs,
     io::{self, Read},
@@ -200,6 +201,24 @@ pub fn load(line: &CommandLine) -> Result<Config, ConfigError> {
     Ok(loader.finish())
 }
 
+/// What one file gives, with those that it includes, and what of it comes from them.
+pub(super) fn load_file(path: &Path) -> Result<(Config, Included), ConfigError> {
+    let mut loader = Loader::new();
+    loader.read_file(path)?;
+    let included = std::mem::take(&mut loader.included);
+    Ok((loader.finish(), included))
+}
+
+/// What the `include` lines of a file have brought.
+#[derive(Default)]
+pub(super) struct Included {
+    /// For each directive that included files set, the number of the last such `include` line, from 0.
+    /// A relative path counts as if it set `dir`: what comes before it must stay.
+    pub directives: BTreeMap<&'static str, usize>,
+    /// As `Config::users`.
+    pub users: Vec<Vec<Vec<u8>>>,
+}
+
 impl Config {
     /// The configuration that the lines of `text` describe.
     pub fn from_text(text: &[u8]) -> Result<Config, ConfigError> {
@@ -215,6 +234,9 @@ struct Loader {
     /// Directives that some line has set.
     seen: Vec<&'static Directive>,
     include_depth: usize,
+    /// The line that is being read, or whose `include` is, from 0.
+    line: usize,
+    included: Included,
 }
 
 /// What is wrong with a line.
@@ -237,7 +259,8 @@ impl Loader {
     fn new() -> Loader {
         // Not `Config::default()`: relative paths must mean the same whenever the file is read
         // again, even after the process has changed to `dir`.
-        Loader { config: defaults().clone(), seen: Vec::new(), include_depth: 0 }
+        let config = defaults().clone();
+        Loader { config, seen: Vec::new(), include_depth: 0, line: 0, included: Included::default() }
     }
 
     fn finish(mut self) -> Config {
@@ -256,6 +279,9 @@ impl Loader {
     fn read_text(&mut self, text: &[u8], origin: &Origin) -> Result<(), ConfigError> {
         for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
             let line = line.trim_ascii();
+            if self.include_depth == 0 {
+                self.line = index;
+            }
             self.read_line(line).map_err(|error| {
                 let (reason, suggestion) = match error {
                     LineError::Included(error) => return error,
@@ -275,6 +301,9 @@ impl Loader {
         let words = split_words(line).ok_or("Unbalanced quotes in configuration line")?;
         let Some((name, words)) = words.split_first() else { return Ok(()) };
         if let Some(directive) = lookup(name) {
+            if self.include_depth > 0 {
+                self.included.directives.insert(directive.name, self.line);
+            }
             let from = if self.seen.contains(&directive) {
                 Source::FurtherLine
             } else {
@@ -291,6 +320,9 @@ impl Loader {
                     return Err("Duplicate user found. A user can only be defined once in config files".into());
                 }
                 self.config.users.push(words.to_vec());
+                if self.include_depth > 0 {
+                    self.included.users.push(words.to_vec());
+                }
                 Ok(())
             }
             (b"rename-command", [command, new_name]) => {
@@ -315,6 +347,9 @@ impl Loader {
         }
         // Relative to `dir`, because Redis changes there as soon as it reads that line.
         let path = self.config.dir.join(OsStr::from_bytes(pattern));
+        if !pattern.starts_with(b"/") {
+            self.included.directives.insert("dir", self.line);
+        }
         let paths = if pattern.iter().any(|byte| b"*?[".contains(byte)) {
             let pattern = path.to_str().ok_or("The pattern of include must be UTF-8")?;
             let found = glob::glob(pattern).map_err(|error| LineError::Reason(error.to_string()))?;

@@ -25,7 +25,6 @@ use crate::server::{ClientFlags, ClientId, Server};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::sync::Arc;
 
 /// After so many failures in a row rewrites do not start by themselves at once.
 const FAILURES_MAX: u32 = 3;
@@ -217,15 +216,23 @@ fn install_base(server: &mut Server, written: &Path, form: Form) -> io::Result<(
         // What was acknowledged as durable has to be so in this set as well.
         let durable = first.map_or(Ok(()), |increment| increment.sync_data());
         let installed = durable.and_then(|()| files.install_base(&written, form, kept, path.as_deref()));
-        if installed.is_err() {
+        if let Err(error) = installed {
             let _ = fs::remove_file(written);
-        } else if !keeps_history && let Err(error) = files.remove_history() {
-            files.notes.push(history_stays(&error));
+            return Err(error);
         }
-        installed.map(|()| files)
+        let removed = if keeps_history { Ok(Vec::new()) } else { files.remove_history() };
+        let removed = removed.unwrap_or_else(|error| {
+            files.notes.push(history_stays(&error));
+            Vec::new()
+        });
+        Ok((files, removed))
     };
     server.background.run(install, |server, result| {
         server.persistence.rewrites.changes_files = false;
+        let result = result.map(|(files, removed)| {
+            server.background.close(removed);
+            files
+        });
         installed(server, result);
     });
     Ok(())
@@ -299,7 +306,7 @@ pub fn remove_history(server: &mut Server) {
         None => Files::load(Paths::new(&server.config)).and_then(|mut files| remove(&mut files)),
     };
     match removed {
-        Ok(files) => files.into_iter().for_each(|file| server.background.close(Arc::new(file))),
+        Ok(files) => server.background.close(files),
         Err(error) => log::warn!("{}", history_stays(&error)),
     }
 }

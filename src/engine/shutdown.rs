@@ -1,6 +1,6 @@
 //! Ending in order: the data set is saved, and the pid file and sockets are removed.
 
-use super::replication::{online_replicas, replica_name, replicas_that};
+use super::replication::{online_replicas, receive, replica_name, replicas_that};
 use super::{child, debugger, rewrite, snapshot};
 use crate::config::ShutdownFlags;
 use crate::engine::call::apply_reply_mode;
@@ -190,6 +190,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         }
     }
     debugger::end_all(server);
+    receive::remove_unfinished(server);
     if let Some(pidfile) = &server.config.pidfile {
         log::info!("Removing the pid file.");
         let _ = std::fs::remove_file(pidfile);

@@ -5,6 +5,7 @@
 //! They hold no lock that a forked child takes: in particular they never log.
 
 use super::Server;
+use super::crash::HandlerStack;
 use crate::keyspace::Garbage;
 use std::fs::{self, File};
 use std::io;
@@ -45,9 +46,9 @@ impl Background {
             wake: Box::new(wake),
         });
         let for_disk = shared.clone();
-        thread::Builder::new().name("rondo-disk".into()).spawn(move || run_disk(disk_jobs, &for_disk))?;
+        spawn("rondo-disk", move || run_disk(disk_jobs, &for_disk))?;
         let for_free = shared.clone();
-        thread::Builder::new().name("rondo-free".into()).spawn(move || run_free(free_jobs, &for_free))?;
+        spawn("rondo-free", move || run_free(free_jobs, &for_free))?;
         Ok(Background { disk, free, shared })
     }
 
@@ -73,17 +74,16 @@ impl Background {
         then: impl FnOnce(&mut Server, T) + Send + 'static,
     ) -> io::Result<()> {
         let shared = self.shared.clone();
-        let run = move || {
+        spawn("rondo-apart", move || {
             let result = work();
             shared.answer(Box::new(move |server| then(server, result)));
-        };
-        thread::Builder::new().name("rondo-apart".into()).spawn(run).map(drop)
+        })
     }
 
-    /// Closes a file, which can take long if it was deleted.
-    pub fn close(&self, file: Arc<File>) {
-        // Syncs must not wait behind it. Without a thread for it, it is closed here.
-        let _ = self.run_apart(move || drop(file), |_, ()| ());
+    /// Closes files, which can take long if they were deleted.
+    pub fn close(&self, files: impl Send + 'static) {
+        // Syncs must not wait behind it. Without a thread for it, they are closed here.
+        let _ = self.run_apart(move || drop(files), |_, ()| ());
     }
 
     /// Removes a file at once; its space is given back off the loop.
@@ -101,7 +101,7 @@ impl Background {
         let open = File::open(path);
         unname()?;
         if let Ok(file) = open {
-            self.close(Arc::new(file));
+            self.close(file);
         }
         Ok(())
     }
@@ -143,6 +143,15 @@ impl Shared {
         self.answers.lock().expect("no panic while holding it").push(answer);
         (self.wake)();
     }
+}
+
+/// Starts a thread whose crash is reported as the loop's would be.
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let run = move || {
+        let _stack = HandlerStack::install();
+        run();
+    };
+    thread::Builder::new().name(name.into()).spawn(run).map(drop)
 }
 
 fn run_disk(jobs: Receiver<DiskJob>, shared: &Shared) {

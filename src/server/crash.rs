@@ -34,16 +34,43 @@ static EXIT_ON_PANIC: AtomicBool = AtomicBool::new(false);
 /// One report is enough: a panic ends in a signal.
 static REPORTED: AtomicBool = AtomicBool::new(false);
 
-/// Has crashes reported from here on; call it once.
-pub fn start(config: &Config) {
-    // SAFETY: the memory is ours, of that size, and stays.
-    unsafe {
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        let stack = libc::mmap(null_mut(), STACK, access, flags, -1, 0);
-        if stack != libc::MAP_FAILED {
-            libc::sigaltstack(&libc::stack_t { ss_sp: stack, ss_flags: 0, ss_size: STACK }, null_mut());
+/// The stack that handlers of signals run on in the thread that made it, as long as this lives. Each thread
+/// needs its own: the one that the standard library makes is too small to look up names.
+pub struct HandlerStack(*mut c_void);
+
+impl HandlerStack {
+    pub fn install() -> HandlerStack {
+        // SAFETY: the memory is ours, of that size, and stays until the thread no longer uses it.
+        unsafe {
+            let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+            let stack = libc::mmap(null_mut(), STACK, access, flags, -1, 0);
+            if stack != libc::MAP_FAILED {
+                libc::sigaltstack(&libc::stack_t { ss_sp: stack, ss_flags: 0, ss_size: STACK }, null_mut());
+            }
+            HandlerStack(stack)
         }
     }
+}
+
+impl Drop for HandlerStack {
+    fn drop(&mut self) {
+        if self.0 != libc::MAP_FAILED {
+            // SAFETY: made by `install` in this thread, for the pointer keeps it there; no handler runs on it now.
+            unsafe {
+                libc::sigaltstack(
+                    &libc::stack_t { ss_sp: null_mut(), ss_flags: libc::SS_DISABLE, ss_size: 0 },
+                    null_mut(),
+                );
+                libc::munmap(self.0, STACK);
+            }
+        }
+    }
+}
+
+/// Has crashes reported from here on; call it once.
+pub fn start(config: &Config) {
+    // The loop's, for good.
+    std::mem::forget(HandlerStack::install());
     apply(config);
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {

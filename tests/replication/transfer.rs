@@ -2,7 +2,7 @@
 
 use crate::harness::*;
 use crate::node::*;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const LIBRARY: &str = "#!lua name=lib\nredis.register_function('f',function()return(1)end)";
@@ -184,11 +184,96 @@ fn who_was_away_at_a_flush_learns_of_it_from_a_primary_that_crashed() {
     replica.connect().check("DBSIZE => :0");
 }
 
+fn can_trace() -> bool {
+    let traced = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
+    let can = traced.is_ok_and(|status| status.success());
+    if !can {
+        println!("skipped: strace is not installed, or may not trace");
+    }
+    can
+}
+
+/// A server whose system calls strace delays or lets fail, as its options of these words say.
+fn start_traced(options: &[&str]) -> Node {
+    let strace = [&["strace", "-f", "-qq", "-o", "/dev/null"], options].concat();
+    let port = free_port();
+    let strace: Vec<String> = strace.into_iter().map(str::to_owned).collect();
+    Node { server: Server::start_through(&strace, &["--port", &port.to_string()]), port }
+}
+
+/// The files of data sets that have not all come.
+fn unfinished_files(node: &Node) -> Vec<PathBuf> {
+    let is_unfinished = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with("temp-");
+    files_below(&node.server.dir).into_iter().filter(is_unfinished).collect()
+}
+
+#[test]
+fn a_data_set_that_is_of_no_use_leaves_no_file() {
+    let source = Node::start(&[]);
+    source.connect().check("SET k v => +OK\nSAVE => +OK");
+    let data_set = std::fs::read(source.server.dir.join("dump.rdb")).unwrap();
+    let (history, whole) = ("0".repeat(40), data_set.len() as u64);
+    for (delays, comes) in [(false, whole - 1), (true, whole)] {
+        if delays && !can_trace() {
+            continue;
+        }
+        for ends in [&b"SHUTDOWN NOSAVE\r\n"[..], b"REPLICAOF no one\r\n"] {
+            // The disk does not get done with it in time.
+            let mut replica = match delays {
+                true => start_traced(&["-e", "inject=fdatasync:delay_enter=5000000"]),
+                false => Node::start(&[]),
+            };
+            let primary = PretendPrimary::new();
+            let mut client = replica.connect();
+            client.check(&format!("REPLICAOF 127.0.0.1 {} => +OK", primary.port()));
+            let mut request = primary.request();
+            request.send(format!("+FULLRESYNC {history} 0\r\n${whole}\r\n").as_bytes());
+            request.send(&data_set[..comes as usize]);
+            wait_until("it has come", || {
+                unfinished_files(&replica).iter().any(|path| path.metadata().is_ok_and(|data| data.len() == comes))
+            });
+            client.send(ends);
+            if ends.starts_with(b"REPLICAOF") {
+                assert_eq!(client.reply(), "+OK\r\n");
+                assert_eq!(unfinished_files(&replica), [PathBuf::new(); 0]);
+                client.send(b"SHUTDOWN NOSAVE\r\n");
+            }
+            assert!(replica.server.wait().success());
+            assert_eq!(unfinished_files(&replica), [PathBuf::new(); 0]);
+        }
+    }
+}
+
+/// However often a server turns to another primary, and however long it takes to look its name up.
+#[test]
+fn one_name_is_looked_up_at_a_time() {
+    if !can_trace() {
+        return;
+    }
+    let mut node = start_traced(&["-P", "/etc/hosts", "-e", "inject=openat:delay_enter=1000000"]);
+    let mut client = node.connect();
+    let threads = format!("/proc/{}/task", client.info("process_id"));
+    let helpers = || {
+        let names = std::fs::read_dir(&threads).unwrap().filter_map(|thread| {
+            std::fs::read_to_string(thread.unwrap().path().join("comm")).ok().filter(|name| name == "rondo-apart\n")
+        });
+        names.count()
+    };
+    for number in 0..10 {
+        client.check(&format!("REPLICAOF nobody{number}.invalid 1 => +OK"));
+        assert!(helpers() <= 1);
+    }
+    let primary = PretendPrimary::new();
+    client.check(&format!("REPLICAOF localhost {} => +OK", primary.port()));
+    primary.request();
+    assert!(helpers() <= 1);
+    client.send(b"SHUTDOWN NOSAVE\r\n");
+    assert!(node.server.wait().success());
+}
+
 #[test]
 fn the_loop_of_a_replica_does_not_wait_for_the_disk() {
-    let traces = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
-    if !traces.is_ok_and(|status| status.success()) {
-        println!("skipped: strace is not installed, or may not trace");
+    if !can_trace() {
         return;
     }
     let primary = Node::start(&[]);

@@ -190,3 +190,25 @@ fn users_in_files() {
             && !text.contains("user w")
     );
 }
+
+#[test]
+fn users_in_included_files() {
+    let dir = Server::start(&[]).kill();
+    let included = dir.join("users.inc");
+    std::fs::write(&included, "user shared on >x ~* +@all\n").unwrap();
+    std::fs::write(dir.join("redis.conf"), format!("include {}\n", included.display())).unwrap();
+    let server = Server::start_in(dir, &["redis.conf"]);
+    let mut client = server.connect();
+    client.check("ACL SETUSER own on nopass +@all => +OK\n CONFIG REWRITE => +OK\n CONFIG REWRITE => +OK");
+    let users = client.ask("ACL LIST");
+    let text = std::fs::read_to_string(server.dir.join("redis.conf")).unwrap();
+    assert!(text.contains("user own on nopass") && !text.contains("user shared"), "{text}");
+    let server = Server::start_in(server.kill(), &["redis.conf"]);
+    let mut client = server.connect();
+    assert_eq!(client.ask("ACL LIST"), users);
+    for change in ["ACL SETUSER shared -get => +OK", "ACL DELUSER shared => :1"] {
+        client.check(change);
+        client.check("CONFIG REWRITE => -ERR_Rewriting_config_file:_user_'shared'_has_changed,_but_is_defined_in_an_included_file,_which_is_not_rewritten");
+    }
+    assert_eq!(std::fs::read_to_string(server.dir.join("redis.conf")).unwrap(), text);
+}

@@ -122,7 +122,7 @@ fn rewrite(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     if server.config.config_file.is_none() {
         return Err(CommandError::new("ERR The server is running without a config file"));
     }
-    if let Err(error) = config::rewrite(&server.config) {
+    if let Err(error) = config::rewrite(&server.config, |user| server.is_current_user(user)) {
         log::warn!("CONFIG REWRITE failed: {error}");
         return Err(CommandError::err(format_args!("Rewriting config file: {}", os_reason(&error))));
     }

@@ -158,7 +158,8 @@ fn ok(server: &mut Server, id: ClientId) -> CommandResult {
 }
 
 fn config_rewrite_force_all(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    config::rewrite_all(&server.config)
+    server.users_to_config();
+    config::rewrite_all(&server.config, |user| server.is_current_user(user))
         .map_err(|error| CommandError::err(format_args!("CONFIG-REWRITE-FORCE-ALL failed: {}", os_reason(&error))))?;
     ok(server, id)
 }

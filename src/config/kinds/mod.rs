@@ -4,7 +4,8 @@
 //! texts and paths, `special.rs` those that serve one directive. Reasons for refusal are Redis's
 //! own texts, because clients and its test suite look for them.
 //!
-//! Always holds: what `lines` writes, `parse` and `parse_further` read back as the same value.
+//! Always holds: what `lines` writes, `parse` and then `parse_further` read back as the same value, and
+//! what `further_lines` writes, `parse_further` does.
 
 mod plain;
 mod special;
@@ -40,6 +41,11 @@ pub trait Kind<T> {
     /// so that a file can take back what another one set.
     fn lines(&self, value: &T) -> Vec<Vec<u8>> {
         vec![quote_if_needed(&self.show(value))]
+    }
+
+    /// As [`Self::lines`], for where other lines have set the directive and stay.
+    fn further_lines(&self, value: &T) -> Vec<Vec<u8>> {
+        self.lines(value)
     }
 }
 

@@ -68,6 +68,12 @@ impl Kind<Vec<SavePoint>> for SavePoints {
         }
         value.iter().map(|point| self.show(&vec![*point])).collect()
     }
+
+    fn further_lines(&self, value: &Vec<SavePoint>) -> Vec<Vec<u8>> {
+        let mut lines = self.lines(&Vec::new());
+        lines.extend(value.iter().map(|point| self.show(&vec![*point])));
+        lines
+    }
 }
 
 /// The limits of `client-output-buffer-limit`, a class and three numbers each.

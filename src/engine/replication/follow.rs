@@ -127,7 +127,7 @@ pub fn drop_link(server: &mut Server) {
         }
         Link::Transfer(reception) => receive::give_up(server, *reception),
         Link::Loading(loading) => receive::give_up_loading(server, *loading),
-        Link::Handshake(_) | Link::Resolving(_) | Link::Down => (),
+        Link::Handshake(_) | Link::Resolving | Link::Down => (),
     }
 }
 
@@ -158,23 +158,39 @@ pub fn connect(server: &mut Server) {
         let address = SocketAddr::new(ip, primary.port);
         return connect_to(server, vec![address]);
     }
-    server.replication.lookups += 1;
-    let lookup = server.replication.lookups;
-    primary.link = Link::Resolving(lookup);
-    let name = (primary.host.clone(), primary.port);
-    let resolve = move || name.to_socket_addrs().map(Iterator::collect);
-    let begun = server.background.run_apart(resolve, move |server, found| resolved(server, lookup, found));
-    if let Err(error) = begun {
-        unable_to_connect(server, error);
+    primary.link = Link::Resolving;
+    look_up(server);
+}
+
+/// Has the primary's name resolved, after the one that is being looked up, if so: that may take very long,
+/// and such threads must not pile up.
+fn look_up(server: &mut Server) {
+    let Some(Primary { host, port, .. }) = &server.replication.primary else { return };
+    if server.replication.looks_up {
+        return;
+    }
+    let name = (host.clone(), *port);
+    let resolve = move || {
+        let found = name.to_socket_addrs().map(Iterator::collect);
+        (name, found)
+    };
+    match server.background.run_apart(resolve, |server, (name, found)| resolved(server, name, found)) {
+        Ok(()) => server.replication.looks_up = true,
+        Err(error) => unable_to_connect(server, error),
     }
 }
 
-/// The host's name was resolved, or could not be.
-fn resolved(server: &mut Server, lookup: u64, found: io::Result<Vec<SocketAddr>>) {
-    let Some(primary) = &server.replication.primary else { return };
-    // Meanwhile it may have become another primary, or another lookup.
-    if !matches!(primary.link, Link::Resolving(awaited) if awaited == lookup) {
-        return;
+/// The name was resolved, or could not be.
+fn resolved(server: &mut Server, (host, port): (String, u16), found: io::Result<Vec<SocketAddr>>) {
+    server.replication.looks_up = false;
+    match &server.replication.primary {
+        Some(Primary { link: Link::Resolving, host: awaited, port: its_port, .. }) => {
+            // Meanwhile it may have become another primary.
+            if (awaited, *its_port) != (&host, port) {
+                return look_up(server);
+            }
+        }
+        _ => return,
     }
     match found {
         Ok(addresses) => connect_to(server, addresses),

@@ -38,7 +38,7 @@ fn look_after_primary(server: &mut Server) {
     let is_silent = |since_ms: u64| now_ms.saturating_sub(since_ms) > timeout_ms;
     match &primary.link {
         Link::Down => follow::connect(server),
-        Link::Resolving(_) | Link::Handshake(_) if is_silent(primary.heard_ms) => {
+        Link::Resolving | Link::Handshake(_) if is_silent(primary.heard_ms) => {
             log::warn!("Timeout connecting to the MASTER...");
             follow::drop_link(server);
         }
@@ -54,7 +54,7 @@ fn look_after_primary(server: &mut Server) {
         }
         Link::Up(_) => apply::send_ack(server),
         Link::Loading(_) => follow::say_we_are_there(server),
-        Link::Resolving(_) | Link::Handshake(_) | Link::Transfer(_) => (),
+        Link::Resolving | Link::Handshake(_) | Link::Transfer(_) => (),
     }
 }
 

@@ -318,6 +318,22 @@ pub fn give_up_loading(server: &mut Server, loading: Loading) {
     }
 }
 
+/// The server ends: what has not all come, or was not loaded yet, is of no use to the next one.
+pub fn remove_unfinished(server: &Server) {
+    let path = match server.replication.primary.as_ref().map(|primary| &primary.link) {
+        Some(Link::Transfer(reception)) => match &reception.target {
+            Some(Target::File { path, .. }) => path,
+            _ => return,
+        },
+        Some(Link::Loading(loading)) => match &loading.file {
+            Some(ReceivedFile { path, state }) if !matches!(state, FileState::Named) => path,
+            _ => return,
+        },
+        _ => return,
+    };
+    let _ = server.background.remove(path);
+}
+
 /// The file was loaded, with the stream at this database, or it could not be.
 pub fn loaded(server: &mut Server, result: Result<usize, load::LoadError>) {
     let Some(primary) = &mut server.replication.primary else { return };

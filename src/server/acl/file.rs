@@ -1,6 +1,7 @@
 //! Users in `aclfile` and in redis.conf: a line each, `user <name> <rule> ...`.
 
 use super::{Acl, DEFAULT_USER, User, default_user, is_valid_name, merge_rules};
+use crate::persist::aof::sync_folder_of;
 use crate::persist::file::write_durably;
 use crate::server::Server;
 use crate::server::command_table::CommandTable;
@@ -90,6 +91,14 @@ impl Server {
         Ok(())
     }
 
+    /// Whether this line of redis.conf, a name and rules, describes a user as it is now.
+    pub fn is_current_user(&self, words: &[Vec<u8>]) -> bool {
+        let Some((name, rules)) = words.split_first() else { return false };
+        let Some(user) = self.acl.get(name) else { return false };
+        let described = read_user(name, rules, self.new_users_have_channels(), &self.commands);
+        described.is_ok_and(|described| described.describe() == user.describe())
+    }
+
     /// ACL LOAD: the users of the file replace all others. Clients stay only if their user is the default.
     pub fn load_acl_file(&mut self) -> Result<(), String> {
         let path = self.config.aclfile.clone().unwrap_or_default();
@@ -108,13 +117,14 @@ impl Server {
 
     /// ACL SAVE.
     pub fn save_acl_file(&self) -> io::Result<()> {
-        let path = self.config.aclfile.clone().unwrap_or_default();
+        let path = self.config.dir.join(self.config.aclfile.as_deref().unwrap_or(Path::new("")));
         let mut temporary = path.clone().into_os_string();
         temporary.push(format!(".tmp-{}", std::process::id()));
         write_durably(temporary.as_ref(), false, |file| {
             self.acl.describe_users().try_for_each(|line| file.write_all(&[b"user ", &line[..], b"\n"].concat()))
         })?;
-        std::fs::rename(&temporary, &path)
+        std::fs::rename(&temporary, &path).inspect_err(|_| drop(std::fs::remove_file(&temporary)))?;
+        sync_folder_of(&path)
     }
 
     /// Brings the users into the configuration, to be written with it. What follows from `requirepass` is

@@ -50,8 +50,8 @@ pub struct Replication {
     /// The connection to the primary was read up to the bound of a turn and may have more, or the disk has all
     /// that came.
     pub receive_again: bool,
-    /// How often the name of a primary was looked up.
-    pub lookups: u64,
+    /// A helper thread looks up the name of a primary, perhaps a former one.
+    pub looks_up: bool,
     /// The primary sent REPLCONF GETACK: our offset is to be sent.
     pub ack_wanted: bool,
     /// The bytes so far of a transaction of the primary whose EXEC has not come.
@@ -137,7 +137,7 @@ impl Replication {
             primary: None,
             restored_selected: 0,
             receive_again: false,
-            lookups: 0,
+            looks_up: false,
             ack_wanted: false,
             unfinished: Vec::new(),
             written: 0,

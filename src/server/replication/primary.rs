@@ -35,8 +35,8 @@ pub struct Primary {
 pub enum Link {
     /// To be tried by the next heartbeat.
     Down,
-    /// A helper thread looks up the addresses of the host, in the lookup of this number.
-    Resolving(u64),
+    /// The addresses of the host are looked up.
+    Resolving,
     Handshake(Handshake),
     /// The data set comes.
     Transfer(Box<Reception>),
@@ -164,7 +164,7 @@ impl Primary {
     /// As ROLE names it.
     pub fn state_name(&self) -> &'static str {
         match &self.link {
-            Link::Down | Link::Resolving(_) => "connect",
+            Link::Down | Link::Resolving => "connect",
             Link::Handshake(handshake) if handshake.awaited.contains(&Awaited::Connected) => "connecting",
             Link::Handshake(_) => "handshake",
             Link::Transfer(_) | Link::Loading(_) => "sync",
