@@ -12,8 +12,8 @@ use crate::keyspace::ExpiryMode;
 use crate::resp::CommandError;
 use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
 use crate::server::command::Handler;
-use crate::server::{ClientFlags, ClientId, Server};
-use std::io::{ErrorKind, Read};
+use crate::server::{Client, ClientFlags, ClientId, Server};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
 /// Bytes of one read: what a client may have run before the others get their turn.
@@ -92,21 +92,8 @@ impl Input {
         }
         let mut own = std::mem::take(&mut client.input);
         let kept = own.len();
-        let space = if let Some(long) = client.parser.long_argument() {
-            let max = long.len().min(LONG_READ_MAX);
-            &mut long[..max]
-        } else if kept > 0 {
-            own.resize(kept + READ_MAX, 0);
-            &mut own[kept..]
-        } else {
-            &mut self.region[..]
-        };
-        let wanted = space.len();
-        let result = (&client.stream).read(space);
         let in_long_argument = client.parser.long_argument().is_some();
-        if !in_long_argument {
-            own.truncate(kept + *result.as_ref().unwrap_or(&0).min(&(own.len() - kept)));
-        }
+        let (wanted, result) = self.read(client, &mut own);
         let count = match result {
             Ok(0) if client.output.is_empty() => return server.close_client(id),
             Ok(0) => {
@@ -117,15 +104,7 @@ impl Input {
             Ok(count) => count,
             Err(error) => {
                 client.input = own;
-                match error.kind() {
-                    ErrorKind::WouldBlock => (),
-                    ErrorKind::Interrupted => server.pending_read(id),
-                    _ => {
-                        log::debug!("Reading from client: {error}");
-                        server.close_client(id);
-                    }
-                }
-                return;
+                return read_failed(server, id, &error);
             }
         };
         client.net_input += count as u64;
@@ -138,17 +117,33 @@ impl Input {
             if server.is_evicted_for_memory(id) {
                 return;
             }
-            self.run(server, id, Source::Own(own));
-        } else if kept > 0 {
-            self.run(server, id, Source::Own(own));
-        } else {
-            self.run(server, id, Source::Region(0..count));
         }
+        let source = if in_long_argument || kept > 0 { Source::Own(own) } else { Source::Region(0..count) };
+        self.run(server, id, source);
         // A read that filled the space leaves the rest for the next turn; one that did not took all
         // there was, unless the end of the stream came with it.
         server.count_client_memory(id);
         if count == wanted || peer_closed {
             server.pending_read(id);
+        }
+    }
+
+    /// Reads once: into the long argument that is on its way, behind what the client `own`s, or into the region.
+    /// Gives how much there was room for, and how much was read.
+    #[inline]
+    fn read(&mut self, client: &mut Client, own: &mut Vec<u8>) -> (usize, io::Result<usize>) {
+        let mut stream = &client.stream;
+        let kept = own.len();
+        if let Some(long) = client.parser.long_argument() {
+            let max = long.len().min(LONG_READ_MAX);
+            (max, stream.read(&mut long[..max]))
+        } else if kept > 0 {
+            own.resize(kept + READ_MAX, 0);
+            let result = stream.read(&mut own[kept..]);
+            own.truncate(kept + result.as_ref().map_or(0, |count| *count));
+            (READ_MAX, result)
+        } else {
+            (self.region.len(), stream.read(&mut self.region))
         }
     }
 
@@ -352,6 +347,17 @@ impl Input {
     }
 }
 
+fn read_failed(server: &mut Server, id: ClientId, error: &io::Error) {
+    match error.kind() {
+        ErrorKind::WouldBlock => (),
+        ErrorKind::Interrupted => server.pending_read(id),
+        _ => {
+            log::debug!("Reading from client: {error}");
+            server.close_client(id);
+        }
+    }
+}
+
 /// During a pause what the primary sends is read, but not run.
 fn read_ahead(server: &mut Server, id: ClientId) {
     let client = &mut server.clients[id];
@@ -371,9 +377,8 @@ fn read_ahead(server: &mut Server, id: ClientId) {
             server.stats.net_input += count as u64;
             server.pending_read(id);
         }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => (),
-        Err(error) if error.kind() == ErrorKind::Interrupted => server.pending_read(id),
-        _ => server.close_client(id),
+        Ok(_) => server.close_client(id),
+        Err(error) => read_failed(server, id, &error),
     }
 }
 
