@@ -32,6 +32,16 @@ fn a_replica_gets_everything_and_then_what_changes() {
 }
 
 #[test]
+fn limits_of_requests_are_those_of_the_primary() {
+    let (primary, replica) = (Node::start(&[]), Node::start(&["--proto-max-bulk-len", "1mb"]));
+    replica.follow(&primary);
+    wait_until_equal(&primary, &[&replica]);
+    primary.connect().ask_args(&[b"SET", b"k", &vec![b'v'; 2 << 20]]);
+    wait_until_equal(&primary, &[&replica]);
+    replica.connect().check("STRLEN k => :2097152");
+}
+
+#[test]
 fn a_lost_connection_is_resumed_where_it_ended() {
     let (primary, replica) = (Node::start(&[]), Node::start(&[]));
     let mut client = primary.connect();
