@@ -9,6 +9,9 @@ use crate::server::acl::{self, BadRule, DEFAULT_USER, Denied, Selector, Unmatche
 
 pub const COMMANDS: &[&Command] = &[&ACL];
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::Server, ..Command::DEFAULT };
+
 pub const ACL: Command = Command {
     name: "acl",
     summary: "Commands about users and what they may do",
@@ -20,135 +23,123 @@ pub const ACL: Command = Command {
             name: "cat",
             summary: "Lists the categories, or the commands of one",
             since: "6.0.0",
-            group: Group::Server,
             arity: -2,
             flags: NOSCRIPT | LOADING | STALE,
             args: "category?",
             handler: Handler::Server(cat),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "deluser",
             summary: "Deletes users and closes their connections",
             since: "6.0.0",
-            group: Group::Server,
             arity: -3,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "username+",
             secrets: Some(|args| (2..args.len()).collect()),
             handler: Handler::Server(deluser),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "dryrun",
             summary: "Says whether a user may run a command",
             since: "7.0.0",
-            group: Group::Server,
             arity: -4,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             args: "username command arg?+",
             handler: Handler::Server(dryrun),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "genpass",
             summary: "Makes up a password",
             since: "6.0.0",
-            group: Group::Server,
             arity: -2,
             flags: NOSCRIPT | LOADING | STALE,
             args: "bits:int?",
             handler: Handler::Data(genpass),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "getuser",
             summary: "Describes a user",
             since: "6.0.0",
-            group: Group::Server,
             arity: 3,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             args: "username",
             secrets: Some(|_| vec![2]),
             handler: Handler::Server(getuser),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("6.0.0", Group::Server, 0, help),
         Command {
             name: "list",
             summary: "Describes all users as lines of a file",
             since: "6.0.0",
-            group: Group::Server,
             arity: 2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             handler: Handler::Server(list),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "load",
             summary: "Reads the users from the file anew",
             since: "6.0.0",
-            group: Group::Server,
             arity: 2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             handler: Handler::Server(load),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "log",
             summary: "Gives what was denied of late, or forgets it",
             since: "6.0.0",
-            group: Group::Server,
             arity: -2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             args: "operation(count:int | reset=RESET)?",
             handler: Handler::Server(log),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "save",
             summary: "Writes the users to the file",
             since: "6.0.0",
-            group: Group::Server,
             arity: 2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: Handler::Server(save),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "setuser",
             summary: "Makes a user, or changes its rules",
             since: "6.0.0",
-            group: Group::Server,
             arity: -3,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "username rule?+",
             secrets: Some(|args| (2..args.len()).collect()),
             handler: Handler::Server(setuser),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "users",
             summary: "Gives the names of all users",
             since: "6.0.0",
-            group: Group::Server,
             arity: 2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
             handler: Handler::Server(users),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "whoami",
             summary: "Gives the name of this connection's user",
             since: "6.0.0",
-            group: Group::Server,
             arity: 2,
             flags: NOSCRIPT | LOADING | STALE,
             handler: Handler::Server(whoami),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT
@@ -191,11 +182,9 @@ fn getuser(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let flags = user.flags();
     reply.set(flags.len());
     flags.iter().for_each(|flag| reply.bulk(flag.as_bytes()));
-    reply.bulk(b"passwords");
-    reply.bulks(user.password_hashes().into_iter());
+    reply.named("passwords").bulks(user.password_hashes().into_iter());
     reply_permissions(&mut reply, user.root());
-    reply.bulk(b"selectors");
-    reply.array(user.further_selectors().len());
+    reply.named("selectors").array(user.further_selectors().len());
     for selector in user.further_selectors() {
         reply.map(3);
         reply_permissions(&mut reply, selector);
@@ -205,12 +194,9 @@ fn getuser(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 
 /// Three pairs.
 fn reply_permissions(reply: &mut Reply, selector: &Selector) {
-    reply.bulk(b"commands");
-    reply.bulk(selector.describe_commands().as_bytes());
-    reply.bulk(b"keys");
-    reply.bulk(&selector.describe_keys());
-    reply.bulk(b"channels");
-    reply.bulk(&selector.describe_channels());
+    reply.named("commands").bulk(selector.describe_commands().as_bytes());
+    reply.named("keys").bulk(&selector.describe_keys());
+    reply.named("channels").bulk(&selector.describe_channels());
 }
 
 fn list(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
@@ -305,8 +291,7 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     reply.array(count.min(denials.iter().len()));
     for denial in denials.iter().take(count) {
         reply.map(10);
-        reply.bulk(b"count");
-        reply.integer(denial.count as i64);
+        reply.named("count").integer(denial.count as i64);
         let texts = [
             ("reason", denial.reason.name().as_bytes()),
             ("context", denial.context.name().as_bytes()),
@@ -317,10 +302,8 @@ fn log(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             reply.bulk(name.as_bytes());
             reply.bulk(text);
         }
-        reply.bulk(b"age-seconds");
-        reply.double((now_ms - denial.updated_ms) as f64 / 1000.0);
-        reply.bulk(b"client-info");
-        reply.bulk(&denial.client);
+        reply.named("age-seconds").double((now_ms - denial.updated_ms) as f64 / 1000.0);
+        reply.named("client-info").bulk(&denial.client);
         let numbers = [
             ("entry-id", denial.id as i64),
             ("timestamp-created", denial.created_ms),

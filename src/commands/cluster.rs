@@ -8,39 +8,34 @@ pub const COMMANDS: &[&Command] = &[&ASKING, &CLUSTER, &READONLY, &READWRITE];
 const DISABLED: Handler =
     Handler::Data(|_, _| Err(CommandError::new("ERR This instance has cluster support disabled")));
 
-const SUBCOMMAND: Command = Command { group: Group::Cluster, handler: DISABLED, ..Command::DEFAULT };
+/// What all of them have in common, subcommands included.
+const IN_CLUSTER: Command = Command { group: Group::Cluster, handler: DISABLED, ..Command::DEFAULT };
 
 pub const ASKING: Command = Command {
     name: "asking",
     summary: "Lets the next command reach a slot that is being imported",
     since: "3.0.0",
-    group: Group::Cluster,
     flags: FAST,
     categories: category::CONNECTION,
-    handler: DISABLED,
-    ..Command::DEFAULT
+    ..IN_CLUSTER
 };
 
 pub const READONLY: Command = Command {
     name: "readonly",
     summary: "Lets this client read from a replica",
     since: "3.0.0",
-    group: Group::Cluster,
     flags: LOADING | STALE | FAST,
     categories: category::CONNECTION,
-    handler: DISABLED,
-    ..Command::DEFAULT
+    ..IN_CLUSTER
 };
 
 pub const READWRITE: Command = Command {
     name: "readwrite",
     summary: "Takes READONLY back",
     since: "3.0.0",
-    group: Group::Cluster,
     flags: LOADING | STALE | FAST,
     categories: category::CONNECTION,
-    handler: DISABLED,
-    ..Command::DEFAULT
+    ..IN_CLUSTER
 };
 
 pub const CLUSTER: Command = Command {
@@ -58,7 +53,7 @@ pub const CLUSTER: Command = Command {
             flags: STALE,
             tips: &["nondeterministic_output"],
             args: "slot:int count:int",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "links",
@@ -67,7 +62,7 @@ pub const CLUSTER: Command = Command {
             arity: 2,
             flags: STALE,
             tips: &["nondeterministic_output"],
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "setslot",
@@ -76,7 +71,7 @@ pub const CLUSTER: Command = Command {
             arity: -4,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "slot:int subcommand(importing:string~node-id=IMPORTING | migrating:string~node-id=MIGRATING | node:string~node-id=NODE | stable=STABLE)",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "count-failure-reports",
@@ -86,7 +81,7 @@ pub const CLUSTER: Command = Command {
             flags: ADMIN | STALE,
             tips: &["nondeterministic_output"],
             args: "node-id",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "addslotsrange",
@@ -95,7 +90,7 @@ pub const CLUSTER: Command = Command {
             arity: -4,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "range{start-slot:int end-slot:int}+",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "keyslot",
@@ -104,7 +99,7 @@ pub const CLUSTER: Command = Command {
             arity: 3,
             flags: STALE,
             args: "key",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "bumpepoch",
@@ -113,7 +108,7 @@ pub const CLUSTER: Command = Command {
             arity: 2,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             tips: &["nondeterministic_output"],
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "help",
@@ -121,7 +116,7 @@ pub const CLUSTER: Command = Command {
             since: "5.0.0",
             arity: 2,
             flags: LOADING | STALE,
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "delslotsrange",
@@ -130,7 +125,7 @@ pub const CLUSTER: Command = Command {
             arity: -4,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "range{start-slot:int end-slot:int}+",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "set-config-epoch",
@@ -139,7 +134,7 @@ pub const CLUSTER: Command = Command {
             arity: 3,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "config-epoch:int",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "myshardid",
@@ -148,7 +143,7 @@ pub const CLUSTER: Command = Command {
             arity: 2,
             flags: STALE,
             tips: &["nondeterministic_output"],
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "shards",
@@ -157,7 +152,7 @@ pub const CLUSTER: Command = Command {
             arity: 2,
             flags: LOADING | STALE,
             tips: &["nondeterministic_output"],
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "myid",
@@ -165,7 +160,7 @@ pub const CLUSTER: Command = Command {
             since: "3.0.0",
             arity: 2,
             flags: STALE,
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "flushslots",
@@ -173,7 +168,7 @@ pub const CLUSTER: Command = Command {
             since: "3.0.0",
             arity: 2,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "saveconfig",
@@ -181,7 +176,7 @@ pub const CLUSTER: Command = Command {
             since: "3.0.0",
             arity: 2,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "reset",
@@ -190,7 +185,7 @@ pub const CLUSTER: Command = Command {
             arity: -2,
             flags: ADMIN | NOSCRIPT | STALE,
             args: "reset-type(hard=HARD | soft=SOFT)?",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "slots",
@@ -200,7 +195,7 @@ pub const CLUSTER: Command = Command {
             flags: LOADING | STALE,
             tips: &["nondeterministic_output"],
             deprecated: Some(("7.0.0", "`CLUSTER SHARDS`")),
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "nodes",
@@ -209,7 +204,7 @@ pub const CLUSTER: Command = Command {
             arity: 2,
             flags: STALE,
             tips: &["nondeterministic_output"],
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "delslots",
@@ -218,7 +213,7 @@ pub const CLUSTER: Command = Command {
             arity: -3,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "slot:int+",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "addslots",
@@ -227,7 +222,7 @@ pub const CLUSTER: Command = Command {
             arity: -3,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "slot:int+",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "forget",
@@ -236,7 +231,7 @@ pub const CLUSTER: Command = Command {
             arity: 3,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "node-id",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "info",
@@ -245,7 +240,7 @@ pub const CLUSTER: Command = Command {
             arity: 2,
             flags: STALE,
             tips: &["nondeterministic_output"],
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "countkeysinslot",
@@ -254,7 +249,7 @@ pub const CLUSTER: Command = Command {
             arity: 3,
             flags: STALE,
             args: "slot:int",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "replicas",
@@ -264,7 +259,7 @@ pub const CLUSTER: Command = Command {
             flags: ADMIN | STALE,
             tips: &["nondeterministic_output"],
             args: "node-id",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "replicate",
@@ -273,7 +268,7 @@ pub const CLUSTER: Command = Command {
             arity: 3,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "node-id",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "slaves",
@@ -284,7 +279,7 @@ pub const CLUSTER: Command = Command {
             tips: &["nondeterministic_output"],
             args: "node-id",
             deprecated: Some(("5.0.0", "`CLUSTER REPLICAS`")),
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "failover",
@@ -293,7 +288,7 @@ pub const CLUSTER: Command = Command {
             arity: -2,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "options(force=FORCE | takeover=TAKEOVER)?",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
         Command {
             name: "meet",
@@ -302,7 +297,7 @@ pub const CLUSTER: Command = Command {
             arity: -4,
             flags: ADMIN | STALE | NO_ASYNC_LOADING,
             args: "ip port:int cluster-bus-port:int?^4.0.0",
-            ..SUBCOMMAND
+            ..IN_CLUSTER
         },
     ],
     ..Command::DEFAULT

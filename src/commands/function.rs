@@ -54,6 +54,9 @@ fn fcall(server: &mut Server, id: ClientId, args: &Args, read_only: bool) -> Com
     script::run(server, id, call)
 }
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::Scripting, categories: category::SCRIPTING, ..Command::DEFAULT };
+
 pub const FUNCTION: Command = Command {
     name: "function",
     summary: "Manages functions",
@@ -65,102 +68,86 @@ pub const FUNCTION: Command = Command {
             name: "delete",
             summary: "Deletes a library",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: 3,
             flags: WRITE | NOSCRIPT,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
             args: "library-name",
             handler: Handler::Server(delete),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "load",
             summary: "Loads a library",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: -3,
             flags: WRITE | DENYOOM | NOSCRIPT,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
             args: "replace=REPLACE? function-code",
             handler: Handler::Server(load),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "dump",
             summary: "Serializes all libraries",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: 2,
             flags: NOSCRIPT,
-            categories: category::SCRIPTING,
             handler: Handler::Server(dump),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "list",
             summary: "Describes libraries and their functions",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: -2,
             flags: NOSCRIPT,
-            categories: category::SCRIPTING,
             tips: &["nondeterministic_output_order"],
             args: "library-name-pattern:string=LIBRARYNAME? withcode=WITHCODE?",
             handler: Handler::Server(list),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "kill",
             summary: "Ends the function that runs",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: 2,
             flags: NOSCRIPT | ALLOW_BUSY,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
             handler: Handler::Server(kill),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "flush",
             summary: "Deletes all libraries",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: -2,
             flags: WRITE | NOSCRIPT,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
             args: "flush-type(async=ASYNC | sync=SYNC)?",
             handler: Handler::Server(flush),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("7.0.0", Group::Scripting, category::SCRIPTING, help),
         Command {
             name: "restore",
             summary: "Loads libraries that were serialized",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: -3,
             flags: WRITE | DENYOOM | NOSCRIPT,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
             args: "serialized-value policy(flush=FLUSH | append=APPEND | replace=REPLACE)?",
             handler: Handler::Server(restore),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "stats",
             summary: "Tells about the function that runs, and how many there are",
             since: "7.0.0",
-            group: Group::Scripting,
             arity: 2,
             flags: NOSCRIPT | ALLOW_BUSY,
-            categories: category::SCRIPTING,
             tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
             handler: Handler::Server(stats),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT
@@ -296,28 +283,22 @@ fn list(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 
 fn describe(reply: &mut Reply, library: &Library, with_code: bool) {
     reply.map(3 + with_code as usize);
-    reply.bulk(b"library_name");
-    reply.bulk(&library.name);
-    reply.bulk(b"engine");
-    reply.bulk(b"LUA");
-    reply.bulk(b"functions");
-    reply.array(library.functions.len());
+    reply.named("library_name").bulk(&library.name);
+    reply.named("engine").bulk(b"LUA");
+    reply.named("functions").array(library.functions.len());
     for function in &library.functions {
         reply.map(3);
-        reply.bulk(b"name");
-        reply.bulk(&function.name);
+        reply.named("name").bulk(&function.name);
         reply.bulk(b"description");
         match &function.description {
             Some(description) => reply.bulk(description),
             None => reply.null(),
         }
-        reply.bulk(b"flags");
-        reply.set(function.flags.names().count());
+        reply.named("flags").set(function.flags.names().count());
         function.flags.names().for_each(|flag| reply.simple(flag));
     }
     if with_code {
-        reply.bulk(b"library_code");
-        reply.bulk(&library.code);
+        reply.named("library_code").bulk(&library.code);
     }
 }
 
@@ -338,22 +319,17 @@ fn stats(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
         None => reply.null(),
         Some((running, request)) => {
             reply.map(3);
-            reply.bulk(b"name");
-            reply.bulk(request.args().get(1));
-            reply.bulk(b"command");
-            reply.bulks(request.args().iter());
+            reply.named("name").bulk(request.args().get(1));
+            reply.named("command").bulks(request.args().iter());
             reply.bulk(b"duration_ms");
             let nanos = server.clock.nanos_between(running.started, server.clock.stamp());
             reply.integer((nanos / 1_000_000) as i64);
         }
     }
-    reply.bulk(b"engines");
-    reply.map(1);
+    reply.named("engines").map(1);
     reply.bulk(b"LUA");
     reply.map(2);
-    reply.bulk(b"libraries_count");
-    reply.integer(server.scripts.libraries.len() as i64);
-    reply.bulk(b"functions_count");
-    reply.integer(server.scripts.libraries.functions() as i64);
+    reply.named("libraries_count").integer(server.scripts.libraries.len() as i64);
+    reply.named("functions_count").integer(server.scripts.libraries.functions() as i64);
     Ok(())
 }

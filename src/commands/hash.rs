@@ -4,7 +4,8 @@
 //! prefetched.
 
 use super::prelude::*;
-use super::scan::{ScanOptions, parse_cursor, reply_page};
+use super::sampling::Sampling;
+use super::scan::scan_collection;
 use crate::encoding::number::{LongDouble, parse_i64};
 use crate::resp::Reply;
 use crate::types::hash::Hash;
@@ -450,19 +451,11 @@ fn hrandfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
         })?;
         return Ok(());
     }
-    let count = args.int_in(2, -i64::MAX..=i64::MAX)?;
-    let with_values = match args.len() {
-        3 => false,
-        4 if args.is(3, "withvalues") => true,
-        _ => return Err(CommandError::SYNTAX),
-    };
-    if with_values && count.unsigned_abs() > i64::MAX as u64 / 2 {
-        return Err(CommandError::new("ERR value is out of range"));
-    }
+    let sampling = Sampling::parse(args, "withvalues")?;
+    let with_values = sampling.with_values;
     keyspace.read_collection(&args[1], |hash: Option<&Hash>| {
         let Some(hash) = hash else { return reply.array(0) };
-        // A negative count allows repetitions.
-        let picks = if count < 0 { count.unsigned_abs() as usize } else { hash.len().min(count as usize) };
+        let picks = sampling.picks(hash.len());
         let nested = with_values && reply.is_resp3();
         reply.array(if with_values && !nested { 2 * picks } else { picks });
         let reply_one = |reply: &mut Reply, field: &[u8], value: &[u8]| {
@@ -474,7 +467,7 @@ fn hrandfield(ctx: &mut DataContext, args: &Args) -> CommandResult {
                 reply.bulk(value);
             }
         };
-        if count >= 0 {
+        if !sampling.repeats() {
             return hash.sample(picks, &mut rng, |field, value| reply_one(reply, field, value));
         }
         for _ in 0..picks {
@@ -504,22 +497,7 @@ pub const HSCAN: Command = Command {
 };
 
 fn hscan(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, .. } = ctx;
-    let cursor = parse_cursor(&args[2])?;
-    keyspace.read_collection(&args[1], |hash: Option<&Hash>| {
-        // COMPAT: the options of a scan of nothing are not looked at.
-        let Some(hash) = hash else { return reply_page(reply, |_| (0, 0)) };
-        let options = ScanOptions::parse(args, 3, false)?;
-        reply_page(reply, |reply| {
-            let mut texts = 0;
-            let cursor = hash.scan(cursor, options.count, |field, value| {
-                if options.accepts(field) {
-                    reply.bulk(field);
-                    reply.bulk(value);
-                    texts += 2;
-                }
-            });
-            (cursor, texts)
-        })
-    })?
+    scan_collection(ctx, args, |hash: &Hash, cursor, page| {
+        hash.scan(cursor, page.count(), |field, value| page.add(&[field, value]))
+    })
 }

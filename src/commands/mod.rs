@@ -5,6 +5,7 @@
 //! The types:
 //! * `string`, `bitmap`, `hyperloglog`, `hash`, `list`, `set`, `zset`, `geo`, `stream`
 //! * `multi_pop` arguments that LMPOP and ZMPOP share
+//! * `sampling`  arguments that HRANDFIELD and ZRANDMEMBER share
 //!
 //! Keys of every type:
 //! * `generic`  DEL, EXISTS, COPY, RENAME, TYPE and so on
@@ -40,6 +41,7 @@ mod multi_pop;
 pub mod object;
 pub mod pubsub;
 pub mod replication;
+mod sampling;
 pub mod scan;
 pub mod script;
 pub mod server;

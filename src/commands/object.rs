@@ -6,6 +6,15 @@ use crate::types::string::StringRef;
 
 pub const COMMANDS: &[&Command] = &[&OBJECT];
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command {
+    flags: READONLY,
+    categories: category::KEYSPACE,
+    keys: &[KeySpec::one(2, RO)],
+    tips: &["nondeterministic_output"],
+    ..Command::DEFAULT
+};
+
 pub const OBJECT: Command = Command {
     name: "object",
     summary: "Shows how a value is kept",
@@ -17,39 +26,27 @@ pub const OBJECT: Command = Command {
             summary: "Gets the seconds since a key was last used",
             since: "2.2.3",
             arity: 3,
-            flags: READONLY,
-            categories: category::KEYSPACE,
-            keys: &[KeySpec::one(2, RO)],
-            tips: &["nondeterministic_output"],
             args: "key:key#0",
             handler: Handler::Data(idletime),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "encoding",
             summary: "Gets the name of a value's encoding",
             since: "2.2.3",
             arity: 3,
-            flags: READONLY,
-            categories: category::KEYSPACE,
-            keys: &[KeySpec::one(2, RO)],
-            tips: &["nondeterministic_output"],
             args: "key:key#0",
             handler: Handler::Data(encoding),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "freq",
             summary: "Gets how often a key is used",
             since: "4.0.0",
             arity: 3,
-            flags: READONLY,
-            categories: category::KEYSPACE,
-            keys: &[KeySpec::one(2, RO)],
-            tips: &["nondeterministic_output"],
             args: "key:key#0",
             handler: Handler::Data(freq),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("6.2.0", Group::Generic, category::KEYSPACE, help),
         Command {
@@ -57,13 +54,9 @@ pub const OBJECT: Command = Command {
             summary: "Gets how often a value is referred to",
             since: "2.2.3",
             arity: 3,
-            flags: READONLY,
-            categories: category::KEYSPACE,
-            keys: &[KeySpec::one(2, RO)],
-            tips: &["nondeterministic_output"],
             args: "key:key#0",
             handler: Handler::Data(refcount),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT

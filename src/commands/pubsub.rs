@@ -148,6 +148,9 @@ pub const SPUBLISH: Command = Command {
     ..PUBLISH
 };
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::PubSub, flags: flag::PUBSUB | LOADING | STALE, ..Command::DEFAULT };
+
 pub const PUBSUB: Command = Command {
     name: "pubsub",
     summary: "Commands about who listens to what",
@@ -159,56 +162,46 @@ pub const PUBSUB: Command = Command {
             name: "numpat",
             summary: "Counts the patterns that are listened to",
             since: "2.8.0",
-            group: Group::PubSub,
             arity: 2,
-            flags: flag::PUBSUB | LOADING | STALE,
             handler: Handler::Server(numpat),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("6.2.0", Group::PubSub, 0, help),
         Command {
             name: "channels",
             summary: "Lists the channels that somebody listens to",
             since: "2.8.0",
-            group: Group::PubSub,
             arity: -2,
-            flags: flag::PUBSUB | LOADING | STALE,
             args: "pattern:pattern?",
             handler: Handler::Server(|server, id, args| channels(server, id, args, SubscriptionKind::Channel)),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "shardchannels",
             summary: "Lists the shard channels that somebody listens to",
             since: "7.0.0",
-            group: Group::PubSub,
             arity: -2,
-            flags: flag::PUBSUB | LOADING | STALE,
             args: "pattern:pattern?",
             handler: Handler::Server(|server, id, args| channels(server, id, args, SubscriptionKind::ShardChannel)),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "numsub",
             summary: "Counts those who listen to channels",
             since: "2.8.0",
-            group: Group::PubSub,
             arity: -2,
-            flags: flag::PUBSUB | LOADING | STALE,
             args: "channel?+",
             handler: Handler::Server(|server, id, args| numsub(server, id, args, SubscriptionKind::Channel)),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "shardnumsub",
             summary: "Counts those who listen to shard channels",
             since: "7.0.0",
-            group: Group::PubSub,
             arity: -2,
-            flags: flag::PUBSUB | LOADING | STALE,
             args: "shardchannel?+",
             handler: Handler::Server(|server, id, args| numsub(server, id, args, SubscriptionKind::ShardChannel)),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT

@@ -3,7 +3,7 @@
 use super::prelude::*;
 use crate::engine::replication::{acks, failover, follow, replica_address, serve};
 use crate::server::replication::Durable;
-use crate::server::replication::replica::Wanted;
+use crate::server::replication::replica::{Replica, Wanted};
 
 pub const COMMANDS: &[&Command] = &[&FAILOVER, &PSYNC, &REPLCONF, &REPLICAOF, &ROLE, &SLAVEOF, &SYNC, &WAIT, &WAITAOF];
 
@@ -105,7 +105,6 @@ fn replconf(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     for at in (1..args.len()).step_by(2) {
-        let value = args.get(at + 1);
         if args.is(at, "ack") {
             // ACK has no reply; from a client that is no replica it means nothing.
             if server.clients[id].flags.contains(ClientFlags::REPLICA)
@@ -122,47 +121,53 @@ fn replconf(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
             }
             return Ok(());
         }
-        let replica = server.clients[id].replica.get_or_insert_default();
-        if args.is(at, "listening-port") {
-            const OUT_OF_RANGE: CommandError = CommandError::new("ERR value is not an integer or out of range");
-            replica.listening_port = u16::try_from(args.int(at + 1)?).map_err(|_| OUT_OF_RANGE)?;
-        } else if args.is(at, "ip-address") {
-            /// As long as a host's name may be.
-            const ADDRESS_MAX: usize = 255;
-            if value.len() > ADDRESS_MAX {
-                return Err(CommandError::err(format_args!(
-                    "REPLCONF ip-address provided by replica instance is too long: {} bytes",
-                    value.len()
-                )));
-            }
-            replica.address = value.to_vec();
-        } else if args.is(at, "capa") {
-            replica.understands_mark |= args.is(at + 1, "eof");
-            replica.understands_new_ids |= args.is(at + 1, "psync2");
-        } else if args.is(at, "version") {
-            replica.version = parse_version(value).ok_or_else(|| {
-                CommandError::err(format_args!("Unrecognized version format: {}", String::from_utf8_lossy(value)))
-            })?;
-        } else if args.is(at, "rdb-only") {
-            replica.snapshot_only = args.int_in(at + 1, 0..=1)? == 1;
-        } else if args.is(at, "rdb-filter-only") {
-            replica.wanted = Wanted { keys: false, functions: false };
-            for word in value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
-                match word {
-                    b"functions" => replica.wanted.functions = true,
-                    _ => {
-                        return Err(CommandError::err(format_args!(
-                            "Unsupported rdb-filter-only option: {}",
-                            String::from_utf8_lossy(word)
-                        )));
-                    }
-                }
-            }
-        } else {
-            return Err(CommandError::err(format_args!("Unrecognized REPLCONF option: {}", args.text(at))));
-        }
+        describe_replica(server.clients[id].replica.get_or_insert_default(), args, at)?;
     }
     server.reply(id).ok();
+    Ok(())
+}
+
+/// What a replica says of itself before it asks for the data set: the option at `at`.
+fn describe_replica(replica: &mut Replica, args: &Args, at: usize) -> CommandResult {
+    let value = args.get(at + 1);
+    if args.is(at, "listening-port") {
+        const OUT_OF_RANGE: CommandError = CommandError::new("ERR value is not an integer or out of range");
+        replica.listening_port = u16::try_from(args.int(at + 1)?).map_err(|_| OUT_OF_RANGE)?;
+    } else if args.is(at, "ip-address") {
+        /// As long as a host's name may be.
+        const ADDRESS_MAX: usize = 255;
+        if value.len() > ADDRESS_MAX {
+            return Err(CommandError::err(format_args!(
+                "REPLCONF ip-address provided by replica instance is too long: {} bytes",
+                value.len()
+            )));
+        }
+        replica.address = value.to_vec();
+    } else if args.is(at, "capa") {
+        replica.understands_mark |= args.is(at + 1, "eof");
+        replica.understands_new_ids |= args.is(at + 1, "psync2");
+    } else if args.is(at, "version") {
+        replica.version = parse_version(value).ok_or_else(|| {
+            CommandError::err(format_args!("Unrecognized version format: {}", String::from_utf8_lossy(value)))
+        })?;
+    } else if args.is(at, "rdb-only") {
+        replica.snapshot_only = args.int_in(at + 1, 0..=1)? == 1;
+    } else if args.is(at, "rdb-filter-only") {
+        replica.wanted = Wanted { keys: false, functions: false };
+        for word in value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
+            match word {
+                b"functions" => replica.wanted.functions = true,
+                _ => {
+                    return Err(CommandError::err(format_args!(
+                        "Unsupported rdb-filter-only option: {}",
+                        String::from_utf8_lossy(word)
+                    )));
+                }
+            }
+        }
+    } else {
+        return Err(CommandError::err(format_args!("Unrecognized REPLCONF option: {}", args.text(at))));
+    }
     Ok(())
 }
 

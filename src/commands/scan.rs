@@ -4,7 +4,7 @@
 use super::prelude::*;
 use crate::encoding::glob::glob_match;
 use crate::keyspace::Entry;
-use crate::resp::Reply;
+use crate::types::Collection;
 
 pub const COMMANDS: &[&Command] = &[&KEYS, &SCAN, &RANDOMKEY];
 
@@ -58,17 +58,60 @@ fn scan(ctx: &mut DataContext, args: &Args) -> CommandResult {
     })
 }
 
-/// The options of SCAN, SSCAN, HSCAN and ZSCAN.
-pub struct ScanOptions<'a> {
+/// HSCAN, SSCAN and ZSCAN: `scan` goes on from a cursor, adds what it finds to the page, and gives the next cursor.
+pub fn scan_collection<T: Collection>(
+    ctx: &mut DataContext,
+    args: &Args,
+    scan: impl FnOnce(&T, u64, &mut Page) -> u64,
+) -> CommandResult {
+    let DataContext { keyspace, reply, .. } = ctx;
+    let cursor = parse_cursor(&args[2])?;
+    keyspace.read_collection(&args[1], |collection: Option<&T>| {
+        // COMPAT: the options of a scan of nothing are not looked at.
+        let Some(collection) = collection else { return reply_page(reply, |_| (0, 0)) };
+        let options = ScanOptions::parse(args, 3, false)?;
+        reply_page(reply, |reply| {
+            let mut page = Page { reply, options, texts: 0 };
+            let cursor = scan(collection, cursor, &mut page);
+            (cursor, page.texts)
+        })
+    })?
+}
+
+/// The elements of a collection that one step of a scan replies.
+pub struct Page<'p, 'r> {
+    reply: &'p mut Reply<'r>,
+    options: ScanOptions<'p>,
+    /// Replied so far.
+    texts: usize,
+}
+
+impl Page<'_, '_> {
     /// About how many elements to look at.
-    pub count: usize,
+    pub fn count(&self) -> usize {
+        self.options.count
+    }
+
+    /// An element: its name, by which it is chosen, and what else there is of it.
+    pub fn add(&mut self, texts: &[&[u8]]) {
+        if self.options.accepts(texts[0]) {
+            texts.iter().for_each(|text| self.reply.bulk(text));
+            self.texts += texts.len();
+        }
+    }
+}
+
+/// The options of SCAN, SSCAN, HSCAN and ZSCAN.
+struct ScanOptions<'a> {
+    /// About how many elements to look at.
+    count: usize,
     pattern: Option<&'a [u8]>,
     type_name: Option<&'a [u8]>,
 }
 
 impl<'a> ScanOptions<'a> {
     /// Parses the arguments from `index` on; TYPE is for SCAN alone.
-    pub fn parse(args: &Args<'a>, index: usize, with_type: bool) -> Result<ScanOptions<'a>, CommandError> {
+    fn parse(args: &Args<'a>, index: usize, with_type: bool) -> Result<ScanOptions<'a>, CommandError> {
         let mut options = ScanOptions { count: 10, pattern: None, type_name: None };
         for i in (index..args.len()).step_by(2) {
             if i + 1 == args.len() {
@@ -90,7 +133,7 @@ impl<'a> ScanOptions<'a> {
     }
 
     /// Whether an element is to be replied.
-    pub fn accepts(&self, element: &[u8]) -> bool {
+    fn accepts(&self, element: &[u8]) -> bool {
         self.pattern.is_none_or(|pattern| glob_match(pattern, element, false))
     }
 
@@ -102,7 +145,7 @@ impl<'a> ScanOptions<'a> {
 }
 
 /// Parses a cursor as C's `strtoul` does, which takes signs and takes nothing for zero.
-pub fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
+fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
     let (negative, digits) = match text {
         [] => return Ok(0),
         [b'-', digits @ ..] => (true, digits),
@@ -120,7 +163,7 @@ pub fn parse_cursor(text: &[u8]) -> Result<u64, CommandError> {
 
 /// Replies one step of a scan: `fill` writes the elements, and gives the cursor to go on with and
 /// the number of what it wrote.
-pub fn reply_page(reply: &mut Reply, fill: impl FnOnce(&mut Reply) -> (u64, usize)) -> CommandResult {
+fn reply_page(reply: &mut Reply, fill: impl FnOnce(&mut Reply) -> (u64, usize)) -> CommandResult {
     reply.headed(fill, |reply, (cursor, elements)| {
         reply.array(2);
         reply.bulk(itoa::Buffer::new().format(cursor).as_bytes());

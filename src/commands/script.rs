@@ -158,6 +158,9 @@ pub(super) fn check_flush_mode(args: &Args, command: &str, only: CommandError) -
     }
 }
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::Scripting, categories: category::SCRIPTING, ..Command::DEFAULT };
+
 pub const SCRIPT: Command = Command {
     name: "script",
     summary: "Manages scripts",
@@ -170,64 +173,54 @@ pub const SCRIPT: Command = Command {
             name: "flush",
             summary: "Forgets all scripts",
             since: "2.6.0",
-            group: Group::Scripting,
             arity: -2,
             flags: NOSCRIPT,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "flush-type(async=ASYNC | sync=SYNC)?^6.2.0",
             handler: Handler::Server(flush),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "load",
             summary: "Keeps a script to be run by its SHA-1",
             since: "2.6.0",
-            group: Group::Scripting,
             arity: 3,
             flags: NOSCRIPT | STALE,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "script",
             handler: Handler::Server(load),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "debug",
             summary: "Has the scripts of EVAL run in the debugger",
             since: "3.2.0",
-            group: Group::Scripting,
             arity: 3,
             flags: NOSCRIPT,
-            categories: category::SCRIPTING,
             args: "mode(yes=YES | sync=SYNC | no=NO)",
             handler: Handler::Server(debug),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "exists",
             summary: "Tells which scripts are known",
             since: "2.6.0",
-            group: Group::Scripting,
             arity: -3,
             flags: NOSCRIPT,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_shards", "response_policy:agg_logical_and"],
             args: "sha1+",
             handler: Handler::Server(exists),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "kill",
             summary: "Ends the script that runs",
             since: "2.6.0",
-            group: Group::Scripting,
             arity: 2,
             flags: NOSCRIPT | ALLOW_BUSY,
-            categories: category::SCRIPTING,
             tips: &["request_policy:all_shards", "response_policy:one_succeeded"],
             handler: Handler::Server(kill),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT

@@ -782,58 +782,76 @@ fn lcs(ctx: &mut DataContext, args: &Args) -> CommandResult {
             .map_err(|_| CommandError::new("ERR The specified keys must contain string values"))
     };
     let (a, b) = (string(1)?, string(2)?);
-
-    let (mut only_len, mut indices, mut with_len, mut len_min) = (false, false, false, 0);
-    let mut index = 3;
-    while index < args.len() {
-        if args.is(index, "IDX") {
-            indices = true;
-        } else if args.is(index, "LEN") {
-            only_len = true;
-        } else if args.is(index, "WITHMATCHLEN") {
-            with_len = true;
-        } else if args.is(index, "MINMATCHLEN") && index + 1 < args.len() {
-            index += 1;
-            len_min = args.int(index)?;
-        } else {
-            return Err(CommandError::SYNTAX);
-        }
-        index += 1;
-    }
-    if indices && only_len {
-        return Err(CommandError::new("ERR If you want both the length and indexes, please just use IDX."));
-    }
+    let options = LcsOptions::parse(args)?;
     // COMPAT: Redis works with a table of as many 32-bit numbers; ours is far smaller.
     if (a.len() as u128 + 1) * (b.len() as u128 + 1) * 4 > config.proto_max_bulk_len as u128 {
         return Err(CommandError::new("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
     }
 
-    if only_len {
+    if options.only_len {
         reply.integer(lcs::length(&a, &b) as i64);
         return Ok(());
     }
     let runs = lcs::runs(&a, &b);
-    if !indices {
+    if !options.indices {
         let subsequence: Vec<&[u8]> = runs.iter().rev().map(|run| &a[run.a..run.a + run.len]).collect();
         reply.bulk(&subsequence.concat());
         return Ok(());
     }
-    let shown = |run: &&lcs::Run| run.len as i64 >= len_min;
+    reply_runs(reply, &runs, &options);
+    Ok(())
+}
+
+#[derive(Default)]
+struct LcsOptions {
+    only_len: bool,
+    indices: bool,
+    with_len: bool,
+    /// Shorter runs are not shown.
+    len_min: i64,
+}
+
+impl LcsOptions {
+    fn parse(args: &Args) -> Result<LcsOptions, CommandError> {
+        let mut options = LcsOptions::default();
+        let mut index = 3;
+        while index < args.len() {
+            if args.is(index, "IDX") {
+                options.indices = true;
+            } else if args.is(index, "LEN") {
+                options.only_len = true;
+            } else if args.is(index, "WITHMATCHLEN") {
+                options.with_len = true;
+            } else if args.is(index, "MINMATCHLEN") && index + 1 < args.len() {
+                index += 1;
+                options.len_min = args.int(index)?;
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+            index += 1;
+        }
+        if options.indices && options.only_len {
+            return Err(CommandError::new("ERR If you want both the length and indexes, please just use IDX."));
+        }
+        Ok(options)
+    }
+}
+
+/// Where the subsequence is in both strings.
+fn reply_runs(reply: &mut Reply, runs: &[lcs::Run], options: &LcsOptions) {
+    let shown = |run: &&lcs::Run| run.len as i64 >= options.len_min;
     reply.map(2);
-    reply.bulk(b"matches");
-    reply.array(runs.iter().filter(shown).count());
+    reply.named("matches").array(runs.iter().filter(shown).count());
     for run in runs.iter().filter(shown) {
-        reply.array(if with_len { 3 } else { 2 });
+        reply.array(if options.with_len { 3 } else { 2 });
         for start in [run.a, run.b] {
             reply.array(2);
             reply.integer(start as i64);
             reply.integer((start + run.len - 1) as i64);
         }
-        if with_len {
+        if options.with_len {
             reply.integer(run.len as i64);
         }
     }
-    reply.bulk(b"len");
-    reply.integer(runs.iter().map(|run| run.len as i64).sum());
-    Ok(())
+    reply.named("len").integer(runs.iter().map(|run| run.len as i64).sum());
 }

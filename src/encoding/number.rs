@@ -199,26 +199,9 @@ pub fn format_f64(value: f64) -> F64Text {
         return out;
     }
 
-    // The standard library's shortest form is `d.ddde-ddd`.
-    let mut shortest = [0; 32];
-    let mut unused = &mut shortest[..];
-    write!(unused, "{value:e}").expect("17 digits and an exponent fit");
-    let unused = unused.len();
-    let text = &shortest[..shortest.len() - unused];
-    let mark = memchr::memchr(b'e', text).expect("the format has an exponent");
-    let exponent: i32 = match &text[mark + 1..] {
-        [b'-', digits @ ..] => -(parse_u64(digits).expect("digits") as i32),
-        digits => parse_u64(digits).expect("digits") as i32,
-    };
-    let mut digits = [0; 17];
-    let mut count = 0;
-    for &digit in text[..mark].iter().filter(|&&byte| byte != b'.') {
-        digits[count] = digit;
-        count += 1;
-    }
+    let ShortestDigits { digits, count, exponent } = ShortestDigits::of(value);
     let digits = &digits[..count];
-
-    // value = digits * 10^scale, and exponent is that of the first digit.
+    // value = digits * 10^scale.
     let scale = exponent - (count as i32 - 1);
     if scale >= 0 && exponent < count as i32 + 7 {
         out.extend_from_slice(digits);
@@ -245,6 +228,38 @@ pub fn format_f64(value: f64) -> F64Text {
         out.extend_from_slice(itoa::Buffer::new().format(magnitude).as_bytes());
     }
     out
+}
+
+/// The fewest digits that read back as a number.
+struct ShortestDigits {
+    digits: [u8; 17],
+    count: usize,
+    /// The power of ten of the first digit.
+    exponent: i32,
+}
+
+impl ShortestDigits {
+    /// Of a number that is positive and finite.
+    fn of(value: f64) -> ShortestDigits {
+        // The standard library's shortest form is `d.ddde-ddd`.
+        let mut shortest = [0; 32];
+        let mut unused = &mut shortest[..];
+        write!(unused, "{value:e}").expect("17 digits and an exponent fit");
+        let unused = unused.len();
+        let text = &shortest[..shortest.len() - unused];
+        let mark = memchr::memchr(b'e', text).expect("the format has an exponent");
+        let exponent: i32 = match &text[mark + 1..] {
+            [b'-', digits @ ..] => -(parse_u64(digits).expect("digits") as i32),
+            digits => parse_u64(digits).expect("digits") as i32,
+        };
+        let mut digits = [0; 17];
+        let mut count = 0;
+        for &digit in text[..mark].iter().filter(|&&byte| byte != b'.') {
+            digits[count] = digit;
+            count += 1;
+        }
+        ShortestDigits { digits, count, exponent }
+    }
 }
 
 /// Parses the text of [`format_f64`].

@@ -27,7 +27,7 @@ pub enum GaveUp {
 pub fn wait(server: &mut Server, id: ClientId, mut wait: Wait, args: &Args) {
     let retry = server.blocked.retry.take();
     let obeys = ClientFlags::INTERNAL | ClientFlags::PRIMARY;
-    if server.transaction.is_some() || server.clients[id].flags.intersects(obeys) {
+    if server.execution.transaction.is_some() || server.clients[id].flags.intersects(obeys) {
         let mut reply = server.reply(id);
         return match wait.refused {
             Refused::Null => reply.null(),
@@ -73,10 +73,10 @@ fn serve_key(server: &mut Server, db: usize, key: &[u8]) {
 fn try_again(server: &mut Server, id: ClientId) {
     let Some(blocked) = server.unblock_client(id) else { return };
     server.blocked.retry = Some(Retry { deadline_ms: blocked.deadline_ms });
-    let before = server.executing.replace(id);
-    server.command_started = server.clock.stamp();
+    let before = server.execution.client.replace(id);
+    server.execution.command_started = server.clock.stamp();
     let outcome = dispatch::dispatch(server, id, &blocked.request.args());
-    server.executing = before;
+    server.execution.client = before;
     server.blocked.retry = None;
     server.check_output_limit(id);
     let Some(client) = server.clients.get_mut(id) else { return };

@@ -107,7 +107,7 @@ fn call_blocking(server: &mut Server, id: ClientId, found: Found, run: BlockingH
         blocking::wait(server, id, wait, args);
     }
     if server.clients[id].flags.contains(ClientFlags::BLOCKED) {
-        server.command_started = server.clock.stamp();
+        server.execution.command_started = server.clock.stamp();
         return drain_effects(server, db, None);
     }
     apply_reply_mode(server, id, mark);
@@ -128,9 +128,9 @@ fn call_server(
     let db = client.db;
     server.keyspace.select(db);
     // EXEC and scripts run commands, which set this as well.
-    let started = server.command_started;
+    let started = server.execution.command_started;
     let result = run(server, id, args);
-    server.command_started = started;
+    server.execution.command_started = started;
     if let Err(error) = result {
         failed(&mut server.stats, found, &error);
         // A handler may have closed its own client.
@@ -160,8 +160,8 @@ fn failed(stats: &mut Stats, found: Found, error: &CommandError) {
 fn finish(server: &mut Server, id: ClientId, db: usize, found: Found, args: &Args) {
     // One reading a command: the end of one is the beginning of the next.
     let now = server.clock.stamp();
-    let nanos = server.clock.nanos_between(server.command_started, now);
-    server.command_started = now;
+    let nanos = server.clock.nanos_between(server.execution.command_started, now);
+    server.execution.command_started = now;
     server.stats.ran(found.index, nanos, server.config.latency_tracking);
     if nanos >= server.slow_nanos {
         observe::slow(server, id, found, args, nanos);
@@ -190,13 +190,33 @@ pub fn free_garbage(server: &mut Server) {
 
 /// Passes on what a command, or the expiry of keys, did, and serves the clients that waited for it.
 pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
+    propagate(server, db, args);
+    if !server.keyspace.effects.events.is_empty() {
+        server.publish_events();
+    }
+    let effects = &server.keyspace.effects;
+    if effects.flushed || !effects.changed_keys.is_empty() {
+        server.tell_changes();
+    }
+    if !server.keyspace.effects.touched.is_empty() {
+        server.notice_touched_keys();
+    }
+    if !server.keyspace.effects.ready.is_empty() && server.execution.transaction.is_none() {
+        blocking::serve_ready(server);
+    }
+}
+
+/// Adds what was done to the transaction under way, or to the append-only file and the replication stream. `args`
+/// is the command, for one that propagates as it came.
+#[inline]
+fn propagate(server: &mut Server, db: usize, args: Option<&Args>) {
     let effects = &mut server.keyspace.effects;
     let dirty = std::mem::take(&mut effects.dirty);
     server.stats.dirty += dirty;
     let as_it_came = args.filter(|_| dirty > 0 && effects.propagate == Propagate::Request);
     effects.propagate = Propagate::Request;
     let count = effects.deleted.len() + effects.rewritten.len() + as_it_came.is_some() as usize;
-    if let Some(transaction) = server.transaction.as_mut().filter(|_| !server.loading) {
+    if let Some(transaction) = server.execution.transaction.as_mut().filter(|_| !server.loading.in_place) {
         // Without an append-only file and a replication stream nothing need be kept.
         if server.aof.is_some() || server.replication.stream.is_kept() {
             transaction.append(&mut effects.deleted);
@@ -206,7 +226,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
             }
         }
     } else if count > 0
-        && !server.loading
+        && !server.loading.in_place
         && let Some(mut history) = History::of(&mut server.aof, &mut server.replication)
     {
         history.note_time(&server.config, &server.clock);
@@ -232,26 +252,14 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     effects.deleted.clear();
     effects.deleted_apart = false;
     effects.rewritten.clear();
-    if !effects.events.is_empty() {
-        server.publish_events();
-    }
-    let effects = &server.keyspace.effects;
-    if effects.flushed || !effects.changed_keys.is_empty() {
-        server.tell_changes();
-    }
-    let effects = &server.keyspace.effects;
-    if !effects.touched.is_empty() {
-        server.notice_touched_keys();
-    }
-    if !server.keyspace.effects.ready.is_empty() && server.transaction.is_none() {
-        blocking::serve_ready(server);
-    }
 }
 
 /// Propagates what the commands of a transaction did, as a whole.
 pub fn end_transaction(server: &mut Server) {
-    let mut targets = std::mem::take(&mut server.transaction_targets).into_iter().peekable();
-    let Some(commands) = server.transaction.take().filter(|commands| !commands.is_empty() && !server.loading) else {
+    let mut targets = std::mem::take(&mut server.execution.transaction_targets).into_iter().peekable();
+    let Some(commands) =
+        server.execution.transaction.take().filter(|commands| !commands.is_empty() && !server.loading.in_place)
+    else {
         return;
     };
     let Some(mut history) = History::of(&mut server.aof, &mut server.replication) else { return };
@@ -274,12 +282,12 @@ pub fn end_transaction(server: &mut Server) {
 
 /// Propagates a command that changed nothing to replicas only: a published message, for their subscribers.
 pub fn send_to_replicas(server: &mut Server, db: usize, args: &Args) {
-    if server.transaction.is_some() {
-        let before = server.transaction_targets.last().map_or(ReplicateTo::all(), |&(_, to)| to);
-        server.replicate_transaction_to(before & ReplicateTo::REPLICAS);
-        server.transaction.as_mut().expect("there is one").push_all(db, args.iter());
-        server.replicate_transaction_to(before);
-    } else if !server.loading
+    if server.execution.transaction.is_some() {
+        let before = server.execution.transaction_targets.last().map_or(ReplicateTo::all(), |&(_, to)| to);
+        server.execution.replicate_transaction_to(before & ReplicateTo::REPLICAS);
+        server.execution.transaction.as_mut().expect("there is one").push_all(db, args.iter());
+        server.execution.replicate_transaction_to(before);
+    } else if !server.loading.in_place
         && let Some(stream) = server.replication.stream_of_own_changes(false)
     {
         stream.append(db, args.iter());

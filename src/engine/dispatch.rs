@@ -31,7 +31,8 @@ use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};
 use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
-use crate::server::{ClientFlags, ClientId, Pause, Server};
+use crate::server::pause::Pause;
+use crate::server::{ClientFlags, ClientId, Server};
 
 /// What became of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -106,8 +107,8 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
 
 /// Whether the state of the server holds no command back, whatever the command does.
 fn is_unrestricted(server: &Server) -> bool {
-    !server.loading
-        && !server.async_loading
+    !server.loading.in_place
+        && !server.loading.beside
         && !server.is_paused()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
@@ -152,11 +153,27 @@ const LENIENT: u32 = flag::STALE | flag::LOADING;
 
 #[inline]
 fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<Outcome, CommandError> {
-    let command = found.command;
-    let client = &server.clients[id];
-    if client.flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
+    if server.clients[id].flags.intersects(ClientFlags::INTERNAL | ClientFlags::PRIMARY) {
         return Ok(Outcome::Done);
     }
+    check_caller(server, id, found, args)?;
+    let flags = check_memory(server, id, found.command, args)?;
+    check_state(server, id, found, flags)?;
+    // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
+    let changes = flags & (flag::WRITE | flag::MAY_REPLICATE) != 0;
+    let is_held = server.pause.asked.is_some_and(|(pause, _)| pause == Pause::All) || (changes && server.is_paused());
+    // A replica's own connection is not held: its REPLCONF ACK says how far it is.
+    if is_held && !server.clients[id].flags.contains(ClientFlags::REPLICA) {
+        return Ok(Outcome::Held);
+    }
+    Ok(Outcome::Done)
+}
+
+/// Refuses what the client may not send.
+#[inline]
+fn check_caller(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result<(), CommandError> {
+    let command = found.command;
+    let client = &server.clients[id];
     if !client.authenticated && !command.has(flag::NO_AUTH) && !server.acl.default_user().needs_no_password() {
         return Err(CommandError::NO_AUTH);
     }
@@ -169,6 +186,12 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     if !client.user.is_unrestricted() {
         check_access(server, id, found, args)?;
     }
+    Ok(())
+}
+
+/// Makes room, and refuses what takes memory if there is none. Gives the command's flags, as far as gates go by them.
+#[inline]
+fn check_memory(server: &mut Server, id: ClientId, command: &Command, args: &Args) -> Result<u32, CommandError> {
     if server.tracking.clients() > 0 {
         server.limit_tracked_keys();
     }
@@ -192,6 +215,14 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     if !has_room && (flags & flag::DENYOOM != 0 || is_queued) {
         return Err(CommandError::OOM);
     }
+    Ok(flags)
+}
+
+/// Refuses what the server cannot do at present.
+#[inline]
+fn check_state(server: &Server, id: ClientId, found: Found, flags: u32) -> Result<(), CommandError> {
+    let command = found.command;
+    let client = &server.clients[id];
     let writes = flags & flag::WRITE != 0;
     // PING is refused as well, so that health checks notice.
     if (writes || command.name == "ping")
@@ -213,7 +244,9 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
     {
         return Err(error);
     }
-    if (server.loading && flags & flag::LOADING == 0) || (server.async_loading && command.has(flag::NO_ASYNC_LOADING)) {
+    if (server.loading.in_place && flags & flag::LOADING == 0)
+        || (server.loading.beside && command.has(flag::NO_ASYNC_LOADING))
+    {
         return Err(CommandError::LOADING);
     }
     if !command.has(flag::ALLOW_BUSY)
@@ -222,17 +255,10 @@ fn gates(server: &mut Server, id: ClientId, found: Found, args: &Args) -> Result
         return Err(error);
     }
     let touches_data = flags & (flag::READONLY | flag::WRITE | flag::MAY_REPLICATE) != 0;
-    if touches_data && server.clients[id].flags.intersects(ClientFlags::REPLICA | ClientFlags::MONITOR) {
+    if touches_data && client.flags.intersects(ClientFlags::REPLICA | ClientFlags::MONITOR) {
         return Err(CommandError::new("ERR Replica can't interact with the keyspace"));
     }
-    // COMPAT: a pause of all holds back even CLIENT UNPAUSE.
-    let changes = flags & (flag::WRITE | flag::MAY_REPLICATE) != 0;
-    let is_held = server.pause.is_some_and(|(pause, _)| pause == Pause::All) || (changes && server.is_paused());
-    // A replica's own connection is not held: its REPLCONF ACK says how far it is.
-    if is_held && !server.clients[id].flags.contains(ClientFlags::REPLICA) {
-        return Ok(Outcome::Held);
-    }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// The flags of a command; for one that runs a script, with the flags that the script declares.

@@ -35,7 +35,7 @@ pub fn start(server: &mut Server) -> Result<(), LoadError> {
         open_snapshot(server, purpose, true)?
     };
     match load {
-        Some(source) => server.load = Some(Box::new(begin(server, source))),
+        Some(source) => server.loading.load = Some(Box::new(begin(server, source))),
         None => ready(server),
     }
     Ok(())
@@ -51,14 +51,14 @@ fn ready(server: &mut Server) {
 
 /// Takes a step, if there is something to be loaded. An error means that the server cannot go on.
 pub fn step(server: &mut Server) -> Result<(), LoadError> {
-    let Some(mut load) = server.load.take() else { return Ok(()) };
+    let Some(mut load) = server.loading.load.take() else { return Ok(()) };
     let bytes = server.config.loading_process_events_interval_bytes;
     let from_primary = matches!(load.source, LoadSource::FromPrimary(_));
     match advance(server, &mut load.source, bytes) {
         Ok(true) => (),
         Ok(false) => {
             log_progress(server);
-            server.load = Some(load);
+            server.loading.load = Some(load);
             return Ok(());
         }
         Err(error) if from_primary => {
@@ -95,13 +95,13 @@ pub fn start_from_primary(server: &mut Server, path: PathBuf) -> Result<(), Load
     let Some(LoadSource::Snapshot(load)) = open_data_set(server, path, LoadFor::Replay, false)? else {
         return Err(LoadError("the file is gone".into()));
     };
-    server.load = Some(Box::new(begin(server, LoadSource::FromPrimary(load))));
+    server.loading.load = Some(Box::new(begin(server, LoadSource::FromPrimary(load))));
     Ok(())
 }
 
 /// Stops loading a data set of the primary that is no longer wanted.
 pub fn give_up(server: &mut Server) {
-    if server.load.take().is_some() {
+    if server.loading.load.take().is_some() {
         no_longer_loading(server);
         server.empty(false);
     }
@@ -161,8 +161,8 @@ fn begin(server: &mut Server, source: LoadSource) -> Load {
         }
         LoadSource::AppendOnlyFile(load) => load.files.manifest.live().map(|part| load.files.size_of(part)).sum(),
     };
-    server.loading = true;
-    server.load_progress = LoadProgress::begin(total_bytes, &server.clock);
+    server.loading.in_place = true;
+    server.loading.progress = LoadProgress::begin(total_bytes, &server.clock);
     server.keyspace.expiry_mode = server.expiry_mode();
     Load { source, started: server.clock.stamp() }
 }
@@ -210,10 +210,10 @@ pub(super) fn step_data_set(
     }
     server.keyspace.effects.deleted.clear();
     free_garbage(server);
-    server.load_progress.loaded_bytes = before + data_set.position();
-    if server.load_progress.used_memory == 0 {
+    server.loading.progress.loaded_bytes = before + data_set.position();
+    if server.loading.progress.used_memory == 0 {
         let used = data_set.fact(b"used-mem").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-        server.load_progress.used_memory = used.unwrap_or(0);
+        server.loading.progress.used_memory = used.unwrap_or(0);
     }
     if let Ok(LoadStep::Done) = result {
         load_libraries(server, data_set)?;
@@ -224,7 +224,7 @@ pub(super) fn step_data_set(
             loaded.expired,
             loaded.empty
         );
-        server.loaded = loaded;
+        server.loading.last = loaded;
     }
     result
 }
@@ -262,13 +262,13 @@ fn end(server: &mut Server, load: Load) -> Option<Files> {
 
 /// Ends the state of loading, whether the data set was loaded or not.
 pub fn no_longer_loading(server: &mut Server) {
-    server.loading = false;
-    server.async_loading = false;
+    server.loading.in_place = false;
+    server.loading.beside = false;
     server.keyspace.expiry_mode = server.expiry_mode();
 }
 
 fn log_progress(server: &mut Server) {
-    let progress = &mut server.load_progress;
+    let progress = &mut server.loading.progress;
     if server.clock.now_ms - progress.logged_ms >= LOG_INTERVAL_MS {
         progress.logged_ms = server.clock.now_ms;
         log::info!(

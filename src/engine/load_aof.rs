@@ -126,7 +126,7 @@ fn advance_parts(server: &mut Server, load: &mut AofLoad, bytes: u64) -> Result<
         let what = if Some(live) == load.files.manifest.base.as_ref() { "base" } else { "incr" };
         let took_s = seconds_since(server, part.started);
         log::info!("DB loaded from {what} file {}: {took_s:.3} seconds", live.name.to_string_lossy());
-        load.bytes_before = server.load_progress.loaded_bytes;
+        load.bytes_before = server.loading.progress.loaded_bytes;
         load.number += 1;
     } else {
         load.part = Some(part);
@@ -187,7 +187,7 @@ fn advance_part(server: &mut Server, load: &mut AofLoad, part: &mut PartLoad, by
         });
         more = read.map_err(|error| failed(&part.path, part.good_up_to, error))?;
     }
-    server.load_progress.loaded_bytes = load.bytes_before + commands.position();
+    server.loading.progress.loaded_bytes = load.bytes_before + commands.position();
     if !more && part.good_up_to < commands.position() {
         let is_last = load.files.manifest.is_last_in_use(load.number, &load.files.paths.folder);
         (load.transaction, load.history) = (None, None);

@@ -26,7 +26,7 @@ fn is_room_made(server: &mut Server) -> bool {
     }
     // While clients are paused, or loading, the data set does not change by itself.
     let began = server.clock.stamp();
-    let is_kept = server.loading || server.is_paused();
+    let is_kept = server.loading.in_place || server.is_paused();
     // A replica leaves eviction to its primary.
     let follows = server.replication.is_replica() && server.config.replica_ignore_maxmemory;
     let has_room = is_kept || follows || evict(server);
@@ -38,9 +38,9 @@ fn is_room_made(server: &mut Server) -> bool {
     } else if let Some(since) = server.memory.over_since.take() {
         server.memory.over_nanos += server.clock.nanos_between(since, now);
     }
-    server.command_started = now;
+    server.execution.command_started = now;
     // A client that was itself evicted runs no more commands.
-    has_room && server.executing.and_then(|id| server.clients.get(id)).is_none_or(|client| !client.is_closing())
+    has_room && server.execution.client.and_then(|id| server.clients.get(id)).is_none_or(|client| !client.is_closing())
 }
 
 /// Bytes in use that evicting keys can lower.
@@ -108,9 +108,9 @@ fn evict(server: &mut Server) -> bool {
 fn pass_on(server: &mut Server, selected: usize) {
     let before = counted(server);
     // The command that is about to run did not cause these changes.
-    let executing = server.executing.take();
+    let executing = server.execution.client.take();
     drain_effects(server, selected, None);
-    server.executing = executing;
+    server.execution.client = executing;
     server.memory.told += counted(server).saturating_sub(before);
 }
 
@@ -120,12 +120,12 @@ fn free_what_is_no_key(server: &mut Server) {
     if server.config.clients_memory_max() == 0 {
         return;
     }
-    if let Some(id) = server.executing {
+    if let Some(id) = server.execution.client {
         server.count_client_memory(id);
     }
     server.evict_clients();
     // Their output is freed now, the clients themselves at the end of the turn.
-    for id in &server.pending_closes {
+    for id in &server.pending.closes {
         if let Some(client) = server.clients.get_mut(*id) {
             client.output = Output::default();
         }

@@ -30,7 +30,7 @@ pub fn slow(server: &mut Server, id: ClientId, found: Found, args: &Args, nanos:
 pub fn show(server: &mut Server, id: ClientId, command: &Command, args: &Args) {
     // COMPAT: commands of administrators are not shown.
     let is_script = command.script_flags.is_some();
-    if command.has(flag::SKIP_MONITOR | flag::ADMIN) && !is_script || server.loading {
+    if command.has(flag::SKIP_MONITOR | flag::ADMIN) && !is_script || server.loading.in_place {
         return;
     }
     let Some(client) = server.clients.get(id) else { return };

@@ -328,7 +328,7 @@ pub fn switch_on(server: &mut Server) -> Result<(), String> {
         log::warn!(
             "AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."
         );
-    } else if server.transaction.is_some() {
+    } else if server.execution.transaction.is_some() {
         server.persistence.rewrites.scheduled = true;
         log::warn!("AOF was enabled during a transaction. An AOF background was scheduled to start when possible.");
     } else {

@@ -58,9 +58,9 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     let started = server.clock.stamp();
     server.scripts.running =
         Some(Running { kind, caller: id, started, turned: started, wrote: false, killed: false, busy: None });
-    let is_transaction = server.transaction.is_none();
+    let is_transaction = server.execution.transaction.is_none();
     if is_transaction {
-        server.transaction = Some(Commands::default());
+        server.execution.transaction = Some(Commands::default());
     }
     let mut host = ScriptHost { server, script: &script, client, resp3: false };
     let arguments = script.request.from(FIRST_KEY);
@@ -73,10 +73,10 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     };
     let resp3 = host.resp3;
     let busy = server.scripts.running.take().is_some_and(|running| running.busy.is_some());
-    server.replicate_transaction_to(ReplicateTo::all());
-    if server.shutdown && busy {
+    server.execution.replicate_transaction_to(ReplicateTo::all());
+    if server.shutdown.prepared && busy {
         // SHUTDOWN NOSAVE ended it half way: what it did is gone with the rest.
-        server.transaction = None;
+        server.execution.transaction = None;
     } else if is_transaction {
         end_transaction(server);
     }
@@ -192,9 +192,9 @@ impl ScriptHost<'_> {
         let server = &mut *self.server;
         if let Some(mut turn) = server.scripts.busy_turn.take() {
             // The turn runs commands of other clients; afterwards the script needs these as they were.
-            let (executing, exhausted) = (server.executing.take(), server.memory.exhausted);
+            let (executing, exhausted) = (server.execution.client.take(), server.memory.exhausted);
             turn(server);
-            (server.executing, server.memory.exhausted) = (executing, exhausted);
+            (server.execution.client, server.memory.exhausted) = (executing, exhausted);
             server.scripts.busy_turn = Some(turn);
         }
         let now = self.server.clock.stamp();
@@ -209,7 +209,7 @@ impl Host for ScriptHost<'_> {
         match (found, passed) {
             (Ok(found), Ok(())) => {
                 // What the script itself did since the command before is no command's time.
-                self.server.command_started = self.server.clock.stamp();
+                self.server.execution.command_started = self.server.clock.stamp();
                 call(self.server, self.client, found, args);
                 take_reply(&mut self.server.clients[self.client].output, reply);
                 true
@@ -238,7 +238,7 @@ impl Host for ScriptHost<'_> {
 
     fn replicate_to(&mut self, to: ReplicateTo) {
         self.server.replication.beyond_aof |= !to.contains(ReplicateTo::AOF);
-        self.server.replicate_transaction_to(to);
+        self.server.execution.replicate_transaction_to(to);
     }
 
     fn interrupt(&mut self) -> Option<String> {
@@ -261,10 +261,10 @@ impl Host for ScriptHost<'_> {
         // One that was killed and does not end is asked at each instruction.
         let turned = self.running().turned;
         let since_turn_ms = self.server.clock.nanos_between(turned, now) / 1_000_000;
-        if !self.server.shutdown && (!self.running().killed || since_turn_ms >= TURN_INTERVAL_MS) {
+        if !self.server.shutdown.prepared && (!self.running().killed || since_turn_ms >= TURN_INTERVAL_MS) {
             self.busy_turn();
         }
-        let killed = self.running().killed || self.server.shutdown;
+        let killed = self.running().killed || self.server.shutdown.prepared;
         killed.then(|| format!("Script killed by user with {}.", self.running().kind.kill_command()))
     }
 }

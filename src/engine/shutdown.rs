@@ -6,8 +6,9 @@ use crate::config::ShutdownFlags;
 use crate::engine::call::apply_reply_mode;
 use crate::resp::CommandError;
 use crate::server::persistence::Job;
+use crate::server::shutdown::{ShutdownOptions, ShutdownWait};
 use crate::server::supervisor;
-use crate::server::{ClientFlags, ClientId, Server, ShutdownOptions, ShutdownWait, Timer};
+use crate::server::{ClientFlags, ClientId, Server, Timer};
 use std::sync::atomic::Ordering::Relaxed;
 
 pub const FAILED: CommandError = CommandError::new("ERR Errors trying to SHUTDOWN. Check logs.");
@@ -28,26 +29,26 @@ pub fn on_signal(server: &mut Server, signal: i32) {
         now: flags.contains(ShutdownFlags::NOW),
         force: flags.contains(ShutdownFlags::FORCE),
     };
-    server.shutdown_asked = Some(options);
+    server.shutdown.asked = Some(options);
     shut_down_if_asked(server);
 }
 
 /// Ends the server as a signal asked for. COMPAT: while cron is paused (DEBUG PAUSE-CRON) it waits.
 pub fn shut_down_if_asked(server: &mut Server) {
-    if !server.cron_paused
-        && let Some(options) = server.shutdown_asked.take()
+    if !server.debug.cron_paused
+        && let Some(options) = server.shutdown.asked.take()
         && shut_down(server, options) == Shutdown::Failed
     {
-        server.told_to_end.store(false, Relaxed);
+        server.shutdown.signalled.store(false, Relaxed);
     }
 }
 
 /// SHUTDOWN ABORT; false if there was nothing to be called off.
 pub fn call_off(server: &mut Server) -> bool {
-    let asked = server.shutdown_asked.take().is_some() || server.shutdown_wait.is_some();
+    let asked = server.shutdown.asked.take().is_some() || server.shutdown.wait.is_some();
     if asked {
         stop_waiting(server);
-        server.told_to_end.store(false, Relaxed);
+        server.shutdown.signalled.store(false, Relaxed);
         log::warn!("Shutdown manually aborted.");
     }
     asked
@@ -66,7 +67,7 @@ pub enum Shutdown {
 
 /// Ends the server. Writes pause while replicas catch up.
 pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> Shutdown {
-    if server.shutdown_wait.is_some() && !options.now {
+    if server.shutdown.wait.is_some() && !options.now {
         return Shutdown::Waits;
     }
     log::warn!("User requested shutdown...");
@@ -76,7 +77,7 @@ pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> Shutdown {
         server.hold_writes(true);
         server.replication.ask_for_acks = true;
         let timer = server.timers.insert(until_ms, Timer::ShutdownEnd);
-        server.shutdown_wait = Some(ShutdownWait { options, until_ms, timer, clients: Vec::new() });
+        server.shutdown.wait = Some(ShutdownWait { options, until_ms, timer, clients: Vec::new() });
         log::warn!("Waiting for replicas before shutting down.");
         return Shutdown::Waits;
     }
@@ -85,7 +86,7 @@ pub fn shut_down(server: &mut Server, options: ShutdownOptions) -> Shutdown {
 
 /// Blocks a client until the end closes its connection, or until the end is called off and it gets an error.
 pub fn wait_for_end(server: &mut Server, id: ClientId) {
-    if let Some(wait) = &mut server.shutdown_wait {
+    if let Some(wait) = &mut server.shutdown.wait {
         wait.clients.push(id);
         server.clients[id].flags |= ClientFlags::BLOCKED;
     }
@@ -99,14 +100,14 @@ fn lagging_replicas(server: &Server) -> Vec<ClientId> {
 
 /// Replicas have said how far they are.
 pub fn go_on_if_in_sync(server: &mut Server) {
-    if server.shutdown_wait.is_some() && lagging_replicas(server).is_empty() {
+    if server.shutdown.wait.is_some() && lagging_replicas(server).is_empty() {
         waited_enough(server);
     }
 }
 
 /// Stops waiting for replicas and ends the server.
 pub fn waited_enough(server: &mut Server) {
-    let Some(options) = server.shutdown_wait.as_ref().map(|wait| wait.options) else { return };
+    let Some(options) = server.shutdown.wait.as_ref().map(|wait| wait.options) else { return };
     let lagging = lagging_replicas(server);
     let offset = server.replication.stream.offset();
     for &id in &lagging {
@@ -128,9 +129,9 @@ pub fn waited_enough(server: &mut Server) {
 
 /// The server goes on: clients whose SHUTDOWN waited get an error.
 fn stop_waiting(server: &mut Server) {
-    let Some(wait) = server.shutdown_wait.take() else { return };
+    let Some(wait) = server.shutdown.wait.take() else { return };
     server.timers.cancel(wait.timer);
-    server.told_to_end.store(false, Relaxed);
+    server.shutdown.signalled.store(false, Relaxed);
     server.hold_writes(false);
     for id in wait.clients {
         let Some(client) = server.clients.get_mut(id) else { continue };
@@ -162,7 +163,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         log::warn!("There is a child {what}. Killing it!");
         child::end_now(server);
     }
-    let place = snapshot::history_place(server).filter(|_| !server.loading && !server.replication.beyond_aof);
+    let place = snapshot::history_place(server).filter(|_| !server.loading.in_place && !server.replication.beyond_aof);
     if let Some(aof) = &mut server.aof {
         if let Some(place) = place {
             aof.note_history(&place);
@@ -178,7 +179,7 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         }
     }
     // A data set that is only partly loaded must not replace its own snapshot.
-    if !server.loading && options.save.unwrap_or(!server.config.save.is_empty()) {
+    if !server.loading.in_place && options.save.unwrap_or(!server.config.save.is_empty()) {
         log::info!("Saving the final RDB snapshot before exiting.");
         if snapshot::save(server).is_err() {
             if !options.force {
@@ -198,6 +199,6 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         log::info!("Removing the unix socket file.");
     }
     supervisor::stopping(&server.config);
-    server.shutdown = true;
+    server.shutdown.prepared = true;
     true
 }

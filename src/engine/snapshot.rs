@@ -233,5 +233,5 @@ pub fn data_set_emptied(server: &mut Server) -> bool {
     // still there, and nobody may go on from it without them.
     let contents = Contents { has_place: false, ..Contents::new(server.config.rdb_version) };
     // What cannot be saved is logged.
-    !server.config.save.is_empty() && !server.loading && save_contents(server, contents).is_ok()
+    !server.config.save.is_empty() && !server.loading.in_place && save_contents(server, contents).is_ok()
 }

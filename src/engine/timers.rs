@@ -50,7 +50,7 @@ fn cron(server: &mut Server) {
     {
         log::warn!("Can't set the alarm of the watchdog: {error}");
     }
-    if server.cron_paused {
+    if server.debug.cron_paused {
         return;
     }
     shutdown::shut_down_if_asked(server);
@@ -60,14 +60,14 @@ fn cron(server: &mut Server) {
     if server.config.activerehashing {
         server.keyspace.step_rehash(REHASH_BUCKETS);
     }
-    if !server.loading {
+    if !server.loading.in_place {
         child::cron(server);
     }
     debugger::reap(server);
     server.check_output_limits();
     server.limit_tracked_keys();
-    let later = std::mem::take(&mut server.accept_later);
-    server.accept_again.extend(later);
+    let later = std::mem::take(&mut server.pending.late_accepts);
+    server.pending.accepts.extend(later);
     allocator::decay();
     server.stats.cron_nanos += server.clock.nanos_between(began, server.clock.stamp());
 }
@@ -101,7 +101,7 @@ fn client_idle(server: &mut Server, id: ClientId) {
 
 /// Makes sure that the loop wakes when the next key is due.
 pub fn schedule_expiry(server: &mut Server) {
-    if !server.active_expire || server.expiry_mode() != ExpiryMode::Delete {
+    if !server.debug.active_expire || server.expiry_mode() != ExpiryMode::Delete {
         return;
     }
     let Some(due) = server.keyspace.next_due_ms() else { return };
@@ -119,7 +119,7 @@ pub fn schedule_expiry(server: &mut Server) {
 
 fn expire(server: &mut Server) {
     server.keyspace.expiry_mode = server.expiry_mode();
-    if !server.active_expire {
+    if !server.debug.active_expire {
         return;
     }
     let began = server.clock.stamp();
@@ -149,7 +149,7 @@ pub fn flush_append_only_file(server: &mut Server) {
     let had_failed = aof.write_error.is_some();
     let began = server.clock.stamp();
     if aof.buffered() > 0 {
-        std::thread::sleep(server.aof_flush_sleep);
+        std::thread::sleep(server.debug.aof_flush_sleep);
     }
     let durable = policy == AppendFsync::Always && !rewrite_comes_first(&server.config, &server.persistence);
     let flushed = aof.flush(policy, durable);

@@ -58,7 +58,7 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
         return Ok(());
     }
     server.reply(id).array(multi.queued.len());
-    server.transaction = Some(Commands::default());
+    server.execution.transaction = Some(Commands::default());
     for (found, request) in &multi.queued {
         if let Err(denied) = server.check_access(id, *found, &request.args(), Context::Multi) {
             refuse(server, id, denied);
@@ -66,7 +66,7 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
         }
         call(server, id, *found, &request.args());
         // SHUTDOWN NOSAVE ended a script in it half way: all it did is gone.
-        if server.shutdown {
+        if server.shutdown.prepared {
             return Ok(());
         }
     }

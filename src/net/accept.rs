@@ -32,13 +32,13 @@ pub fn accept(server: &mut Server, index: usize) {
                 Some(libc::ECONNABORTED | libc::EINTR | libc::EPROTO) => (),
                 _ => {
                     log::warn!("Accepting client connection: {error}");
-                    return server.accept_later.push(index);
+                    return server.pending.late_accepts.push(index);
                 }
             },
         }
     }
     // An edge announces new connections only: come back for the ones that are left.
-    server.accept_again.push(index);
+    server.pending.accepts.push(index);
 }
 
 fn add_client(server: &mut Server, stream: Stream, addr: String, laddr: String) {

@@ -30,12 +30,12 @@ fn turn(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input) {
     if sources.borrow_mut().wait(Some(Duration::ZERO)).is_ok() {
         handle_events(server, sources, input, caller);
     }
-    for index in std::mem::take(&mut server.accept_again) {
+    for index in std::mem::take(&mut server.pending.accepts) {
         accept(server, index);
     }
-    for _ in 0..server.pending_reads.len() {
-        match server.pending_reads.pop_front() {
-            Some(id) if id == caller || server.shutdown => server.pending_reads.push_back(id),
+    for _ in 0..server.pending.reads.len() {
+        match server.pending.reads.pop_front() {
+            Some(id) if id == caller || server.shutdown.prepared => server.pending.reads.push_back(id),
             Some(id) => input.turn(server, id),
             None => break,
         }
@@ -46,7 +46,7 @@ fn turn(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input) {
 
 fn handle_events(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input, caller: ClientId) {
     let mut later = VecDeque::new();
-    while !server.shutdown {
+    while !server.shutdown.prepared {
         let Some(event) = sources.borrow_mut().heard.pop_front() else { break };
         let token = event.token();
         if token == Token(caller.to_bits()) {

@@ -63,13 +63,13 @@ impl EventLoop {
             let _ = waker.wake();
         })?;
         let mut server = Server::new(config, commands, background, poll.registry().try_clone()?);
-        let mut signals = Signals::new(server.told_to_end.clone())?;
+        let mut signals = Signals::new(server.shutdown.signalled.clone())?;
         poll.registry().register(signals.source(), SIGNALS, Interest::READABLE)?;
         server.listen()?;
         let (events, input) = (Events::with_capacity(1024), Input::default());
         let sources = Rc::new(RefCell::new(Sources { poll, events, heard: VecDeque::new(), signals }));
         server.scripts.busy_turn = Some(busy::turns(sources.clone()));
-        server.startup_memory = used_memory();
+        server.run.startup_memory = used_memory();
         Ok(EventLoop { server, sources, input })
     }
 
@@ -77,7 +77,7 @@ impl EventLoop {
     pub fn run(&mut self) -> Result<(), String> {
         self.server.timers.insert(self.server.clock.now_ms, Timer::Cron);
         let mut woken = self.server.clock.stamp();
-        while !self.server.shutdown {
+        while !self.server.shutdown.prepared {
             self.before_sleep();
             let nanos = self.server.clock.nanos_between(woken, self.server.clock.stamp());
             self.server.stats.end_turn(nanos);
@@ -90,7 +90,7 @@ impl EventLoop {
             while let Some(timer) = self.server.timers.pop_due(self.server.clock.now_ms) {
                 engine::timers::fire(&mut self.server, timer);
             }
-            if self.server.load.is_some() && !self.server.shutdown {
+            if self.server.loading.load.is_some() && !self.server.shutdown.prepared {
                 engine::load::step(&mut self.server).map_err(|error| error.0)?;
             }
         }
@@ -103,11 +103,11 @@ impl EventLoop {
     /// How long poll may sleep: until the next timer, or not at all if there is work.
     fn timeout(&self) -> Option<Duration> {
         let server = &self.server;
-        let idle = server.pending_reads.is_empty()
-            && server.pending_writes.is_empty()
-            && server.accept_again.is_empty()
+        let idle = server.pending.reads.is_empty()
+            && server.pending.writes.is_empty()
+            && server.pending.accepts.is_empty()
             && !server.replication.receive_again;
-        if !idle || server.load.is_some() {
+        if !idle || server.loading.load.is_some() {
             return Some(Duration::ZERO);
         }
         let due = server.timers.next_due_ms()?;
@@ -115,7 +115,7 @@ impl EventLoop {
     }
 
     fn handle_events(&mut self) {
-        while !self.server.shutdown {
+        while !self.server.shutdown.prepared {
             let Some(event) = self.sources.borrow_mut().heard.pop_front() else { break };
             handle(&mut self.server, &self.sources, &mut self.input, &event);
         }
@@ -126,12 +126,12 @@ impl EventLoop {
         if std::mem::take(&mut self.server.replication.receive_again) {
             engine::replication::follow::event(&mut self.server);
         }
-        for index in std::mem::take(&mut self.server.accept_again) {
+        for index in std::mem::take(&mut self.server.pending.accepts) {
             accept(&mut self.server, index);
         }
-        for _ in 0..self.server.pending_reads.len() {
-            if let Some(id) = self.server.pending_reads.pop_front()
-                && !self.server.shutdown
+        for _ in 0..self.server.pending.reads.len() {
+            if let Some(id) = self.server.pending.reads.pop_front()
+                && !self.server.shutdown.prepared
             {
                 self.input.turn(&mut self.server, id);
             }
@@ -188,20 +188,20 @@ pub fn handle(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input
 
 /// Sends what clients have waiting, and closes those that are to go; `except` is left alone.
 pub fn send(server: &mut Server, except: Option<ClientId>) {
-    let mut pending = std::mem::take(&mut server.pending_writes);
+    let mut pending = std::mem::take(&mut server.pending.writes);
     for id in pending.drain(..) {
         if Some(id) == except {
-            server.pending_writes.push(id);
+            server.pending.writes.push(id);
         } else {
             output::flush(server, id);
         }
     }
     // Keep the allocation, and the clients that have more output than goes in one turn.
-    pending.append(&mut server.pending_writes);
-    server.pending_writes = pending;
+    pending.append(&mut server.pending.writes);
+    server.pending.writes = pending;
     server.evict_clients();
     let mut kept = None;
-    while let Some(id) = server.pending_closes.pop() {
+    while let Some(id) = server.pending.closes.pop() {
         if Some(id) == except {
             kept = except;
             continue;
@@ -215,5 +215,5 @@ pub fn send(server: &mut Server, except: Option<ClientId>) {
             server.timers.cancel(timer);
         }
     }
-    server.pending_closes.extend(kept);
+    server.pending.closes.extend(kept);
 }

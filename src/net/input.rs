@@ -73,7 +73,7 @@ impl Input {
         if client.is_closing() {
             return;
         }
-        if client.flags.contains(ClientFlags::PRIMARY) && server.pause.is_some() {
+        if client.flags.contains(ClientFlags::PRIMARY) && server.pause.asked.is_some() {
             return read_ahead(server, id);
         }
         let waits = client.flags.contains(ClientFlags::BLOCKED) || !client.held.is_empty();
@@ -252,9 +252,9 @@ impl Input {
         if self.batch.is_empty() {
             return true;
         }
-        server.executing = Some(id);
+        server.execution.client = Some(id);
         let goes_on = self.run_in_order(server, id, buffer);
-        server.executing = None;
+        server.execution.client = None;
         // The hint means a place in a buffer that something else is about to be read into.
         server.keyspace.clear_hint();
         goes_on
@@ -284,7 +284,7 @@ impl Input {
 
     fn run_in_order(&mut self, server: &mut Server, id: ClientId, buffer: &[u8]) -> bool {
         let count = self.batch.len();
-        server.command_started = server.clock.stamp();
+        server.execution.command_started = server.clock.stamp();
         server.will_write(id);
         self.look_up(server, id, buffer);
         let mut gates_are_open = dispatch::gates_are_open(server, id);
@@ -325,7 +325,7 @@ impl Input {
                 }
                 return false;
             }
-            if client.is_closing() || server.shutdown {
+            if client.is_closing() || server.shutdown.prepared {
                 return false;
             }
             self.ran = count;
@@ -418,8 +418,8 @@ impl Input {
     /// Runs requests that had to wait; false if they still have to.
     fn run_held(&mut self, server: &mut Server, id: ClientId) -> bool {
         let mut held = std::mem::take(&mut server.clients[id].held);
-        server.command_started = server.clock.stamp();
-        server.executing = Some(id);
+        server.execution.command_started = server.clock.stamp();
+        server.execution.client = Some(id);
         let mut done = 0;
         for request in &held {
             let retry = server.clients[id].held_retry.take();
@@ -438,7 +438,7 @@ impl Input {
                 break;
             }
         }
-        server.executing = None;
+        server.execution.client = None;
         held.drain(..done);
         let client = &mut server.clients[id];
         client.held = held;

@@ -23,7 +23,7 @@ fn send(server: &mut Server, id: ClientId) {
         return;
     }
     // At the end there is no next turn.
-    let mut budget = if server.shutdown { usize::MAX } else { BYTES_MAX };
+    let mut budget = if server.shutdown.prepared { usize::MAX } else { BYTES_MAX };
     while !client.output.is_empty() {
         if budget == 0 {
             return server.will_write(id);

@@ -239,6 +239,12 @@ impl<'a> Reply<'a> {
         self.header(if self.resp3 { b'>' } else { b'*' }, len as i64);
     }
 
+    /// The name of what is written next, in a map.
+    pub fn named(&mut self, name: &str) -> &mut Self {
+        self.bulk(name.as_bytes());
+        self
+    }
+
     /// A truth value; in RESP2 the integer 1 or 0.
     pub fn boolean(&mut self, value: bool) {
         match (self.resp3, value) {

@@ -242,18 +242,9 @@ impl RequestParser {
             match buffer.first() {
                 None => return Ok(Step::Incomplete),
                 Some(b'*') => {
-                    let Some((count, next)) = header(buffer, 0, "mbulk")? else { return Ok(Step::Incomplete) };
-                    match count {
-                        Some(count) if count > ARGUMENTS_MAX => {
-                            return Err(ProtocolError::new("invalid multibulk length"));
-                        }
-                        None => return Err(ProtocolError::new("invalid multibulk length")),
-                        Some(count) if count > UNAUTHENTICATED_ARGUMENTS_MAX && !limits.authenticated => {
-                            return Err(ProtocolError::new("unauthenticated multibulk length"));
-                        }
-                        Some(count) => self.remaining = count.max(0),
+                    if !self.argument_count(buffer, limits)? {
+                        return Ok(Step::Incomplete);
                     }
-                    self.at = next;
                     if self.remaining == 0 {
                         return Ok(Step::Done);
                     }
@@ -265,25 +256,7 @@ impl RequestParser {
             return Ok(Step::Incomplete);
         }
         while self.remaining > 0 {
-            let len = match self.bulk_len {
-                Some(len) => len,
-                None => {
-                    let Some((len, next)) = header(buffer, self.at, "bulk")? else { return Ok(Step::Incomplete) };
-                    if buffer[self.at] != b'$' {
-                        let got = buffer[self.at] as char;
-                        return Err(ProtocolError(format!("expected '$', got '{got}'")));
-                    }
-                    let len = match len {
-                        Some(len) if len >= 0 && len as u64 <= limits.bulk_max as u64 => len,
-                        _ => return Err(ProtocolError::new("invalid bulk length")),
-                    };
-                    if len > UNAUTHENTICATED_BULK_MAX && !limits.authenticated {
-                        return Err(ProtocolError::new("unauthenticated bulk length"));
-                    }
-                    self.at = next;
-                    len as usize
-                }
-            };
+            let Some(len) = self.argument_len(buffer, limits)? else { return Ok(Step::Incomplete) };
             // The line end is not looked at, as in Redis.
             if buffer.len() - self.at < len + 2 {
                 self.bulk_len = Some(len);
@@ -301,6 +274,44 @@ impl RequestParser {
             self.remaining -= 1;
         }
         Ok(Step::Done)
+    }
+
+    /// Reads how many arguments the request has; false if that has not all come yet.
+    #[inline(always)]
+    fn argument_count(&mut self, buffer: &[u8], limits: Limits) -> Result<bool, ProtocolError> {
+        let Some((count, next)) = header(buffer, 0, "mbulk")? else { return Ok(false) };
+        self.remaining = match count {
+            Some(count) if count > ARGUMENTS_MAX => return Err(ProtocolError::new("invalid multibulk length")),
+            None => return Err(ProtocolError::new("invalid multibulk length")),
+            Some(count) if count > UNAUTHENTICATED_ARGUMENTS_MAX && !limits.authenticated => {
+                return Err(ProtocolError::new("unauthenticated multibulk length"));
+            }
+            Some(count) => count.max(0),
+        };
+        self.at = next;
+        Ok(true)
+    }
+
+    /// How long the next argument is; None if that has not all come yet.
+    #[inline(always)]
+    fn argument_len(&mut self, buffer: &[u8], limits: Limits) -> Result<Option<usize>, ProtocolError> {
+        if self.bulk_len.is_some() {
+            return Ok(self.bulk_len);
+        }
+        let Some((len, next)) = header(buffer, self.at, "bulk")? else { return Ok(None) };
+        if buffer[self.at] != b'$' {
+            let got = buffer[self.at] as char;
+            return Err(ProtocolError(format!("expected '$', got '{got}'")));
+        }
+        let len = match len {
+            Some(len) if len >= 0 && len as u64 <= limits.bulk_max as u64 => len,
+            _ => return Err(ProtocolError::new("invalid bulk length")),
+        };
+        if len > UNAUTHENTICATED_BULK_MAX && !limits.authenticated {
+            return Err(ProtocolError::new("unauthenticated bulk length"));
+        }
+        self.at = next;
+        Ok(Some(len as usize))
     }
 
     /// Turns the long argument into one of the request's, if it is complete.

@@ -4,6 +4,7 @@
 //! neither; what it cannot pack, and tables beyond a depth of 16, become nil.
 
 use super::failure::{Arguments, Result, STACK_MAX, bad_argument, failure, fallible};
+use super::stack::{self, Index, Keys, Peeked, Stack};
 use mlua::{Lua, LuaString, MultiValue, Table, Value};
 
 /// Tables are packed to this depth.
@@ -29,25 +30,23 @@ fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
         return Err(bad_argument(0, "pack", "MessagePack pack needs input."));
     }
     let mut out = Vec::new();
-    for value in arguments.0.iter() {
-        pack_value(&mut out, value, 0)?;
-    }
+    stack::with::<(), ()>(lua, arguments.0, |stack| {
+        stack.indices().try_for_each(|at| pack_value(&mut out, stack, at, 0))
+    })?;
     Ok(lua.create_string(out)?)
 }
 
-fn pack_value(out: &mut Vec<u8>, value: &Value, depth: usize) -> mlua::Result<()> {
-    match value {
-        Value::Boolean(truth) => out.push(if *truth { 0xc3 } else { 0xc2 }),
-        Value::Integer(integer) => pack_integer(out, *integer),
-        Value::Number(number) => pack_number(out, *number),
-        Value::String(string) => {
-            let bytes = string.as_bytes();
+fn pack_value(out: &mut Vec<u8>, stack: &mut Stack, at: Index, depth: usize) -> Result<()> {
+    match stack.peek(at) {
+        Peeked::Boolean(truth) => out.push(if truth { 0xc3 } else { 0xc2 }),
+        Peeked::Number(number) => pack_number(out, number),
+        Peeked::String(bytes) => {
             pack_header(out, bytes.len(), Some((0xa0, 31)), Some(0xd9), 0xda);
-            out.extend_from_slice(&bytes);
+            out.extend_from_slice(bytes);
         }
-        Value::Table(_) if depth == DEPTH_MAX => out.push(0xc0),
-        Value::Table(table) => return pack_table(out, table, depth + 1),
-        _ => out.push(0xc0),
+        Peeked::Table if depth == DEPTH_MAX => out.push(0xc0),
+        Peeked::Table => return pack_table(out, stack, at, depth + 1),
+        Peeked::Nil | Peeked::Null | Peeked::Other(_) => out.push(0xc0),
     }
     Ok(())
 }
@@ -67,11 +66,16 @@ fn pack_integer(out: &mut Vec<u8>, integer: i64) {
     }
 }
 
-/// A number that is no integer: in four bytes if that loses nothing.
+/// A number that has no fraction and fits.
+fn as_integer(number: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    (number.fract() == 0.0 && (-LIMIT..LIMIT).contains(&number)).then_some(number as i64)
+}
+
+/// Integers as such, other numbers in four bytes if that loses nothing.
 fn pack_number(out: &mut Vec<u8>, number: f64) {
-    if number == 0.0 {
-        // Negative zero counts as an integer.
-        return out.push(0);
+    if let Some(integer) = as_integer(number) {
+        return pack_integer(out, integer);
     }
     let single = number as f32;
     if single as f64 == number {
@@ -97,25 +101,16 @@ fn pack_header(out: &mut Vec<u8>, len: usize, fix: Option<(u8, usize)>, byte: Op
 }
 
 /// As an array if its keys are those of one, else as a map.
-fn pack_table(out: &mut Vec<u8>, table: &Table, depth: usize) -> mlua::Result<()> {
-    let (mut count, mut greatest) = (0, 0);
-    let mut is_array = true;
-    table.for_each(|key: Value, _: Value| {
-        match key {
-            Value::Integer(index) if index > 0 => greatest = greatest.max(index),
-            _ => is_array = false,
-        }
-        count += 1;
-        Ok(())
-    })?;
-    if is_array && greatest as usize == count {
+fn pack_table(out: &mut Vec<u8>, stack: &mut Stack, table: Index, depth: usize) -> Result<()> {
+    let Keys { count, greatest } = stack.keys(table)?;
+    if greatest == Some(count) {
         pack_header(out, count, Some((0x90, 15)), None, 0xdc);
-        return table.for_each_value(|value: Value| pack_value(out, &value, depth));
+        return stack.each_element(table, count, |stack, element| pack_value(out, stack, element, depth));
     }
     pack_header(out, count, Some((0x80, 15)), None, 0xde);
-    table.for_each(|key: Value, value: Value| {
-        pack_value(out, &key, depth)?;
-        pack_value(out, &value, depth)
+    stack.each_pair(table, |stack, key, value| {
+        pack_value(out, stack, key, depth)?;
+        pack_value(out, stack, value, depth)
     })
 }
 
@@ -145,30 +140,35 @@ fn unpack(lua: &Lua, arguments: &Arguments, function: &str, limit: i64, offset: 
     let Some(rest) = bytes.get(offset as usize..) else {
         return Err(failure(format_args!("Start offset {offset} greater than input length {}.", bytes.len())));
     };
-    let mut reader = Reader { lua, rest };
-    let mut values = Vec::new();
-    while !reader.rest.is_empty() && (limit == 0 || values.len() < limit as usize) {
-        if values.len() + arguments.len() >= STACK_MAX {
-            return Err(failure(
-                "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)",
-            ));
+    let (rest, mut values): (_, MultiValue) = stack::with(lua, (), |stack| {
+        let mut reader = Reader { stack, rest };
+        for count in 0.. {
+            if reader.rest.is_empty() || (limit > 0 && count == limit as usize) {
+                break;
+            }
+            if count + arguments.len() >= STACK_MAX {
+                return Err(failure(
+                    "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)",
+                ));
+            }
+            reader.value(0)?;
         }
-        values.push(reader.value(0)?);
-    }
+        Ok(reader.rest)
+    })?;
     if limit > 0 {
-        let next = if reader.rest.is_empty() { -1 } else { (bytes.len() - reader.rest.len()) as i64 };
-        values.insert(0, Value::Integer(next));
+        let next = if rest.is_empty() { -1 } else { (bytes.len() - rest.len()) as i64 };
+        values.push_front(Value::Integer(next));
     }
-    Ok(MultiValue::from_vec(values))
+    Ok(values)
 }
 
-/// What is left to be unpacked.
-struct Reader<'a> {
-    lua: &'a Lua,
+/// What is left to be unpacked, and where the values go.
+struct Reader<'a, 's> {
+    stack: &'s mut Stack,
     rest: &'a [u8],
 }
 
-impl<'a> Reader<'a> {
+impl<'a> Reader<'a, '_> {
     fn take(&mut self, len: usize) -> Result<&'a [u8]> {
         let (taken, rest) = self.rest.split_at_checked(len).ok_or_else(|| failure("Missing bytes in input."))?;
         self.rest = rest;
@@ -186,65 +186,75 @@ impl<'a> Reader<'a> {
         Ok((self.unsigned(len)? << unused) as i64 >> unused)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value> {
+    /// Pushes the next value.
+    fn value(&mut self, depth: usize) -> Result<()> {
         if depth > UNPACK_DEPTH_MAX {
             return Err(failure("Bad data format in input."));
         }
+        self.stack.reserve()?;
         let kind = self.take(1)?[0];
-        let number = |number: f64| Ok(Value::Number(number));
-        match kind {
-            0..=0x7f => number(kind as f64),
-            0x80..=0x8f => self.map((kind & 15) as usize, depth),
-            0x90..=0x9f => self.array((kind & 15) as usize, depth),
-            0xa0..=0xbf => self.string((kind & 31) as usize),
-            0xc0 => Ok(Value::Nil),
-            0xc2 | 0xc3 => Ok(Value::Boolean(kind == 0xc3)),
-            0xca => number(f32::from_bits(self.unsigned(4)? as u32) as f64),
-            0xcb => number(f64::from_bits(self.unsigned(8)?)),
-            0xcc..=0xce => number(self.unsigned(1 << (kind - 0xcc))? as f64),
+        let number = match kind {
+            0..=0x7f => kind as f64,
+            0xca => f32::from_bits(self.unsigned(4)? as u32) as f64,
+            0xcb => f64::from_bits(self.unsigned(8)?),
+            0xcc..=0xce => self.unsigned(1 << (kind - 0xcc))? as f64,
             // COMPAT: as if it were signed.
-            0xcf => number(self.unsigned(8)? as i64 as f64),
-            0xd0..=0xd3 => number(self.signed(1 << (kind - 0xd0))? as f64),
+            0xcf => self.unsigned(8)? as i64 as f64,
+            0xd0..=0xd3 => self.signed(1 << (kind - 0xd0))? as f64,
+            0xe0..=0xff => kind as i8 as f64,
+            _ => return self.no_number(kind, depth),
+        };
+        self.stack.push_number(number);
+        Ok(())
+    }
+
+    fn no_number(&mut self, kind: u8, depth: usize) -> Result<()> {
+        match kind {
+            0xc0 => self.stack.push_nil(),
+            0xc2 | 0xc3 => self.stack.push_boolean(kind == 0xc3),
+            0x80..=0x8f => self.map((kind & 15) as usize, depth)?,
+            0x90..=0x9f => self.array((kind & 15) as usize, depth)?,
+            0xa0..=0xbf => self.string((kind & 31) as usize)?,
             0xd9..=0xdb => {
                 let len = self.unsigned(1 << (kind - 0xd9))? as usize;
-                self.string(len)
+                self.string(len)?;
             }
             0xdc | 0xdd => {
                 let len = self.unsigned(2 << (kind - 0xdc))? as usize;
-                self.array(len, depth)
+                self.array(len, depth)?;
             }
             0xde | 0xdf => {
                 let len = self.unsigned(2 << (kind - 0xde))? as usize;
-                self.map(len, depth)
+                self.map(len, depth)?;
             }
-            0xe0..=0xff => number(kind as i8 as f64),
-            _ => Err(failure("Bad data format in input.")),
+            _ => return Err(failure("Bad data format in input.")),
         }
+        Ok(())
     }
 
-    fn string(&mut self, len: usize) -> Result<Value> {
+    fn string(&mut self, len: usize) -> Result<()> {
         let bytes = self.take(len)?;
-        Ok(Value::String(self.lua.create_string(bytes)?))
+        self.stack.push_string(bytes);
+        Ok(())
     }
 
-    fn array(&mut self, len: usize, depth: usize) -> Result<Value> {
-        let table = self.lua.create_table()?;
-        for index in 1..=len {
-            table.raw_seti(index, self.value(depth + 1)?)?;
+    fn array(&mut self, len: usize, depth: usize) -> Result<()> {
+        // Each element takes a byte at least, whatever the length says.
+        let table = self.stack.push_table(len.min(self.rest.len()), 0);
+        for number in 1..=len {
+            self.value(depth + 1)?;
+            self.stack.set_element(table, number);
         }
-        Ok(Value::Table(table))
+        Ok(())
     }
 
-    fn map(&mut self, len: usize, depth: usize) -> Result<Value> {
-        let table = self.lua.create_table()?;
+    fn map(&mut self, len: usize, depth: usize) -> Result<()> {
+        let table = self.stack.push_table(0, len.min(self.rest.len() / 2));
         for _ in 0..len {
-            let (key, value) = (self.value(depth + 1)?, self.value(depth + 1)?);
-            match key {
-                Value::Nil => return Err(failure("table index is nil")),
-                Value::Number(number) if number.is_nan() => return Err(failure("table index is NaN")),
-                key => table.raw_set(key, value)?,
-            }
+            self.value(depth + 1)?;
+            self.value(depth + 1)?;
+            self.stack.set_pair(table)?;
         }
-        Ok(Value::Table(table))
+        Ok(())
     }
 }

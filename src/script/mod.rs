@@ -9,6 +9,7 @@
 //! * `cache`       the scripts of EVAL
 //! * `library`     the libraries of functions
 //! * `failure`     functions that Lua calls, and how they fail
+//! * `stack`       values where Lua has them, for what goes through many
 //! * `shebang`     the first line of a script, and flags
 //! * `random`      `math.random`
 //! * `debugger`    a session of SCRIPT DEBUG
@@ -31,6 +32,7 @@ pub mod library;
 mod packing;
 mod random;
 pub mod shebang;
+mod stack;
 #[cfg(test)]
 mod tests;
 

@@ -1,5 +1,6 @@
 //! LATENCY: what took so long that clients may have noticed, by kind of event.
 
+use super::Server;
 use std::collections::{BTreeMap, VecDeque};
 
 /// Samples kept of each event.
@@ -77,5 +78,25 @@ mod tests {
         assert_eq!(history.samples.len(), SAMPLES_MAX);
         assert_eq!(history.samples[0], Sample { unix_s: 40, ms: 9 });
         assert_eq!((events.reset(Some(b"what")), events.reset(Some(b"fork")), events.reset(None)), (0, 1, 1));
+    }
+}
+
+impl Server {
+    /// Sets the time from which on SLOWLOG or LATENCY wants to see a command.
+    pub fn apply_slow_nanos(&mut self) {
+        let slowlog_us = u64::try_from(self.config.slowlog_log_slower_than).unwrap_or(u64::MAX);
+        let latency_ms = match self.config.latency_monitor_threshold {
+            0 => u64::MAX,
+            ms => ms,
+        };
+        self.slow_nanos = slowlog_us.saturating_mul(1000).min(latency_ms.saturating_mul(1_000_000));
+    }
+
+    /// Records that something took so long, if that is long enough for LATENCY.
+    pub fn note_latency(&mut self, event: &'static str, nanos: u64) {
+        let (ms, threshold_ms) = (nanos / 1_000_000, self.config.latency_monitor_threshold);
+        if threshold_ms > 0 && ms >= threshold_ms {
+            self.latency.add(event, Sample { unix_s: self.clock.unix_s(), ms });
+        }
     }
 }

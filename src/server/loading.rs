@@ -5,9 +5,22 @@ use super::clock::Clock;
 use super::{ClientId, Stats};
 use crate::keyspace::KeyspaceStats;
 use crate::persist::aof::{CommandFile, Files, HistoryPlace};
-use crate::persist::rdb::RdbLoad;
+use crate::persist::rdb::{Loaded, RdbLoad};
 use crate::resp::OwnedRequest;
 use std::path::PathBuf;
+
+#[derive(Default)]
+pub struct Loading {
+    /// The data set is being loaded: only the client that loads it may see it.
+    pub in_place: bool,
+    /// A data set is loaded beside the one that is served.
+    pub beside: bool,
+    pub progress: LoadProgress,
+    /// What the loop loads, a step each turn.
+    pub load: Option<Box<Load>>,
+    /// What the snapshot that was loaded last said of itself.
+    pub last: Loaded,
+}
 
 /// How far a load is.
 #[derive(Clone, Copy, Default, Debug)]

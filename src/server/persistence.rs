@@ -1,9 +1,12 @@
 //! What the server knows of its snapshots and rewrites: the child that makes one, and how the last
 //! ones went. `engine` starts and ends them.
 
+use super::Server;
 use super::clock::Clock;
 use super::replication::replica::TransferForm;
+use crate::config::os_reason;
 use crate::persist::aof::Form;
+use crate::resp::CommandError;
 use mio::Token;
 use mio::unix::pipe;
 use std::path::PathBuf;
@@ -186,5 +189,21 @@ impl Persistence {
 
     pub fn transfer_runs(&self) -> bool {
         self.child.as_ref().is_some_and(|child| matches!(child.job, Job::Transfer(_)))
+    }
+}
+
+impl Server {
+    /// Why writes are refused, if they are.
+    pub fn write_error(&self) -> Option<CommandError> {
+        if self.config.stop_writes_on_bgsave_error
+            && !self.config.save.is_empty()
+            && !self.persistence.snapshots.last_ok
+        {
+            return Some(CommandError::new(
+                "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.",
+            ));
+        }
+        let error = self.aof.as_ref()?.error()?;
+        Some(CommandError::coded(format!("MISCONF Errors writing to the AOF file: {}", os_reason(error))))
     }
 }

@@ -156,7 +156,7 @@ impl Server {
 
     /// Sends a message to a client. What a client's own command brings it follows the reply.
     pub fn push(&mut self, id: ClientId, message: &Bytes) {
-        if self.executing == Some(id) {
+        if self.execution.client == Some(id) {
             self.clients[id].after_reply.push(message.clone());
             return;
         }
@@ -172,12 +172,12 @@ impl Server {
 
     /// Sends what the command, or the transaction, that ran brought its own client.
     pub fn push_after_reply(&mut self) {
-        let Some(id) = self.executing.filter(|_| self.transaction.is_none()) else { return };
+        let Some(id) = self.execution.client.filter(|_| self.execution.transaction.is_none()) else { return };
         let Some(client) = self.clients.get_mut(id).filter(|client| !client.after_reply.is_empty()) else { return };
         let messages = std::mem::take(&mut client.after_reply);
-        self.executing = None;
+        self.execution.client = None;
         messages.iter().for_each(|message| self.push(id, message));
-        self.executing = Some(id);
+        self.execution.client = Some(id);
     }
 
     /// Publishes keyspace events to the channels that `notify-keyspace-events` says.

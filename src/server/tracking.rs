@@ -125,8 +125,9 @@ impl Server {
         let caller = self.scripts.running.as_ref().map(|running| running.caller).filter(|_| is_script);
         self.remember_read(caller.unwrap_or(id), found, args);
         // CLIENT CACHING is about the next command, or the next transaction.
-        let is_over =
-            !is_script && self.transaction.is_none() && !self.commands.full_name(found.index).starts_with("client|");
+        let is_over = !is_script
+            && self.execution.transaction.is_none()
+            && !self.commands.full_name(found.index).starts_with("client|");
         if let Some(client) = self.clients.get_mut(id).filter(|client| is_over && client.multi.is_none())
             && let Some(own) = &mut client.tracking
         {
@@ -153,7 +154,7 @@ impl Server {
     /// Tells of what the command that ran changed.
     #[cold]
     pub fn tell_changes(&mut self) {
-        let origin = self.executing;
+        let origin = self.execution.client;
         if std::mem::take(&mut self.keyspace.effects.flushed) {
             self.tell_flush();
         }
@@ -267,7 +268,7 @@ impl Server {
         const KEYS: usize = 1000;
         let max = usize::try_from(self.config.tracking_table_max_keys).unwrap_or(usize::MAX);
         // It is not the command that runs which changes anything.
-        let executing = self.executing.take();
+        let executing = self.execution.client.take();
         for _ in 0..KEYS {
             let len = self.tracking.readers.len();
             if max == 0 || len <= max {
@@ -277,7 +278,7 @@ impl Server {
             let key = self.tracking.readers.get_index(choice).expect("below the length").0.clone();
             self.invalidate(&key, None);
         }
-        self.executing = executing;
+        self.execution.client = executing;
     }
 }
 

@@ -88,16 +88,13 @@ fn hello(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         reply.bulk(field.as_bytes());
         reply.bulk(value.as_bytes());
     }
-    reply.bulk(b"proto");
-    reply.integer(if resp3 { 3 } else { 2 });
-    reply.bulk(b"id");
-    reply.integer(number as i64);
+    reply.named("proto").integer(if resp3 { 3 } else { 2 });
+    reply.named("id").integer(number as i64);
     for (field, value) in [("mode", "standalone"), ("role", "master")] {
         reply.bulk(field.as_bytes());
         reply.bulk(value.as_bytes());
     }
-    reply.bulk(b"modules");
-    reply.array(0);
+    reply.named("modules").array(0);
     Ok(())
 }
 

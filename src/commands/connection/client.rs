@@ -6,7 +6,12 @@ use super::client_list::{info, list};
 use super::client_tracking;
 use crate::commands::prelude::*;
 use crate::engine::blocking::{self, GaveUp};
-use crate::server::{Client, Pause, ReplyMode};
+use crate::server::pause::Pause;
+use crate::server::{Client, ReplyMode};
+
+/// What all subcommands have in common.
+pub(super) const SUBCOMMAND: Command =
+    Command { group: Group::Connection, categories: category::CONNECTION, ..Command::DEFAULT };
 
 pub const CLIENT: Command = Command {
     name: "client",
@@ -23,158 +28,132 @@ pub const CLIENT: Command = Command {
             name: "getname",
             summary: "Gives the name of this connection",
             since: "2.6.9",
-            group: Group::Connection,
             arity: 2,
             flags: NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             handler: Handler::Server(getname),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("5.0.0", Group::Connection, category::CONNECTION, help),
         Command {
             name: "id",
             summary: "Gives the number of this connection",
             since: "5.0.0",
-            group: Group::Connection,
             arity: 2,
             flags: NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             handler: Handler::Server(id),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "info",
             summary: "Describes this connection",
             since: "6.2.0",
-            group: Group::Connection,
             arity: 2,
             flags: NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             tips: &["nondeterministic_output"],
             handler: Handler::Server(info),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "kill",
             summary: "Closes connections",
             since: "2.4.0",
-            group: Group::Connection,
             arity: -3,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             args: "filter(old-format~ip:port!2.8.12 | new-format(client-id:int=ID?^2.8.12 | client-type(normal=NORMAL | master=MASTER^3.2.0 | slave=SLAVE | replica=REPLICA^5.0.0 | pubsub=PUBSUB)=TYPE?^2.8.12 | username:string=USER? | addr:string~ip:port=ADDR? | laddr:string~ip:port=LADDR?^6.2.0 | skipme(yes=YES | no=NO)=SKIPME?)+)",
             handler: Handler::Server(kill),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "list",
             summary: "Describes open connections",
             since: "2.4.0",
-            group: Group::Connection,
             arity: -2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             tips: &["nondeterministic_output"],
             args: "client-type(normal=NORMAL | master=MASTER | replica=REPLICA | pubsub=PUBSUB)=TYPE?^5.0.0 client-id:int=ID?+^6.2.0",
             handler: Handler::Server(list),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "no-evict",
             summary: "Keeps this connection from being evicted",
             since: "7.0.0",
-            group: Group::Connection,
             arity: 3,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             args: "enabled(on=ON | off=OFF)",
             handler: Handler::Server(no_evict),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "no-touch",
             summary: "Makes what this connection reads count as not used",
             since: "7.2.0",
-            group: Group::Connection,
             arity: 3,
             flags: NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             args: "enabled(on=ON | off=OFF)",
             handler: Handler::Server(no_touch),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "pause",
             summary: "Holds requests of clients back for a time",
             since: "3.0.0",
-            group: Group::Connection,
             arity: -3,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             args: "timeout:int mode(write=WRITE | all=ALL)?^6.2.0",
             handler: Handler::Server(pause),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "reply",
             summary: "Chooses whether commands are replied to",
             since: "3.2.0",
-            group: Group::Connection,
             arity: 3,
             flags: NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             args: "action(on=ON | off=OFF | skip=SKIP)",
             handler: Handler::Server(reply),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "setinfo",
             summary: "Says which library the client uses",
             since: "7.2.0",
-            group: Group::Connection,
             arity: 4,
             flags: NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "attr(libname:string=LIB-NAME | libver:string=LIB-VER)",
             handler: Handler::Server(setinfo),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "setname",
             summary: "Names this connection",
             since: "2.6.9",
-            group: Group::Connection,
             arity: 3,
             flags: NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "connection-name",
             handler: Handler::Server(setname),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "unblock",
             summary: "Wakes a client that a blocking command holds",
             since: "5.0.0",
-            group: Group::Connection,
             arity: -3,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             args: "client-id:int unblock-type(timeout=TIMEOUT | error=ERROR)?",
             handler: Handler::Server(unblock),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "unpause",
             summary: "Ends a pause at once",
             since: "6.2.0",
-            group: Group::Connection,
             arity: 2,
             flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            categories: category::CONNECTION,
             handler: Handler::Server(unpause),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT

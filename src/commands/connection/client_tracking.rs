@@ -1,57 +1,49 @@
 //! CLIENT TRACKING, CACHING, GETREDIR and TRACKINGINFO, over `server/tracking.rs`. All options are checked against
 //! each other and against those of before, before any is taken.
 
+use super::client;
 use crate::commands::prelude::*;
 use crate::server::tracking::ClientTracking;
+
+/// What these subcommands have in common.
+const SUBCOMMAND: Command = Command { flags: NOSCRIPT | LOADING | STALE, ..client::SUBCOMMAND };
 
 pub const CACHING: Command = Command {
     name: "caching",
     summary: "Says whether what the next command reads is tracked",
     since: "6.0.0",
-    group: Group::Connection,
     arity: 3,
-    flags: NOSCRIPT | LOADING | STALE,
-    categories: category::CONNECTION,
     args: "mode(yes=YES | no=NO)",
     handler: Handler::Server(caching),
-    ..Command::DEFAULT
+    ..SUBCOMMAND
 };
 
 pub const GETREDIR: Command = Command {
     name: "getredir",
     summary: "Gives the connection that is told what this one tracks",
     since: "6.0.0",
-    group: Group::Connection,
     arity: 2,
-    flags: NOSCRIPT | LOADING | STALE,
-    categories: category::CONNECTION,
     handler: Handler::Server(getredir),
-    ..Command::DEFAULT
+    ..SUBCOMMAND
 };
 
 pub const TRACKING: Command = Command {
     name: "tracking",
     summary: "Chooses whether this connection is told which keys change",
     since: "6.0.0",
-    group: Group::Connection,
     arity: -3,
-    flags: NOSCRIPT | LOADING | STALE,
-    categories: category::CONNECTION,
     args: "status(on=ON | off=OFF) client-id:int=REDIRECT? prefix:string=PREFIX?+* bcast=BCAST? optin=OPTIN? optout=OPTOUT? noloop=NOLOOP?",
     handler: Handler::Server(tracking),
-    ..Command::DEFAULT
+    ..SUBCOMMAND
 };
 
 pub const TRACKINGINFO: Command = Command {
     name: "trackinginfo",
     summary: "Describes what this connection tracks",
     since: "6.2.0",
-    group: Group::Connection,
     arity: 2,
-    flags: NOSCRIPT | LOADING | STALE,
-    categories: category::CONNECTION,
     handler: Handler::Server(trackinginfo),
-    ..Command::DEFAULT
+    ..SUBCOMMAND
 };
 
 fn tracking(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
@@ -213,12 +205,9 @@ fn trackinginfo(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     let flags: Vec<&str> = flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect();
     let mut reply = server.reply(id);
     reply.map(3);
-    reply.bulk(b"flags");
-    reply.set(flags.len());
+    reply.named("flags").set(flags.len());
     flags.iter().for_each(|flag| reply.bulk(flag.as_bytes()));
-    reply.bulk(b"redirect");
-    reply.integer(redirection);
-    reply.bulk(b"prefixes");
-    reply.bulks(own.prefixes.iter());
+    reply.named("redirect").integer(redirection);
+    reply.named("prefixes").bulks(own.prefixes.iter());
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Places: sorted sets whose scores are positions ([`geohash`](crate::encoding::geohash)).
 //!
-//! * `place`  adding places, and what is known of single ones
-//! * `search` what is within an area
+//! * `place`          adding places, and what is known of single ones
+//! * `search`         what is within an area
+//! * `search_request` the arguments that describe the area
 
 mod place;
 mod search;
+mod search_request;
 
 use super::prelude::*;
 use crate::encoding::geohash::Point;

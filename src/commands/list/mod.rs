@@ -412,54 +412,72 @@ pub const LPOS: Command = Command {
     ..Command::DEFAULT
 };
 
+/// What LPOS is to find.
+struct Wanted {
+    /// Which match is the first wanted: from 1 on from the head, from -1 on from the tail.
+    rank: i64,
+    /// How many are wanted, 0 for all; None for one, which is not replied as an array.
+    count: Option<i64>,
+    /// Elements compared, 0 for all.
+    compared_max: usize,
+}
+
+impl Wanted {
+    fn parse(mut options: Args) -> Result<Wanted, CommandError> {
+        let (mut rank, mut count, mut compared_max) = (1, None, 0);
+        while !options.is_empty() {
+            if options.len() == 1 {
+                return Err(CommandError::SYNTAX);
+            }
+            let positive = |error| options.int(1).ok().filter(|&n| n >= 0).ok_or(CommandError::new(error));
+            if options.is(0, "rank") {
+                rank = options.int_in(1, -i64::MAX..=i64::MAX)?;
+                if rank == 0 {
+                    return Err(CommandError::new(
+                        "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
+                    ));
+                }
+            } else if options.is(0, "count") {
+                count = Some(positive("ERR COUNT can't be negative")?);
+            } else if options.is(0, "maxlen") {
+                compared_max = positive("ERR MAXLEN can't be negative")? as usize;
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+            options = options.from(2);
+        }
+        Ok(Wanted { rank, count, compared_max })
+    }
+
+    /// Hands the index of each match to `found`, from the wanted rank on, until that breaks off.
+    fn find(&self, list: &List, value: &[u8], mut found: impl FnMut(usize) -> ControlFlow<()>) {
+        let backward = self.rank < 0;
+        let compared = if self.compared_max == 0 { list.len() } else { self.compared_max.min(list.len()) };
+        let range = if backward { list.len() - compared..list.len() } else { 0..compared };
+        let mut passed = self.rank.unsigned_abs() - 1;
+        list.visit(range, backward, |index, element| {
+            if *element != *value {
+                return ControlFlow::Continue(());
+            }
+            if passed > 0 {
+                passed -= 1;
+                return ControlFlow::Continue(());
+            }
+            found(index)
+        });
+    }
+}
+
 fn lpos(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let DataContext { keyspace, reply, .. } = ctx;
-    let (mut rank, mut count, mut compared_max) = (1, None, 0);
-    let mut options = args.from(3);
-    while !options.is_empty() {
-        if options.len() == 1 {
-            return Err(CommandError::SYNTAX);
-        }
-        let positive = |error| options.int(1).ok().filter(|&n| n >= 0).ok_or(CommandError::new(error));
-        if options.is(0, "rank") {
-            rank = options.int_in(1, -i64::MAX..=i64::MAX)?;
-            if rank == 0 {
-                return Err(CommandError::new(
-                    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list",
-                ));
-            }
-        } else if options.is(0, "count") {
-            count = Some(positive("ERR COUNT can't be negative")?);
-        } else if options.is(0, "maxlen") {
-            compared_max = positive("ERR MAXLEN can't be negative")? as usize;
-        } else {
-            return Err(CommandError::SYNTAX);
-        }
-        options = options.from(2);
-    }
+    let wanted = Wanted::parse(args.from(3))?;
     keyspace.read_collection(&args[1], |list: Option<&List>| {
         let nothing = List::new();
         let list = list.unwrap_or(&nothing);
-        let backward = rank < 0;
-        let compared = if compared_max == 0 { list.len() } else { compared_max.min(list.len()) };
-        let range = if backward { list.len() - compared..list.len() } else { 0..compared };
-        let mut passed = rank.unsigned_abs() - 1;
-        let mut find = |found: &mut dyn FnMut(usize) -> ControlFlow<()>| {
-            list.visit(range.clone(), backward, |index, element| {
-                if *element != args[2] {
-                    return ControlFlow::Continue(());
-                }
-                if passed > 0 {
-                    passed -= 1;
-                    return ControlFlow::Continue(());
-                }
-                found(index)
-            })
-        };
-        match count {
+        match wanted.count {
             None => {
                 let mut first = None;
-                find(&mut |index| {
+                wanted.find(list, &args[2], |index| {
                     first = Some(index);
                     ControlFlow::Break(())
                 });
@@ -468,12 +486,12 @@ fn lpos(ctx: &mut DataContext, args: &Args) -> CommandResult {
                     None => reply.null(),
                 }
             }
-            Some(wanted) => reply.array_of(|reply| {
+            Some(count) => reply.array_of(|reply| {
                 let mut matches = 0;
-                find(&mut |index| {
+                wanted.find(list, &args[2], |index| {
                     reply.integer(index as i64);
                     matches += 1;
-                    if matches as i64 == wanted { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                    if matches as i64 == count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 });
                 matches
             }),

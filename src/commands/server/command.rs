@@ -5,6 +5,10 @@ use crate::commands::prelude::*;
 use crate::encoding::glob::glob_match;
 use crate::server::command_table::{CommandTable, Found};
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command =
+    Command { group: Group::Server, flags: LOADING | STALE, categories: category::CONNECTION, ..Command::DEFAULT };
+
 pub const COMMAND: Command = Command {
     name: "command",
     summary: "Describes commands",
@@ -19,76 +23,58 @@ pub const COMMAND: Command = Command {
             name: "count",
             summary: "Gives the number of commands",
             since: "2.8.13",
-            group: Group::Server,
             arity: 2,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
             handler: Handler::Server(count),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "docs",
             summary: "Documents commands",
             since: "7.0.0",
-            group: Group::Server,
             arity: -2,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
             tips: &["nondeterministic_output_order"],
             args: "command-name?+",
             handler: Handler::Server(docs),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "getkeys",
             summary: "Finds the keys in a request",
             since: "2.8.13",
-            group: Group::Server,
             arity: -3,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
             args: "command arg?+",
             handler: Handler::Server(getkeys),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "getkeysandflags",
             summary: "Finds the keys in a request, and what it does with them",
             since: "7.0.0",
-            group: Group::Server,
             arity: -3,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
             args: "command arg?+",
             handler: Handler::Server(getkeysandflags),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("5.0.0", Group::Server, category::CONNECTION, help),
         Command {
             name: "info",
             summary: "Describes commands by name",
             since: "2.8.13",
-            group: Group::Server,
             arity: -2,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
             tips: &["nondeterministic_output_order"],
             args: "command-name?+",
             handler: Handler::Server(info),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "list",
             summary: "Lists the names of commands",
             since: "7.0.0",
-            group: Group::Server,
             arity: -2,
-            flags: LOADING | STALE,
-            categories: category::CONNECTION,
             tips: &["nondeterministic_output_order"],
             args: "filterby(module-name:string=MODULE | category:string=ACLCAT | pattern:pattern=PATTERN)=FILTERBY?",
             handler: Handler::Server(list),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     handler: Handler::Server(command),
@@ -188,20 +174,16 @@ fn key_spec(reply: &mut Reply, spec: &KeySpec) {
     let KeySpec { begin, find, flags, notes } = spec;
     reply.map(3 + !notes.is_empty() as usize);
     if !notes.is_empty() {
-        reply.bulk(b"notes");
-        reply.bulk(notes.as_bytes());
+        reply.named("notes").bulk(notes.as_bytes());
     }
-    reply.bulk(b"flags");
-    bit_names(reply, *flags, key_flag::NAMES, "");
+    bit_names(reply.named("flags"), *flags, key_flag::NAMES, "");
     reply.bulk(b"begin_search");
     match *begin {
         Begin::Index(index) => search(reply, "index", &[("index", index)]),
         Begin::Keyword(keyword, from) => {
             search_header(reply, "keyword", 2);
-            reply.bulk(b"keyword");
-            reply.bulk(keyword.as_bytes());
-            reply.bulk(b"startfrom");
-            reply.integer(from as i64);
+            reply.named("keyword").bulk(keyword.as_bytes());
+            reply.named("startfrom").integer(from as i64);
         }
         Begin::Unknown => search(reply, "unknown", &[]),
     }
@@ -219,10 +201,8 @@ fn key_spec(reply: &mut Reply, spec: &KeySpec) {
 
 fn search_header(reply: &mut Reply, kind: &str, fields: usize) {
     reply.map(2);
-    reply.bulk(b"type");
-    reply.bulk(kind.as_bytes());
-    reply.bulk(b"spec");
-    reply.map(fields);
+    reply.named("type").bulk(kind.as_bytes());
+    reply.named("spec").map(fields);
 }
 
 fn search(reply: &mut Reply, kind: &str, fields: &[(&str, i32)]) {

@@ -10,6 +10,10 @@ use crate::encoding::glob::glob_match;
 use crate::engine::apply_config;
 use crate::keyspace::KeyspaceStats;
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command =
+    Command { group: Group::Server, flags: ADMIN | NOSCRIPT | LOADING | STALE, ..Command::DEFAULT };
+
 pub const CONFIG: Command = Command {
     name: "config",
     summary: "Commands about the configuration",
@@ -21,48 +25,40 @@ pub const CONFIG: Command = Command {
             name: "get",
             summary: "Gives the values of directives",
             since: "2.0.0",
-            group: Group::Server,
             arity: -3,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
             args: "parameter+",
             handler: Handler::Server(get),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("5.0.0", Group::Server, 0, help),
         Command {
             name: "resetstat",
             summary: "Sets the counters of INFO back",
             since: "2.0.0",
-            group: Group::Server,
             arity: 2,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: Handler::Server(resetstat),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "rewrite",
             summary: "Writes the values in use into the configuration file",
             since: "2.8.0",
-            group: Group::Server,
             arity: 2,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: Handler::Server(rewrite),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "set",
             summary: "Sets directives, all or none",
             since: "2.0.0",
-            group: Group::Server,
             arity: -4,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             args: "data{parameter value}+",
             secrets: Some(secrets),
             handler: Handler::Server(set),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT
@@ -102,8 +98,10 @@ fn set(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let pairs: Vec<(&[u8], &[u8])> = (2..args.len()).step_by(2).map(|at| (args.get(at), args.get(at + 1))).collect();
-    let context =
-        SetContext { client_is_local: server.clients[id].is_local(), loading: server.loading || server.async_loading };
+    let context = SetContext {
+        client_is_local: server.clients[id].is_local(),
+        loading: server.loading.in_place || server.loading.beside,
+    };
     let before = server.config.clone();
     let changed = server.config.set_many(&pairs, context);
     changed

@@ -76,7 +76,7 @@ fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let found = SUBCOMMANDS.iter().find(|sub| args.is(1, sub.name) && sub.arguments.contains(&arguments));
     match found {
         // These change the data set, which is being loaded.
-        Some(Subcommand { name: "loadaof" | "populate" | "reload", .. }) if server.loading => {
+        Some(Subcommand { name: "loadaof" | "populate" | "reload", .. }) if server.loading.in_place => {
             Err(CommandError::LOADING)
         }
         Some(subcommand) => (subcommand.run)(server, id, args),
@@ -166,7 +166,7 @@ fn config_rewrite_force_all(server: &mut Server, id: ClientId, _: &Args) -> Comm
 
 fn aof_flush_sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let microseconds = args.int(2)?;
-    server.aof_flush_sleep = Duration::from_micros(microseconds.max(0) as u64);
+    server.debug.aof_flush_sleep = Duration::from_micros(microseconds.max(0) as u64);
     ok(server, id)
 }
 
@@ -324,7 +324,7 @@ fn replybuffer(server: &mut Server, id: ClientId, args: &Args) -> CommandResult 
 }
 
 fn pause_cron(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    server.cron_paused = is_on(&args[2]);
+    server.debug.cron_paused = is_on(&args[2]);
     ok(server, id)
 }
 
@@ -449,7 +449,7 @@ fn set_skip_checksum_validation(server: &mut Server, id: ClientId, args: &Args) 
 }
 
 fn set_active_expire(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    server.active_expire = is_on(&args[2]);
+    server.debug.active_expire = is_on(&args[2]);
     ok(server, id)
 }
 
@@ -457,7 +457,7 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     // Later commands of this turn must see that time has passed, but in a script or transaction time stands still.
-    if server.transaction.is_none() {
+    if server.execution.transaction.is_none() {
         server.refresh_time();
     }
     ok(server, id)

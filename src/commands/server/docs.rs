@@ -169,12 +169,10 @@ fn document(reply: &mut Reply, full_name: &str, command: &'static Command) {
         text(reply, "replaced_by", replacement);
     }
     if !arguments.is_empty() {
-        reply.bulk(b"arguments");
-        document_arguments(reply, &arguments);
+        document_arguments(reply.named("arguments"), &arguments);
     }
     if !command.subcommands.is_empty() {
-        reply.bulk(b"subcommands");
-        reply.map(command.subcommands.len());
+        reply.named("subcommands").map(command.subcommands.len());
         subcommands(command).for_each(|(name, subcommand)| document(reply, &name, subcommand));
     }
 }
@@ -199,8 +197,7 @@ fn document_arguments(reply: &mut Reply, arguments: &[Argument]) {
         text(reply, "name", argument.name);
         text(reply, "type", kind);
         if let Some(number) = argument.key_spec {
-            reply.bulk(b"key_spec_index");
-            reply.integer(number);
+            reply.named("key_spec_index").integer(number);
         }
         for (field, value) in texts {
             if let Some(value) = value {
@@ -211,8 +208,7 @@ fn document_arguments(reply: &mut Reply, arguments: &[Argument]) {
             names(reply, "flags", argument.flags.iter().copied());
         }
         if let Some(parts) = parts {
-            reply.bulk(b"arguments");
-            document_arguments(reply, parts);
+            document_arguments(reply.named("arguments"), parts);
         }
     }
 }

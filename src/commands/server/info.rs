@@ -130,7 +130,7 @@ fn info(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 }
 
 fn server_section(server: &Server, fields: &mut Fields) {
-    let uptime_s = server.clock.unix_s() - server.started_unix_s;
+    let uptime_s = server.clock.unix_s() - server.run.started_unix_s;
     fields.add("redis_version", REDIS_VERSION);
     fields.add("rondo_version", env!("CARGO_PKG_VERSION"));
     fields.add("redis_git_sha1", "00000000");
@@ -146,7 +146,7 @@ fn server_section(server: &Server, fields: &mut Fields) {
     fields.add("gcc_version", "0.0.0");
     fields.add("process_id", std::process::id());
     fields.add("process_supervised", "no");
-    fields.add("run_id", &server.run_id);
+    fields.add("run_id", &server.run.id);
     fields.add("tcp_port", server.config.port);
     fields.add("server_time_usec", server.clock.unix_us);
     fields.add("uptime_in_seconds", uptime_s);
@@ -154,10 +154,10 @@ fn server_section(server: &Server, fields: &mut Fields) {
     fields.add("hz", server.config.hz);
     fields.add("configured_hz", server.config.hz);
     fields.add("lru_clock", server.lru_clock());
-    fields.add("executable", &server.executable);
+    fields.add("executable", &server.run.executable);
     fields.add("config_file", server.config.config_file.as_deref().unwrap_or("".as_ref()).display());
     fields.add("io_threads_active", 0);
-    if let Some(wait) = &server.shutdown_wait {
+    if let Some(wait) = &server.shutdown.wait {
         fields.add("shutdown_in_milliseconds", wait.until_ms.saturating_sub(server.clock.now_ms));
     }
     for (i, listener) in server.describe_listeners().iter().enumerate() {
@@ -246,8 +246,8 @@ fn persistence(server: &Server, fields: &mut Fields) {
     };
     let report = child.as_ref().map(|child| child.report).unwrap_or_default();
     let keys = child.as_ref().map_or(0, |child| child.keys);
-    fields.add("loading", server.loading as u8);
-    fields.add("async_loading", server.async_loading as u8);
+    fields.add("loading", server.loading.in_place as u8);
+    fields.add("async_loading", server.loading.beside as u8);
     fields.add("current_cow_peak", child.as_ref().map_or(0, |child| child.cow_peak));
     fields.add("current_cow_size", report.cow);
     let age = child.as_ref().filter(|child| child.report != Report::default());
@@ -264,8 +264,8 @@ fn persistence(server: &Server, fields: &mut Fields) {
     fields.add("rdb_current_bgsave_time_sec", running(saves));
     fields.add("rdb_saves", snapshots.count);
     fields.add("rdb_last_cow_size", snapshots.last_cow);
-    fields.add("rdb_last_load_keys_expired", server.loaded.expired);
-    fields.add("rdb_last_load_keys_loaded", server.loaded.keys);
+    fields.add("rdb_last_load_keys_expired", server.loading.last.expired);
+    fields.add("rdb_last_load_keys_loaded", server.loading.last.keys);
     fields.add("aof_enabled", server.config.appendonly as u8);
     fields.add("aof_rewrite_in_progress", server.persistence.rewrite_runs() as u8);
     fields.add("aof_rewrite_scheduled", rewrites.scheduled as u8);
@@ -287,8 +287,8 @@ fn persistence(server: &Server, fields: &mut Fields) {
         fields.add("aof_pending_bio_fsync", aof.is_some_and(|aof| aof.is_syncing()) as u8);
         fields.add("aof_delayed_fsync", aof.map_or(0, |aof| aof.delayed_syncs));
     }
-    if server.loading {
-        let progress = &server.load_progress;
+    if server.loading.in_place {
+        let progress = &server.loading.progress;
         fields.add("loading_start_time", progress.started_unix_s);
         fields.add("loading_total_bytes", progress.total_bytes);
         fields.add("loading_rdb_used_mem", progress.used_memory);

@@ -8,6 +8,14 @@ use crate::server::latency::{History, Sample};
 use crate::server::stats::CommandStats;
 use std::fmt::Write;
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command {
+    group: Group::Server,
+    flags: ADMIN | NOSCRIPT | LOADING | STALE,
+    tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
+    ..Command::DEFAULT
+};
+
 pub const LATENCY: Command = Command {
     name: "latency",
     summary: "Commands about what took so long that clients may have noticed",
@@ -19,72 +27,55 @@ pub const LATENCY: Command = Command {
             name: "doctor",
             summary: "Says what the events mean and what may help",
             since: "2.8.13",
-            group: Group::Server,
             arity: 2,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
             handler: Handler::Server(doctor),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "graph",
             summary: "Draws the samples of an event",
             since: "2.8.13",
-            group: Group::Server,
             arity: 3,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
             args: "event",
             handler: Handler::Server(graph),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("2.8.13", Group::Server, 0, help),
         Command {
             name: "histogram",
             summary: "Gives how often commands took how long",
             since: "7.0.0",
-            group: Group::Server,
             arity: -2,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
             args: "command?+",
             handler: Handler::Server(histogram),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "history",
             summary: "Gives the samples of an event",
             since: "2.8.13",
-            group: Group::Server,
             arity: 3,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
             args: "event",
             handler: Handler::Server(history),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "latest",
             summary: "Gives the last sample of each event",
             since: "2.8.13",
-            group: Group::Server,
             arity: 2,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
-            tips: &["nondeterministic_output", "request_policy:all_nodes", "response_policy:special"],
             handler: Handler::Server(latest),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "reset",
             summary: "Forgets events",
             since: "2.8.13",
-            group: Group::Server,
             arity: -2,
-            flags: ADMIN | NOSCRIPT | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:agg_sum"],
             args: "event?+",
             handler: Handler::Server(reset),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT
@@ -246,10 +237,8 @@ fn histogram(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     for (name, calls, counts) in shown {
         reply.bulk(name.as_bytes());
         reply.map(2);
-        reply.bulk(b"calls");
-        reply.integer(calls as i64);
-        reply.bulk(b"histogram_usec");
-        reply.map(counts.len());
+        reply.named("calls").integer(calls as i64);
+        reply.named("histogram_usec").map(counts.len());
         for (us, count) in counts {
             reply.integer(us as i64);
             reply.integer(count as i64);

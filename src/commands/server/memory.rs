@@ -4,6 +4,9 @@ use crate::commands::prelude::*;
 use crate::keyspace::Db;
 use crate::server::{Client, allocator, system};
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::Server, ..Command::DEFAULT };
+
 pub const MEMORY: Command = Command {
     name: "memory",
     summary: "Commands about memory",
@@ -15,54 +18,49 @@ pub const MEMORY: Command = Command {
             name: "doctor",
             summary: "Says what is wrong with the use of memory",
             since: "4.0.0",
-            group: Group::Server,
             arity: 2,
             tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
             handler: Handler::Server(doctor),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("4.0.0", Group::Server, 0, help),
         Command {
             name: "malloc-stats",
             summary: "Gives the allocator's own report",
             since: "4.0.0",
-            group: Group::Server,
             arity: 2,
             tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
             handler: Handler::Data(malloc_stats),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "purge",
             summary: "Gives memory not in use back to the system",
             since: "4.0.0",
-            group: Group::Server,
             arity: 2,
             tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
             handler: Handler::Data(purge),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "stats",
             summary: "Says what memory is used for",
             since: "4.0.0",
-            group: Group::Server,
             arity: 2,
             tips: &["nondeterministic_output", "request_policy:all_shards", "response_policy:special"],
             handler: Handler::Server(stats),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "usage",
             summary: "Gives the bytes that a key takes",
             since: "4.0.0",
-            group: Group::Server,
             arity: -3,
             flags: READONLY,
             keys: &[KeySpec::one(2, RO)],
             args: "key:key#0 count:int=SAMPLES?",
             handler: Handler::Data(usage),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT
@@ -132,13 +130,13 @@ impl Account {
         Account {
             used,
             peak: server.stats.memory_peak.max(used),
-            startup: server.startup_memory,
+            startup: server.run.startup_memory,
             clients,
             replicas,
             backlog,
             stream,
             aof_buffer,
-            overhead: server.startup_memory + clients + replicas + backlog + aof_buffer + tables,
+            overhead: server.run.startup_memory + clients + replicas + backlog + aof_buffer + tables,
             keys: server.keyspace.dbs().iter().map(Db::len).sum(),
             allocated: jemalloc.allocated,
             active: jemalloc.active,
@@ -233,10 +231,8 @@ fn stats(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             Double(n) => reply.double(n),
             Tables { keys, expires } => {
                 reply.map(2);
-                reply.bulk(b"overhead.hashtable.main");
-                reply.integer(keys as i64);
-                reply.bulk(b"overhead.hashtable.expires");
-                reply.integer(expires as i64);
+                reply.named("overhead.hashtable.main").integer(keys as i64);
+                reply.named("overhead.hashtable.expires").integer(expires as i64);
             }
         }
     }

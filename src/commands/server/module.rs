@@ -2,6 +2,9 @@
 
 use crate::commands::prelude::*;
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::Server, ..Command::DEFAULT };
+
 pub const MODULE: Command = Command {
     name: "module",
     summary: "Commands about modules, which are not supported",
@@ -14,45 +17,41 @@ pub const MODULE: Command = Command {
             name: "list",
             summary: "Lists the modules, none",
             since: "4.0.0",
-            group: Group::Server,
             arity: 2,
             flags: ADMIN | NOSCRIPT,
             tips: &["nondeterministic_output_order"],
             handler: Handler::Data(list),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "load",
             summary: "Answers that modules are not supported",
             since: "4.0.0",
-            group: Group::Server,
             arity: -3,
             flags: ADMIN | NOSCRIPT | NO_ASYNC_LOADING,
             args: "path arg?+",
             handler: Handler::Data(load),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "loadex",
             summary: "Answers that modules are not supported",
             since: "7.0.0",
-            group: Group::Server,
             arity: -3,
             flags: ADMIN | NOSCRIPT | NO_ASYNC_LOADING,
             args: "path configs{name value}=CONFIG?+* args:string=ARGS?+",
             handler: Handler::Data(load),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "unload",
             summary: "Answers that there is no such module",
             since: "4.0.0",
-            group: Group::Server,
             arity: 3,
             flags: ADMIN | NOSCRIPT | NO_ASYNC_LOADING,
             args: "name",
             handler: Handler::Data(unload),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT

@@ -3,7 +3,7 @@
 
 use crate::commands::prelude::*;
 use crate::engine::shutdown::{FAILED, Shutdown, call_off, shut_down, wait_for_end};
-use crate::server::ShutdownOptions;
+use crate::server::shutdown::ShutdownOptions;
 
 pub const SHUTDOWN: Command = Command {
     name: "shutdown",

@@ -2,6 +2,9 @@
 
 use crate::commands::prelude::*;
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::Server, flags: ADMIN | LOADING | STALE, ..Command::DEFAULT };
+
 pub const SLOWLOG: Command = Command {
     name: "slowlog",
     summary: "Commands about those that took long",
@@ -13,36 +16,30 @@ pub const SLOWLOG: Command = Command {
             name: "get",
             summary: "Gives the latest slow commands",
             since: "2.2.12",
-            group: Group::Server,
             arity: -2,
-            flags: ADMIN | LOADING | STALE,
             tips: &["request_policy:all_nodes", "nondeterministic_output"],
             args: "count:int?",
             handler: Handler::Server(get),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("6.2.0", Group::Server, 0, help),
         Command {
             name: "len",
             summary: "Counts the slow commands that are kept",
             since: "2.2.12",
-            group: Group::Server,
             arity: 2,
-            flags: ADMIN | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"],
             handler: Handler::Server(len),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "reset",
             summary: "Forgets all slow commands",
             since: "2.2.12",
-            group: Group::Server,
             arity: 2,
-            flags: ADMIN | LOADING | STALE,
             tips: &["request_policy:all_nodes", "response_policy:all_succeeded"],
             handler: Handler::Server(reset),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT

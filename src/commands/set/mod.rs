@@ -7,7 +7,7 @@ mod algebra;
 mod random;
 
 use super::prelude::*;
-use super::scan::{ScanOptions, parse_cursor, reply_page};
+use super::scan::scan_collection;
 use crate::keyspace::Keyspace;
 use crate::types::set::{MemberRef, Set};
 
@@ -259,22 +259,8 @@ pub const SSCAN: Command = Command {
 };
 
 fn sscan(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, .. } = ctx;
-    let cursor = parse_cursor(&args[2])?;
-    keyspace.read_collection(&args[1], |set: Option<&Set>| {
-        // COMPAT: the options of a scan of nothing are not looked at.
-        let Some(set) = set else { return reply_page(reply, |_| (0, 0)) };
-        let options = ScanOptions::parse(args, 3, false)?;
-        reply_page(reply, |reply| {
-            let (mut members, mut digits) = (0, itoa::Buffer::new());
-            let cursor = set.scan(cursor, options.count, |member| {
-                let text = member.bytes(&mut digits);
-                if options.accepts(text) {
-                    reply.bulk(text);
-                    members += 1;
-                }
-            });
-            (cursor, members)
-        })
-    })?
+    scan_collection(ctx, args, |set: &Set, cursor, page| {
+        let mut digits = itoa::Buffer::new();
+        set.scan(cursor, page.count(), |member| page.add(&[member.bytes(&mut digits)]))
+    })
 }

@@ -4,6 +4,7 @@ use super::super::prelude::*;
 use super::{IdText, StreamAt, changed_aside, id, reply_id};
 use crate::config::Config;
 use crate::encoding::stream_log::{StreamId, Trim};
+use crate::keyspace::Keyspace;
 use crate::types::stream::Stream;
 use crate::types::stream::entries::{AddError, Entries, NewId};
 use smallvec::SmallVec;
@@ -68,8 +69,19 @@ fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
     }
     ctx.keyspace.made_ready(key);
     reply_id(&mut ctx.reply, entry_id);
+    repeat_xadd(ctx.keyspace, args, &options, entry_id, threshold);
+    Ok(())
+}
 
-    let is_auto = new_id != NewId::Is(entry_id);
+/// Propagates the id that was chosen, and what exactly was trimmed.
+fn repeat_xadd(
+    keyspace: &mut Keyspace,
+    args: &Args,
+    options: &Options,
+    entry_id: StreamId,
+    threshold: Option<Threshold>,
+) {
+    let is_auto = options.new_id != Some(NewId::Is(entry_id));
     if is_auto || threshold.is_some() {
         let entry_id = IdText::new(entry_id);
         let mut request: SmallVec<[&[u8]; 16]> = args.iter().collect();
@@ -79,10 +91,9 @@ fn xadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
         if let (Some(trim), Some(threshold)) = (&options.trim, &threshold) {
             trim.repeat_exactly(&mut request, threshold);
         }
-        let db = ctx.keyspace.selected();
-        ctx.keyspace.effects.propagate_instead(db, &request);
+        let db = keyspace.selected();
+        keyspace.effects.propagate_instead(db, &request);
     }
-    Ok(())
 }
 
 /// How a stream is to be trimmed.
@@ -98,6 +109,20 @@ struct TrimOption {
 type Threshold = SmallVec<[u8; 41]>;
 
 impl TrimOption {
+    /// MAXLEN or MINID at `at`. A LIMIT may come later.
+    fn parse(args: &Args, at: usize) -> Result<TrimOption, CommandError> {
+        let has_operator = args.len() - at > 2 && matches!(args.get(at + 1), b"~" | b"=");
+        let approximate = has_operator && args.get(at + 1) == b"~";
+        let threshold_at = at + 1 + has_operator as usize;
+        let trim = if args.is(at, "maxlen") {
+            const NEGATIVE: CommandError = CommandError::new("ERR The MAXLEN argument must be >= 0.");
+            Trim::ToLen(u64::try_from(args.int(threshold_at)?).map_err(|_| NEGATIVE)?)
+        } else {
+            Trim::Before(id::parse_strict(args.get(threshold_at), 0)?)
+        };
+        Ok(TrimOption { trim, approximate, limit: 0, threshold_at })
+    }
+
     /// Trims; gives the number of deleted entries.
     fn apply(&self, entries: &mut Entries) -> u64 {
         entries.trim(self.trim, self.approximate, self.limit)
@@ -146,17 +171,9 @@ impl Options {
                 if options.trim.is_some() {
                     return Err(TWO_STRATEGIES);
                 }
-                let has_operator = more >= 2 && matches!(args.get(at + 1), b"~" | b"=");
-                let approximate = has_operator && args.get(at + 1) == b"~";
-                let threshold_at = at + 1 + has_operator as usize;
-                let trim = if args.is(at, "maxlen") {
-                    const NEGATIVE: CommandError = CommandError::new("ERR The MAXLEN argument must be >= 0.");
-                    Trim::ToLen(u64::try_from(args.int(threshold_at)?).map_err(|_| NEGATIVE)?)
-                } else {
-                    Trim::Before(id::parse_strict(args.get(threshold_at), 0)?)
-                };
-                options.trim = Some(TrimOption { trim, approximate, limit: 0, threshold_at });
-                options.end = threshold_at + 1;
+                let trim = TrimOption::parse(args, at)?;
+                options.end = trim.threshold_at + 1;
+                options.trim = Some(trim);
             } else if more > 0 && args.is(at, "limit") {
                 const NEGATIVE: CommandError = CommandError::new("ERR The LIMIT argument must be >= 0.");
                 limit = Some(u64::try_from(args.int(at + 1)?).map_err(|_| NEGATIVE)?);
@@ -173,7 +190,12 @@ impl Options {
         if options.end < args.len() {
             options.new_id = Some(id::parse_new(args.get(options.end))?);
         }
-        match &mut options.trim {
+        options.take_limit(limit, is_xadd, ctx)?;
+        Ok(options)
+    }
+
+    fn take_limit(&mut self, limit: Option<u64>, is_xadd: bool, ctx: &DataContext) -> CommandResult {
+        match &mut self.trim {
             None if limit.is_some() => {
                 Err(CommandError::new("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"))
             }
@@ -181,15 +203,15 @@ impl Options {
                 Err(CommandError::new("ERR syntax error, XTRIM must be called with a trimming strategy"))
             }
             // COMPAT: a request that is repeated trims exactly, but kept its LIMIT.
-            Some(_) if ctx.caller.repeats() => Ok(options),
+            Some(_) if ctx.caller.repeats() => Ok(()),
             Some(trim) if limit.is_some() && !trim.approximate => {
                 Err(CommandError::new("ERR syntax error, LIMIT cannot be used without the special ~ option"))
             }
             Some(trim) if trim.approximate => {
                 trim.limit = limit.unwrap_or_else(|| default_limit(ctx.config));
-                Ok(options)
+                Ok(())
             }
-            _ => Ok(options),
+            _ => Ok(()),
         }
     }
 }

@@ -7,6 +7,9 @@ use crate::server::command::Group;
 use crate::types::stream::Stream;
 use crate::types::stream::group::Group as ConsumerGroup;
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command { group: Group::Stream, categories: category::STREAM, ..Command::DEFAULT };
+
 pub const XGROUP: Command = Command {
     name: "xgroup",
     summary: "Commands about consumer groups",
@@ -18,67 +21,57 @@ pub const XGROUP: Command = Command {
             name: "createconsumer",
             summary: "Makes a consumer of a group",
             since: "6.2.0",
-            group: Group::Stream,
             arity: 5,
             flags: WRITE | DENYOOM,
-            categories: category::STREAM,
             keys: &[KeySpec::one(2, RW | INSERT)],
             args: "key:key#0 group consumer",
             handler: Handler::Data(createconsumer),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "create",
             summary: "Makes a consumer group",
             since: "5.0.0",
-            group: Group::Stream,
             arity: -5,
             flags: WRITE | DENYOOM,
-            categories: category::STREAM,
             keys: &[KeySpec::one(2, RW | INSERT)],
             args: "key:key#0 group id-selector(id | new-id='$') mkstream=MKSTREAM? entries-read:int=ENTRIESREAD?",
             handler: Handler::Data(create),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "destroy",
             summary: "Removes a consumer group",
             since: "5.0.0",
-            group: Group::Stream,
             arity: 4,
             flags: WRITE,
-            categories: category::STREAM,
             keys: &[KeySpec::one(2, RW | DELETE)],
             args: "key:key#0 group",
             handler: Handler::Data(destroy),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("5.0.0", Group::Stream, category::STREAM, help),
         Command {
             name: "delconsumer",
             summary: "Removes a consumer of a group",
             since: "5.0.0",
-            group: Group::Stream,
             arity: 5,
             flags: WRITE,
-            categories: category::STREAM,
             keys: &[KeySpec::one(2, RW | DELETE)],
             args: "key:key#0 group consumer",
             handler: Handler::Data(delconsumer),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "setid",
             summary: "Sets how far a group has read",
             since: "5.0.0",
-            group: Group::Stream,
             arity: -5,
             flags: WRITE,
-            categories: category::STREAM,
             keys: &[KeySpec::one(2, RW | UPDATE)],
             args: "key:key#0 group id-selector(id | new-id='$') entriesread:int~entries-read=ENTRIESREAD?",
             handler: Handler::Data(setid),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
     ],
     ..Command::DEFAULT

@@ -8,6 +8,15 @@ use crate::types::stream::entries::Entries;
 use crate::types::stream::group::Group as ConsumerGroup;
 use std::collections::BTreeMap;
 
+/// What all subcommands have in common.
+const SUBCOMMAND: Command = Command {
+    group: Group::Stream,
+    flags: READONLY,
+    categories: category::STREAM,
+    keys: &[KeySpec::one(2, RO | ACCESS)],
+    ..Command::DEFAULT
+};
+
 pub const XINFO: Command = Command {
     name: "xinfo",
     summary: "Commands that describe streams",
@@ -19,41 +28,29 @@ pub const XINFO: Command = Command {
             name: "consumers",
             summary: "Describes the consumers of a group",
             since: "5.0.0",
-            group: Group::Stream,
             arity: 4,
-            flags: READONLY,
-            categories: category::STREAM,
-            keys: &[KeySpec::one(2, RO | ACCESS)],
             tips: &["nondeterministic_output"],
             args: "key:key#0 group",
             handler: Handler::Data(consumers),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "stream",
             summary: "Describes a stream",
             since: "5.0.0",
-            group: Group::Stream,
             arity: -3,
-            flags: READONLY,
-            categories: category::STREAM,
-            keys: &[KeySpec::one(2, RO | ACCESS)],
             args: "key:key#0 full-block{full=FULL count:int=COUNT?}?",
             handler: Handler::Data(stream),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command {
             name: "groups",
             summary: "Describes the consumer groups of a stream",
             since: "5.0.0",
-            group: Group::Stream,
             arity: 3,
-            flags: READONLY,
-            categories: category::STREAM,
-            keys: &[KeySpec::one(2, RO | ACCESS)],
             args: "key:key#0",
             handler: Handler::Data(groups),
-            ..Command::DEFAULT
+            ..SUBCOMMAND
         },
         Command::help("5.0.0", Group::Stream, category::STREAM, help),
     ],
@@ -70,14 +67,10 @@ fn consumers(ctx: &mut DataContext, args: &Args) -> CommandResult {
         reply.array(group.consumers().len());
         for consumer in group.consumers() {
             reply.map(4);
-            reply.bulk(b"name");
-            reply.bulk(&consumer.name);
-            reply.bulk(b"pending");
-            reply.integer(consumer.pending().len() as i64);
-            reply.bulk(b"idle");
-            reply.integer((now_ms - consumer.seen_ms).max(0));
-            reply.bulk(b"inactive");
-            reply.integer(consumer.active_ms.map_or(-1, |active_ms| (now_ms - active_ms).max(0)));
+            reply.named("name").bulk(&consumer.name);
+            reply.named("pending").integer(consumer.pending().len() as i64);
+            reply.named("idle").integer((now_ms - consumer.seen_ms).max(0));
+            reply.named("inactive").integer(consumer.active_ms.map_or(-1, |active_ms| (now_ms - active_ms).max(0)));
         }
         Ok(())
     })?
@@ -90,12 +83,9 @@ fn groups(ctx: &mut DataContext, args: &Args) -> CommandResult {
         reply.array(groups.len());
         for (name, group) in groups {
             reply.map(6);
-            reply.bulk(b"name");
-            reply.bulk(name);
-            reply.bulk(b"consumers");
-            reply.integer(group.consumers().len() as i64);
-            reply.bulk(b"pending");
-            reply.integer(group.pending().len() as i64);
+            reply.named("name").bulk(name);
+            reply.named("consumers").integer(group.consumers().len() as i64);
+            reply.named("pending").integer(group.pending().len() as i64);
             reply_progress(reply, entries, group);
         }
         Ok(())
@@ -104,13 +94,10 @@ fn groups(ctx: &mut DataContext, args: &Args) -> CommandResult {
 
 /// The fields that tell how far a group has read.
 fn reply_progress(reply: &mut Reply, entries: &Entries, group: &ConsumerGroup) {
-    reply.bulk(b"last-delivered-id");
-    reply_id(reply, group.last_id);
+    reply_id(reply.named("last-delivered-id"), group.last_id);
     let entries_read = group.entries_read.map(|count| count as i64);
-    for (name, count) in
-        [(&b"entries-read"[..], entries_read), (b"lag", entries.lag(group.last_id, group.entries_read))]
-    {
-        reply.bulk(name);
+    for (name, count) in [("entries-read", entries_read), ("lag", entries.lag(group.last_id, group.entries_read))] {
+        let reply = reply.named(name);
         match count {
             Some(count) => reply.integer(count),
             None => reply.null(),
@@ -134,33 +121,22 @@ fn stream(ctx: &mut DataContext, args: &Args) -> CommandResult {
         let Stream { entries, groups } = &**stream.ok_or(CommandError::NO_SUCH_KEY)?;
         let full = parse()?;
         reply.map(if full.is_some() { 9 } else { 10 });
-        reply.bulk(b"length");
-        reply.integer(entries.len() as i64);
-        reply.bulk(b"radix-tree-keys");
-        reply.integer(entries.log().nodes() as i64);
+        reply.named("length").integer(entries.len() as i64);
+        reply.named("radix-tree-keys").integer(entries.log().nodes() as i64);
         // COMPAT: Redis's index has at least one node more than keys.
-        reply.bulk(b"radix-tree-nodes");
-        reply.integer(entries.log().nodes() as i64 + 1);
+        reply.named("radix-tree-nodes").integer(entries.log().nodes() as i64 + 1);
         let first = entries.log().first_id().unwrap_or_default();
-        for (name, id) in
-            [(&b"last-generated-id"[..], entries.last_id()), (b"max-deleted-entry-id", entries.max_deleted_id())]
-        {
-            reply.bulk(name);
-            reply_id(reply, id);
-        }
-        reply.bulk(b"entries-added");
-        reply.integer(entries.added() as i64);
-        reply.bulk(b"recorded-first-entry-id");
-        reply_id(reply, first);
+        reply_id(reply.named("last-generated-id"), entries.last_id());
+        reply_id(reply.named("max-deleted-entry-id"), entries.max_deleted_id());
+        reply.named("entries-added").integer(entries.added() as i64);
+        reply_id(reply.named("recorded-first-entry-id"), first);
         match full {
             Some(max) => {
-                reply.bulk(b"entries");
-                reply_entries(reply, entries.log().range(StreamId::MIN, StreamId::MAX).take(max));
+                reply_entries(reply.named("entries"), entries.log().range(StreamId::MIN, StreamId::MAX).take(max));
                 reply_groups(reply, entries, groups, max);
             }
             None => {
-                reply.bulk(b"groups");
-                reply.integer(groups.len() as i64);
+                reply.named("groups").integer(groups.len() as i64);
                 reply_ends(reply, entries.log());
             }
         }
@@ -171,8 +147,8 @@ fn stream(ctx: &mut DataContext, args: &Args) -> CommandResult {
 fn reply_ends(reply: &mut Reply, log: &StreamLog) {
     let first = log.range(StreamId::MIN, StreamId::MAX).next();
     let last = log.range_back(StreamId::MIN, StreamId::MAX).next();
-    for (name, entry) in [(&b"first-entry"[..], first), (b"last-entry", last)] {
-        reply.bulk(name);
+    for (name, entry) in [("first-entry", first), ("last-entry", last)] {
+        let reply = reply.named(name);
         match entry {
             Some(entry) => reply_entry(reply, entry),
             None => reply.null(),
@@ -182,17 +158,13 @@ fn reply_ends(reply: &mut Reply, log: &StreamLog) {
 
 /// All groups, with up to `max` pending entries of each group and of each consumer.
 fn reply_groups(reply: &mut Reply, entries: &Entries, groups: &BTreeMap<Box<[u8]>, ConsumerGroup>, max: usize) {
-    reply.bulk(b"groups");
-    reply.array(groups.len());
+    reply.named("groups").array(groups.len());
     for (name, group) in groups {
         reply.map(7);
-        reply.bulk(b"name");
-        reply.bulk(name);
+        reply.named("name").bulk(name);
         reply_progress(reply, entries, group);
-        reply.bulk(b"pel-count");
-        reply.integer(group.pending().len() as i64);
-        reply.bulk(b"pending");
-        reply.array(group.pending().len().min(max));
+        reply.named("pel-count").integer(group.pending().len() as i64);
+        reply.named("pending").array(group.pending().len().min(max));
         for (&id, pending) in group.pending().iter().take(max) {
             reply.array(4);
             reply_id(reply, id);
@@ -200,20 +172,14 @@ fn reply_groups(reply: &mut Reply, entries: &Entries, groups: &BTreeMap<Box<[u8]
             reply.integer(pending.delivered_ms);
             reply.integer(pending.deliveries as i64);
         }
-        reply.bulk(b"consumers");
-        reply.array(group.consumers().len());
+        reply.named("consumers").array(group.consumers().len());
         for consumer in group.consumers() {
             reply.map(5);
-            reply.bulk(b"name");
-            reply.bulk(&consumer.name);
-            reply.bulk(b"seen-time");
-            reply.integer(consumer.seen_ms);
-            reply.bulk(b"active-time");
-            reply.integer(consumer.active_ms.unwrap_or(-1));
-            reply.bulk(b"pel-count");
-            reply.integer(consumer.pending().len() as i64);
-            reply.bulk(b"pending");
-            reply.array(consumer.pending().len().min(max));
+            reply.named("name").bulk(&consumer.name);
+            reply.named("seen-time").integer(consumer.seen_ms);
+            reply.named("active-time").integer(consumer.active_ms.unwrap_or(-1));
+            reply.named("pel-count").integer(consumer.pending().len() as i64);
+            reply.named("pending").array(consumer.pending().len().min(max));
             for &id in consumer.pending().iter().take(max) {
                 let pending = &group.pending()[&id];
                 reply.array(3);

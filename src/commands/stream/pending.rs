@@ -345,30 +345,46 @@ pub const XAUTOCLAIM: Command = Command {
     ..Command::DEFAULT
 };
 
+/// What XAUTOCLAIM is to look for.
+struct AutoClaim {
+    min_idle_ms: i64,
+    start: StreamId,
+    count: u64,
+    just_id: bool,
+}
+
+impl AutoClaim {
+    fn parse(args: &Args) -> Result<AutoClaim, CommandError> {
+        const INVALID_IDLE: CommandError = CommandError::new("ERR Invalid min-idle-time argument for XAUTOCLAIM");
+        const INVALID_COUNT: CommandError = CommandError::new("ERR COUNT must be > 0");
+        // COMPAT: as many ids of 16 bytes as there could be in memory.
+        const COUNT_MAX: u64 = i64::MAX as u64 / 16;
+
+        let min_idle_ms = args.int(4).map_err(|_| INVALID_IDLE)?;
+        let start = id::parse_start(args.get(5))?;
+        let (mut count, mut just_id) = (100u64, false);
+        let mut at = 6;
+        while at < args.len() {
+            if at + 1 < args.len() && args.is(at, "count") {
+                let wanted = args.int(at + 1).map_err(|_| INVALID_COUNT)?;
+                count = u64::try_from(wanted).ok().filter(|n| (1..=COUNT_MAX).contains(n)).ok_or(INVALID_COUNT)?;
+                at += 2;
+            } else if args.is(at, "justid") {
+                just_id = true;
+                at += 1;
+            } else {
+                return Err(CommandError::SYNTAX);
+            }
+        }
+        Ok(AutoClaim { min_idle_ms, start, count, just_id })
+    }
+}
+
 fn xautoclaim(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    const INVALID_IDLE: CommandError = CommandError::new("ERR Invalid min-idle-time argument for XAUTOCLAIM");
-    const INVALID_COUNT: CommandError = CommandError::new("ERR COUNT must be > 0");
     /// Entries looked at for each entry wanted.
     const LOOKED_AT: u64 = 10;
-    // COMPAT: as many ids of 16 bytes as there could be in memory.
-    const COUNT_MAX: u64 = i64::MAX as u64 / 16;
 
-    let min_idle_ms = args.int(4).map_err(|_| INVALID_IDLE)?;
-    let start = id::parse_start(args.get(5))?;
-    let (mut count, mut just_id) = (100u64, false);
-    let mut at = 6;
-    while at < args.len() {
-        if at + 1 < args.len() && args.is(at, "count") {
-            let wanted = args.int(at + 1).map_err(|_| INVALID_COUNT)?;
-            count = u64::try_from(wanted).ok().filter(|n| (1..=COUNT_MAX).contains(n)).ok_or(INVALID_COUNT)?;
-            at += 2;
-        } else if args.is(at, "justid") {
-            just_id = true;
-            at += 1;
-        } else {
-            return Err(CommandError::SYNTAX);
-        }
-    }
+    let AutoClaim { min_idle_ms, start, mut count, just_id } = AutoClaim::parse(args)?;
     let now_ms = ctx.keyspace.now_ms;
     let actor = Actor { key: &args[1], group: &args[2], consumer: &args[3] };
     let missing = || no_such_key_or_group(actor.key, actor.group, "");

@@ -1,7 +1,8 @@
 //! Single members, counts, random members and ZSCAN.
 
 use super::super::prelude::*;
-use super::super::scan::{ScanOptions, parse_cursor, reply_page};
+use super::super::sampling::Sampling;
+use super::super::scan::scan_collection;
 use super::MembersReply;
 use crate::types::zset::ZSet;
 
@@ -168,21 +169,12 @@ fn zrandmember(ctx: &mut DataContext, args: &Args) -> CommandResult {
         })?;
         return Ok(());
     }
-    let count = args.int_in(2, -i64::MAX..=i64::MAX)?;
-    let with_scores = match args.len() {
-        3 => false,
-        4 if args.is(3, "withscores") => true,
-        _ => return Err(CommandError::SYNTAX),
-    };
-    if with_scores && count.unsigned_abs() > i64::MAX as u64 / 2 {
-        return Err(CommandError::new("ERR value is out of range"));
-    }
+    let sampling = Sampling::parse(args, "withscores")?;
     keyspace.read_collection(&args[1], |zset: Option<&ZSet>| {
         let Some(zset) = zset else { return reply.array(0) };
-        // A negative count allows repetitions.
-        let picks = if count < 0 { count.unsigned_abs() as usize } else { zset.len().min(count as usize) };
-        let mut members = MembersReply::new(reply, picks, with_scores);
-        if count >= 0 {
+        let picks = sampling.picks(zset.len());
+        let mut members = MembersReply::new(reply, picks, sampling.with_values);
+        if !sampling.repeats() {
             return zset.sample(picks, &mut rng, |member, score| members.member(member, score));
         }
         for _ in 0..picks {
@@ -211,22 +203,7 @@ pub const ZSCAN: Command = Command {
 };
 
 fn zscan(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, .. } = ctx;
-    let cursor = parse_cursor(&args[2])?;
-    keyspace.read_collection(&args[1], |zset: Option<&ZSet>| {
-        // COMPAT: the options of a scan of nothing are not looked at.
-        let Some(zset) = zset else { return reply_page(reply, |_| (0, 0)) };
-        let options = ScanOptions::parse(args, 3, false)?;
-        reply_page(reply, |reply| {
-            let mut texts = 0;
-            let cursor = zset.scan(cursor, options.count, |member, score| {
-                if options.accepts(member) {
-                    reply.bulk(member);
-                    reply.bulk(score);
-                    texts += 2;
-                }
-            });
-            (cursor, texts)
-        })
-    })?
+    scan_collection(ctx, args, |zset: &ZSet, cursor, page| {
+        zset.scan(cursor, page.count(), |member, score| page.add(&[member, score]))
+    })
 }

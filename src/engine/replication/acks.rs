@@ -21,7 +21,7 @@ pub struct Wanted {
 /// The reply is given at once if all is as wanted, or the client may not wait; else later.
 pub fn wait(server: &mut Server, id: ClientId, wanted: Wanted, timeout_ms: u64) {
     let offset = server.clients[id].write_offset;
-    let may_wait = server.transaction.is_none() && !server.clients[id].flags.contains(ClientFlags::INTERNAL);
+    let may_wait = server.execution.transaction.is_none() && !server.clients[id].flags.contains(ClientFlags::INTERNAL);
     if is_met(server, offset, wanted) || !may_wait {
         return reply(server, id, offset, wanted);
     }

@@ -66,7 +66,7 @@ pub fn stop(server: &mut Server) {
     disconnect_replicas(server);
     role_changed(server);
     // The append-only file is off if a data set was being received.
-    if server.config.appendonly && !server.loading && rewrite::switch_on(server).is_err() {
+    if server.config.appendonly && !server.loading.in_place && rewrite::switch_on(server).is_err() {
         server.persistence.rewrites.scheduled = true;
     }
 }

@@ -64,7 +64,7 @@ fn look_after_replicas(server: &mut Server) {
     }
     let period = server.config.repl_ping_replica_period as u64;
     // While a replica takes over, the stream must not move.
-    let stands_still = server.replication.failover.state != FailoverState::None && server.holds_writes;
+    let stands_still = server.replication.failover.state != FailoverState::None && server.pause.holds_writes;
     if server.replication.beats.is_multiple_of(period)
         && !stands_still
         && let Some(stream) = server.replication.stream_of_own_changes(false)

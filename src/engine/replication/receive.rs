@@ -152,12 +152,12 @@ fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Re
     };
     // What is there may be served meanwhile if it is an older state of the same history.
     let same = reception.history.as_ref().is_some_and(|(id, _)| *id == server.replication.id);
-    server.async_loading = spare.is_some() && same;
+    server.loading.beside = spare.is_some() && same;
     if spare.is_none() {
         before_new_data(server);
     }
-    server.load_progress = LoadProgress::begin(total, &server.clock);
-    server.loading = !server.async_loading;
+    server.loading.progress = LoadProgress::begin(total, &server.clock);
+    server.loading.in_place = !server.loading.beside;
     server.keyspace.expiry_mode = server.expiry_mode();
     Ok(Target::Memory { load: Box::new(RdbLoad::fed(LoadFor::Replay, &server.config)), spare, whole: false })
 }
@@ -209,7 +209,7 @@ fn take(server: &mut Server, reception: &mut Reception, piece: &[u8]) -> io::Res
                     Err(failure) => return Err(io::Error::other(format!("Internal error in RDB reading: {failure}"))),
                 }
             }
-            server.load_progress.loaded_bytes = load.position();
+            server.loading.progress.loaded_bytes = load.position();
             if is_last && !*whole {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
@@ -256,7 +256,7 @@ fn received(server: &mut Server, reception: Reception) {
         }
         Some(Target::Memory { mut load, spare, .. }) => {
             load::no_longer_loading(server);
-            server.loaded = load.loaded();
+            server.loading.last = load.loaded();
             loading.selected = follow::stream_db(server, &load);
             if let Some(spare) = spare {
                 before_new_data(server);

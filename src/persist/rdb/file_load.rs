@@ -329,25 +329,29 @@ impl<'s> RdbLoad<'s> {
                     log::warn!("Leaving out what the module type '{name}' saved beside the keys: there are no modules");
                     self.in_module_data = true;
                 }
-                byte => {
-                    let value_type = ValueType::from_byte(byte);
-                    if value_type.is_none() && !module::VALUE_TYPES.contains(&byte) {
-                        return Err(RdbError::Corrupt("unknown type"));
-                    }
-                    self.next.name.clear();
-                    self.next.name.extend_from_slice(self.reader.string()?);
-                    self.item = Item::Key;
-                    let Some(value_type) = value_type else {
-                        return Err(RdbError::Module(module::type_name(self.reader.length()?)));
-                    };
-                    match begin_value(&self.next.facts(keyspace), value_type, &mut self.reader, config) {
-                        Ok(Begun::Growing(value)) => self.growing = Some(value),
-                        Ok(Begun::Whole(entry)) => self.key_done(Ok(entry), keyspace, config)?,
-                        Err(error) => self.key_done(Err(error), keyspace, config)?,
-                    }
-                }
+                type_byte => self.begin_key(type_byte, keyspace, config)?,
             }
         }
+    }
+
+    /// Reads a key's name, and its value unless that is read piece by piece.
+    fn begin_key(&mut self, type_byte: u8, keyspace: &mut Keyspace, config: &Config) -> Result<(), RdbError> {
+        let value_type = ValueType::from_byte(type_byte);
+        if value_type.is_none() && !module::VALUE_TYPES.contains(&type_byte) {
+            return Err(RdbError::Corrupt("unknown type"));
+        }
+        self.next.name.clear();
+        self.next.name.extend_from_slice(self.reader.string()?);
+        self.item = Item::Key;
+        let Some(value_type) = value_type else {
+            return Err(RdbError::Module(module::type_name(self.reader.length()?)));
+        };
+        match begin_value(&self.next.facts(keyspace), value_type, &mut self.reader, config) {
+            Ok(Begun::Growing(value)) => self.growing = Some(value),
+            Ok(Begun::Whole(entry)) => self.key_done(Ok(entry), keyspace, config)?,
+            Err(error) => self.key_done(Err(error), keyspace, config)?,
+        }
+        Ok(())
     }
 
     /// A key was read, or could not be.

@@ -1,17 +1,20 @@
 //! JSON to values.
 
 use super::super::failure::{Failure, Result, failure};
+use super::super::stack::{self, Stack};
 use super::{DEPTH_MAX, Settings};
-use mlua::{Lua, Table, Value};
+use mlua::{Lua, Value};
 
 pub fn decode(lua: &Lua, settings: &Settings, json: &[u8]) -> Result<Value> {
-    let mut decoder = Decoder { lua, settings, json, at: 0, text: Vec::new() };
-    let first = decoder.token();
-    let value = decoder.value(first, 0)?;
-    let last = decoder.token();
-    if !matches!(last.kind, Kind::End) {
-        return Err(unexpected("the end", &last));
-    }
+    let ((), value) = stack::with(lua, (), |stack| {
+        let mut decoder = Decoder { stack, settings, json, at: 0, text: Vec::new() };
+        let first = decoder.token();
+        decoder.value(first, 0)?;
+        match decoder.token() {
+            Token { kind: Kind::End, .. } => Ok(()),
+            other => Err(unexpected("the end", &other)),
+        }
+    })?;
     Ok(value)
 }
 
@@ -64,7 +67,8 @@ fn unexpected(expected: &str, found: &Token) -> Failure {
 }
 
 struct Decoder<'a> {
-    lua: &'a Lua,
+    /// Where the values go.
+    stack: &'a mut Stack,
     settings: &'a Settings,
     json: &'a [u8],
     at: usize,
@@ -145,9 +149,11 @@ impl Decoder<'_> {
                     self.text.push(escaped);
                     at += 2;
                 }
-                byte => {
-                    self.text.push(byte);
-                    at += 1;
+                _ => {
+                    let rest = &self.json[at..];
+                    let len = memchr::memchr3(b'"', b'\\', 0, rest).unwrap_or(rest.len());
+                    self.text.extend_from_slice(&rest[..len]);
+                    at += len;
                 }
             }
         }
@@ -191,12 +197,13 @@ impl Decoder<'_> {
         }
     }
 
-    fn value(&mut self, token: Token, depth: usize) -> Result<Value> {
+    /// Pushes the value that begins with a token.
+    fn value(&mut self, token: Token, depth: usize) -> Result<()> {
         match token.kind {
-            Kind::String => Ok(Value::String(self.lua.create_string(&self.text)?)),
-            Kind::Number(number) => Ok(Value::Number(number)),
-            Kind::Boolean(truth) => Ok(Value::Boolean(truth)),
-            Kind::Null => Ok(Value::NULL),
+            Kind::String => self.stack.push_string(&self.text),
+            Kind::Number(number) => self.stack.push_number(number),
+            Kind::Boolean(truth) => self.stack.push_boolean(truth),
+            Kind::Null => self.stack.push_null(),
             Kind::ObjectBegin | Kind::ArrayBegin => {
                 let depth = depth + 1;
                 if depth as i64 > self.settings.decode_depth.get() || depth > DEPTH_MAX {
@@ -205,21 +212,23 @@ impl Decoder<'_> {
                         self.at
                     )));
                 }
-                let table = if token.kind == Kind::ArrayBegin { self.array(depth) } else { self.object(depth) };
-                table.map(Value::Table)
+                self.stack.reserve()?;
+                return if token.kind == Kind::ArrayBegin { self.array(depth) } else { self.object(depth) };
             }
-            _ => Err(unexpected("value", &token)),
+            _ => return Err(unexpected("value", &token)),
         }
+        Ok(())
     }
 
-    fn array(&mut self, depth: usize) -> Result<Table> {
-        let table = self.lua.create_table()?;
+    fn array(&mut self, depth: usize) -> Result<()> {
+        let table = self.stack.push_table(0, 0);
         let mut token = self.token();
         if token.kind == Kind::ArrayEnd {
-            return Ok(table);
+            return Ok(());
         }
-        for index in 1.. {
-            table.raw_seti(index, self.value(token, depth)?)?;
+        for number in 1.. {
+            self.value(token, depth)?;
+            self.stack.set_element(table, number);
             let separator = self.token();
             match separator.kind {
                 Kind::ArrayEnd => break,
@@ -228,26 +237,27 @@ impl Decoder<'_> {
             }
             token = self.token();
         }
-        Ok(table)
+        Ok(())
     }
 
-    fn object(&mut self, depth: usize) -> Result<Table> {
-        let table = self.lua.create_table()?;
+    fn object(&mut self, depth: usize) -> Result<()> {
+        let table = self.stack.push_table(0, 0);
         let mut token = self.token();
         if token.kind == Kind::ObjectEnd {
-            return Ok(table);
+            return Ok(());
         }
         loop {
             if token.kind != Kind::String {
                 return Err(unexpected("object key string", &token));
             }
-            let key = self.lua.create_string(&self.text)?;
+            self.stack.push_string(&self.text);
             let colon = self.token();
             if colon.kind != Kind::Colon {
                 return Err(unexpected("colon", &colon));
             }
             let first = self.token();
-            table.raw_set(key, self.value(first, depth)?)?;
+            self.value(first, depth)?;
+            self.stack.set_pair(table)?;
             let separator = self.token();
             match separator.kind {
                 Kind::ObjectEnd => break,
@@ -256,7 +266,7 @@ impl Decoder<'_> {
             }
             token = self.token();
         }
-        Ok(table)
+        Ok(())
     }
 }
 

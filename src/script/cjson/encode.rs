@@ -1,13 +1,14 @@
 //! Values to JSON.
 
-use super::super::failure::{Failure, Result, failure, type_name};
+use super::super::failure::{Failure, Result, failure};
+use super::super::stack::{self, Index, Keys, Peeked, Stack};
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
 use crate::encoding::number::format_f64_digits;
-use mlua::{Table, Value};
+use mlua::{Lua, Value};
 
-pub fn encode(settings: &Settings, value: &Value) -> Result<Vec<u8>> {
+pub fn encode(lua: &Lua, settings: &Settings, value: &Value) -> Result<Vec<u8>> {
     let mut encoder = Encoder { settings, out: Vec::new() };
-    encoder.value(value, 0)?;
+    stack::with::<(), ()>(lua, value, |stack| encoder.value(stack, stack.top(), 0))?;
     Ok(encoder.out)
 }
 
@@ -16,35 +17,39 @@ struct Encoder<'a> {
     out: Vec<u8>,
 }
 
-fn cannot(value: &Value, why: &str) -> Failure {
-    failure(format_args!("Cannot serialise {}: {why}", type_name(value)))
+fn cannot(type_name: &str, why: &str) -> Failure {
+    failure(format_args!("Cannot serialise {type_name}: {why}"))
 }
 
 impl Encoder<'_> {
-    fn value(&mut self, value: &Value, depth: usize) -> Result<()> {
-        match value {
-            Value::Nil => self.out.extend_from_slice(b"null"),
-            value if value.is_null() => self.out.extend_from_slice(b"null"),
-            Value::Boolean(truth) => self.out.extend_from_slice(if *truth { b"true" } else { b"false" }),
-            Value::Integer(integer) => self.number(value, *integer as f64)?,
-            Value::Number(number) => self.number(value, *number)?,
-            Value::String(string) => self.string(&string.as_bytes()),
-            Value::Table(table) => {
+    fn value(&mut self, stack: &mut Stack, at: Index, depth: usize) -> Result<()> {
+        match stack.peek(at) {
+            Peeked::Nil | Peeked::Null => self.out.extend_from_slice(b"null"),
+            Peeked::Boolean(truth) => self.out.extend_from_slice(if truth { b"true" } else { b"false" }),
+            Peeked::Number(number) => self.number(number)?,
+            Peeked::String(bytes) => self.string(bytes),
+            Peeked::Table => {
                 let depth = depth + 1;
                 if depth as i64 > self.settings.encode_depth.get() || depth > DEPTH_MAX {
                     return Err(failure(format_args!("Cannot serialise, excessive nesting ({depth})")));
                 }
-                return self.table(table, depth);
+                return self.table(stack, at, depth);
             }
-            value => return Err(cannot(value, "type not supported")),
+            Peeked::Other(type_name) => return Err(cannot(type_name, "type not supported")),
         }
         Ok(())
     }
 
-    fn number(&mut self, value: &Value, number: f64) -> Result<()> {
+    fn number(&mut self, number: f64) -> Result<()> {
+        /// Below it whole numbers have no more digits than are written.
+        const SHORT: f64 = 1e5;
+        if number.fract() == 0.0 && number.abs() < SHORT && self.settings.precision.get() >= 5 && number != 0.0 {
+            self.out.extend_from_slice(itoa::Buffer::new().format(number as i32).as_bytes());
+            return Ok(());
+        }
         if !number.is_finite() {
             match self.settings.encode_invalid.get() {
-                InvalidNumbers::Refuse => return Err(cannot(value, "must not be NaN or Inf")),
+                InvalidNumbers::Refuse => return Err(cannot("number", "must not be NaN or Inf")),
                 InvalidNumbers::Null => {
                     self.out.extend_from_slice(b"null");
                     return Ok(());
@@ -78,73 +83,58 @@ impl Encoder<'_> {
         self.out.push(b'"');
     }
 
-    fn table(&mut self, table: &Table, depth: usize) -> Result<()> {
-        match self.array_len(table)? {
-            Some(len) => self.array(table, len, depth),
-            None => self.object(table, depth),
+    fn table(&mut self, stack: &mut Stack, table: Index, depth: usize) -> Result<()> {
+        match self.array_len(stack.keys(table)?)? {
+            Some(len) => self.array(stack, table, len, depth),
+            None => self.object(stack, table, depth),
         }
     }
 
     /// The length of a table whose keys are those of an array; COMPAT: an empty one is an object.
-    fn array_len(&self, table: &Table) -> Result<Option<usize>> {
-        let (mut greatest, mut count) = (0, 0);
-        let mut is_array = true;
-        for pair in table.pairs::<Value, Value>() {
-            match pair?.0 {
-                Value::Integer(index) if index > 0 => greatest = greatest.max(index),
-                _ => {
-                    is_array = false;
-                    break;
-                }
-            }
-            count += 1;
-        }
-        if !is_array || count == 0 {
-            return Ok(None);
-        }
-        let settings = self.settings;
-        let (ratio, safe) = (settings.sparse_ratio.get(), settings.sparse_safe.get());
-        if ratio > 0 && greatest > count * ratio && greatest > safe {
-            if !settings.sparse_convert.get() {
+    fn array_len(&self, keys: Keys) -> Result<Option<usize>> {
+        let Keys { count: 1.., greatest: Some(greatest) } = keys else { return Ok(None) };
+        let (ratio, safe) = (self.settings.sparse_ratio.get(), self.settings.sparse_safe.get());
+        if ratio > 0 && greatest as i64 > keys.count as i64 * ratio && greatest as i64 > safe {
+            if !self.settings.sparse_convert.get() {
                 return Err(failure("Cannot serialise table: excessively sparse array"));
             }
             return Ok(None);
         }
-        Ok(Some(greatest as usize))
+        Ok(Some(greatest))
     }
 
-    fn array(&mut self, table: &Table, len: usize, depth: usize) -> Result<()> {
+    fn array(&mut self, stack: &mut Stack, table: Index, len: usize, depth: usize) -> Result<()> {
         self.out.push(b'[');
-        for index in 1..=len {
-            if index > 1 {
+        let mut is_first = true;
+        stack.each_element(table, len, |stack, element| {
+            if !std::mem::take(&mut is_first) {
                 self.out.push(b',');
             }
-            self.value(&table.raw_get(index)?, depth)?;
-        }
+            self.value(stack, element, depth)
+        })?;
         self.out.push(b']');
         Ok(())
     }
 
-    fn object(&mut self, table: &Table, depth: usize) -> Result<()> {
+    fn object(&mut self, stack: &mut Stack, table: Index, depth: usize) -> Result<()> {
         self.out.push(b'{');
         let mut is_first = true;
-        for pair in table.pairs::<Value, Value>() {
-            let (key, value) = pair?;
+        stack.each_pair(table, |stack, key, value| {
             if !std::mem::take(&mut is_first) {
                 self.out.push(b',');
             }
-            match &key {
-                Value::String(name) => self.string(&name.as_bytes()),
-                Value::Integer(_) | Value::Number(_) => {
+            match stack.peek(key) {
+                Peeked::String(name) => self.string(name),
+                Peeked::Number(number) => {
                     self.out.push(b'"');
-                    self.value(&key, depth)?;
+                    self.number(number)?;
                     self.out.push(b'"');
                 }
-                key => return Err(cannot(key, "table key must be a number or string")),
+                other => return Err(cannot(other.type_name(), "table key must be a number or string")),
             }
             self.out.push(b':');
-            self.value(&value, depth)?;
-        }
+            self.value(stack, value, depth)
+        })?;
         self.out.push(b'}');
         Ok(())
     }

@@ -11,8 +11,8 @@ use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// Deeper nesting is refused whatever a script sets, for the stack is not endless.
-const DEPTH_MAX: usize = 4000;
+/// Deeper nesting is refused whatever a script sets, for neither our stack nor Lua's is endless.
+const DEPTH_MAX: usize = 2500;
 /// Digits of a number: the default, and the most.
 const PRECISION_MAX: i64 = 14;
 
@@ -64,7 +64,7 @@ pub fn library(lua: &Lua) -> mlua::Result<Table> {
     };
     add("encode", |call| {
         call.expect_one()?;
-        let json = encode::encode(call.settings, call.arguments.get(0))?;
+        let json = encode::encode(call.lua, call.settings, call.arguments.get(0))?;
         Ok(LuaString::wrap(json).into_lua(call.lua)?)
     })?;
     add("decode", |call| {

@@ -203,7 +203,7 @@ impl Server {
 
     /// Closes a client; one that runs a command gets its reply first.
     pub fn close_after_reply(&mut self, id: ClientId) {
-        if self.executing == Some(id) {
+        if self.execution.client == Some(id) {
             self.clients[id].flags |= ClientFlags::CLOSE_AFTER_REPLY;
         } else {
             // The other end sees it now, whatever else is done in this turn.

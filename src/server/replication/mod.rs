@@ -15,7 +15,8 @@ pub mod primary;
 pub mod replica;
 pub mod stream;
 
-use super::{ClientFlags, ClientId, Server, random_id};
+use super::run::random_id;
+use super::{ClientFlags, ClientId, Server};
 use crate::encoding::byte_log::ByteLog;
 use crate::encoding::timer_wheel::TimerId;
 use failover::Failover;
@@ -209,7 +210,7 @@ impl Server {
 
     /// Clients whose command waits: for keys, for acknowledgements or for the end of the server.
     pub fn blocked_clients(&self) -> usize {
-        let shutdown = self.shutdown_wait.as_ref().map_or(0, |wait| wait.clients.len());
+        let shutdown = self.shutdown.wait.as_ref().map_or(0, |wait| wait.clients.len());
         self.blocked.len() + self.replication.waits.len() + shutdown
     }
 
