@@ -386,7 +386,7 @@ fn no_data_set_is_written_for_replicas_at_the_end() {
 }
 
 #[test]
-fn the_name_of_a_former_primary_is_not_waited_for() {
+fn the_address_of_a_former_primary_is_not_taken_for_that_of_the_next() {
     let (replica, former) = (Node::start(&[]), TcpListener::bind("127.0.0.1:0").unwrap());
     former.set_nonblocking(true).unwrap();
     let mut client = replica.connect();

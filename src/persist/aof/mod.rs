@@ -92,11 +92,9 @@ impl Aof {
         };
         let size = files.manifest.live().map(|part| files.size_of(part)).sum();
         let base_size = files.manifest.base.as_ref().map_or(0, |base| files.size_of(base));
-        // Whoever wrote the increments may have been killed before they were durable.
-        let before = files.manifest.increments.iter().rev().skip(1);
-        let before = before.map(|part| File::open(files.paths.part(part)).map(Arc::new)).collect::<io::Result<_>>()?;
-        let aof = Aof::new(files, file, size, base_size, false)?;
-        Ok(Aof { before, synced: 0, ..aof })
+        let earlier = files.manifest.increments.iter().rev().skip(1);
+        let before = earlier.map(|part| File::open(files.paths.part(part)).map(Arc::new)).collect::<io::Result<_>>()?;
+        Ok(Aof { before, ..Aof::new(files, file, size, base_size, false)? })
     }
 
     /// Starts anew while the data set is written by a child.
@@ -118,7 +116,8 @@ impl Aof {
             base_size,
             before: Vec::new(),
             file_size,
-            synced: file_size,
+            // Whoever wrote to it may have been killed before that was durable.
+            synced: 0,
             syncing: None,
             write_error: None,
             sync_error: None,
