@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use rondo::persist::rdb::restore_libraries;
 use rondo::resp::{Args, Output, Reply};
 use rondo::script::interpreter::Code;
-use rondo::script::{Host, Interpreter, ReplicateTo, shebang, with_host};
+use rondo::script::{Host, Interpreter, shebang, with_host};
 
 struct Nobody;
 
@@ -15,18 +15,6 @@ impl Host for Nobody {
     fn call(&mut self, _: &Args, reply: &mut Vec<u8>) -> bool {
         reply.extend_from_slice(b"-ERR nobody is there\r\n");
         false
-    }
-
-    fn may_run(&mut self, _: &Args) -> Option<bool> {
-        None
-    }
-
-    fn set_resp3(&mut self, _: bool) {}
-
-    fn replicate_to(&mut self, _: ReplicateTo) {}
-
-    fn interrupt(&mut self) -> Option<String> {
-        None
     }
 }
 

@@ -317,14 +317,6 @@ impl Host for LoadHost<'_> {
         false
     }
 
-    fn may_run(&mut self, _: &Args) -> Option<bool> {
-        None
-    }
-
-    fn set_resp3(&mut self, _: bool) {}
-
-    fn replicate_to(&mut self, _: ReplicateTo) {}
-
     fn interrupt(&mut self) -> Option<String> {
         const LOAD_MAX_MS: u64 = 500;
         let elapsed_ms = self.clock.nanos_between(self.started, self.clock.stamp()) / 1_000_000;

@@ -1,7 +1,7 @@
 //! The functions behind the table `redis`. The prelude gives them their names.
 
 use super::cache::sha1_hex;
-use super::convert::{Fields, ReplyReader, message, push_error};
+use super::convert::{ReplyReader, message, push_error};
 use super::failure::{Failure, Raised, Result};
 use super::interpreter::{PRELUDE_NAME, interrupt_rarely};
 use super::stack::{Index, Peeked, Stack, function};
@@ -81,7 +81,7 @@ fn fail(stack: &mut Stack, text: &str) -> Failure {
 }
 
 /// The table that the prelude gets.
-pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> mlua::Result<Table> {
+pub fn functions(lua: &Lua, seed: u64) -> mlua::Result<Table> {
     let host = lua.create_table()?;
     let request = Rc::new(RefCell::new(Request::default()));
     for (name, is_protected) in [("call", false), ("pcall", true)] {
@@ -105,8 +105,7 @@ pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> mlua::Result<Tabl
         Ok(1)
     };
     host.raw_set("error_text", function(lua, error_text)?)?;
-    let names = fields.clone();
-    host.raw_set("error_value", lua.create_function(move |lua, error| error_value(lua, &names, error))?)?;
+    host.raw_set("error_value", lua.create_function(error_value)?)?;
     host.raw_set("interrupt_rarely", lua.create_function(|lua, ()| interrupt_rarely(lua))?)?;
     host.raw_set("position", lua.create_function(position)?)?;
     host.raw_set("version", REDIS_VERSION)?;
@@ -209,10 +208,10 @@ fn error_text(text: &[u8]) -> Vec<u8> {
 }
 
 /// What an error of the hook is to a script.
-fn error_value(lua: &Lua, fields: &Fields, error: Value) -> mlua::Result<Value> {
+fn error_value(lua: &Lua, error: Value) -> mlua::Result<Value> {
     let Value::Error(error) = &error else { return Ok(error) };
     match Raised::of(error) {
-        Some(Raised(text)) => fields.error(lua, text).map(Value::Table),
+        Some(Raised(text)) => lua.create_table_from([("err", &text[..])]).map(Value::Table),
         None => message(error).into_lua(lua),
     }
 }

@@ -59,13 +59,6 @@ impl Fields {
             counted: lua.create_string(COUNTED)?,
         })
     }
-
-    /// An error as a table.
-    pub fn error(&self, lua: &Lua, text: &str) -> Result<Table> {
-        let table = lua.create_table_with_capacity(0, 1)?;
-        table.raw_set(&self.err, text)?;
-        Ok(table)
-    }
 }
 
 /// A string for Lua, on the shortest way there: the binding pushes a `str` as it is.

@@ -52,7 +52,7 @@ pub struct Registered {
 
 pub struct Interpreter {
     lua: Lua,
-    fields: Rc<Fields>,
+    fields: Fields,
     run_script: Function,
     call_function: Function,
     load_library: Function,
@@ -107,10 +107,10 @@ impl Interpreter {
             // it: the prelude does not hand it on.
             Some(_) => unsafe { Lua::unsafe_new_with(libraries | StdLib::DEBUG, LuaOptions::default()) },
         };
-        let fields = Rc::new(Fields::new(&lua)?);
+        let fields = Fields::new(&lua)?;
         let mut seed = [0; 8];
         getrandom::fill(&mut seed).map_err(mlua::Error::external)?;
-        let host = api::functions(&lua, &fields, u64::from_ne_bytes(seed))?;
+        let host = api::functions(&lua, u64::from_ne_bytes(seed))?;
         match debugger {
             None => interrupt_rarely(&lua)?,
             Some(debugger) => debugger.attach(&lua, &host)?,

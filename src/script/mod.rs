@@ -50,19 +50,27 @@ bitflags! {
     }
 }
 
-/// What a script runs in.
+/// What a script runs in. Without a server behind it there is nothing to be reached, and nothing ends it.
 pub trait Host {
     /// Runs a command; false if it was refused. Its reply, or the error, is added to `reply` as it would go over
     /// the wire.
     fn call(&mut self, args: &Args, reply: &mut Vec<u8>) -> bool;
+
     /// Whether the caller may run this command; None if there is none such.
-    fn may_run(&mut self, args: &Args) -> Option<bool>;
+    fn may_run(&mut self, _: &Args) -> Option<bool> {
+        None
+    }
+
     /// `redis.setresp`.
-    fn set_resp3(&mut self, resp3: bool);
+    fn set_resp3(&mut self, _resp3: bool) {}
+
     /// `redis.set_repl`.
-    fn replicate_to(&mut self, to: ReplicateTo);
+    fn replicate_to(&mut self, _: ReplicateTo) {}
+
     /// Called now and then while the script runs; `Some` ends it with this error.
-    fn interrupt(&mut self) -> Option<String>;
+    fn interrupt(&mut self) -> Option<String> {
+        None
+    }
 }
 
 scoped_tls_hkt::scoped_thread_local!(

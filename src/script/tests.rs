@@ -1,7 +1,7 @@
 //! The libraries that scripts have, against other implementations of the same.
 
 use super::interpreter::{Code, Interpreter};
-use super::{Host, ReplicateTo, with_host};
+use super::{Host, with_host};
 use crate::resp::{Args, Output, Reply};
 use proptest::prelude::*;
 use serde_json::{Map, Value};
@@ -13,18 +13,6 @@ impl Host for Nobody {
     fn call(&mut self, _: &Args, reply: &mut Vec<u8>) -> bool {
         reply.extend_from_slice(b"-ERR nobody is there\r\n");
         false
-    }
-
-    fn may_run(&mut self, _: &Args) -> Option<bool> {
-        None
-    }
-
-    fn set_resp3(&mut self, _: bool) {}
-
-    fn replicate_to(&mut self, _: ReplicateTo) {}
-
-    fn interrupt(&mut self) -> Option<String> {
-        None
     }
 }
 
