@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const INCREMENT: &str = "appendonlydir/appendonly.aof.1.incr.aof";
@@ -63,10 +63,8 @@ fn contents(client: &mut Client) -> Vec<Vec<u8>> {
 
 /// A folder whose append-only file holds these bytes.
 fn folder_with(increment: &[u8]) -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("rondo-test-aof-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-    let dir = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(dir.join("appendonlydir")).unwrap();
+    let dir = new_folder();
+    std::fs::create_dir(dir.join("appendonlydir")).unwrap();
     let manifest = "file appendonly.aof.1.incr.aof seq 1 type i\n";
     std::fs::write(dir.join("appendonlydir/appendonly.aof.manifest"), manifest).unwrap();
     std::fs::write(dir.join(INCREMENT), increment).unwrap();
@@ -215,28 +213,6 @@ fn what_expires_while_the_server_is_down_is_gone() {
     assert_eq!(client.ask("PEXPIRETIME long"), expire_at);
 }
 
-/// Writes `round:0`, `round:1`, ... several at a time until the server dies; counts what was acknowledged.
-fn write_until_killed(socket: &Path, round: usize, acknowledged: &AtomicUsize) {
-    const PIPELINED: usize = 8;
-    let mut stream = UnixStream::connect(socket).unwrap();
-    let mut replies = BufReader::new(stream.try_clone().unwrap());
-    for i in (0..).step_by(PIPELINED) {
-        let requests: Vec<u8> = (i..i + PIPELINED)
-            .flat_map(|i| encode(&[b"SET", format!("{round}:{i}").as_bytes(), i.to_string().as_bytes()]))
-            .collect();
-        if stream.write_all(&requests).is_err() {
-            return;
-        }
-        for _ in 0..PIPELINED {
-            let mut line = String::new();
-            match replies.read_line(&mut line) {
-                Ok(_) if line == "+OK\r\n" => acknowledged.fetch_add(1, Relaxed),
-                _ => return,
-            };
-        }
-    }
-}
-
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill() {
     for policy in ["always", "everysec"] {
@@ -247,7 +223,7 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
             let acknowledged = AtomicUsize::new(0);
             let socket = server.socket();
             let dir = std::thread::scope(|scope| {
-                scope.spawn(|| write_until_killed(&socket, round, &acknowledged));
+                scope.spawn(|| write_numbers(&socket, &round.to_string(), usize::MAX, &acknowledged));
                 wait_until("something was written", || acknowledged.load(Relaxed) > 300 + 100 * round);
                 server.kill()
             });
@@ -255,11 +231,7 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
             server = Server::start_in(dir, &arguments);
             let mut client = server.connect();
             for (round, &count) in written.iter().enumerate() {
-                for i in 0..count {
-                    let value = i.to_string();
-                    let expected = format!("${}\r\n{value}\r\n", value.len());
-                    assert_eq!(client.ask(&format!("GET {round}:{i}")), expected, "{policy}, round {round} of {count}");
-                }
+                assert_numbers(&mut client, &round.to_string(), count);
             }
         }
     }

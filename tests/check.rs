@@ -8,7 +8,6 @@ use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 const SET: &[u8] = b"*3\r\n$3\r\nSET\r\n$3\r\nfoo\r\n$5\r\nhello\r\n";
 const CUT: &[u8] = b"*3\r\n$3\r\nSET\r\n$3\r\nfo";
@@ -18,11 +17,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Folder {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("rondo-test-check-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-        let dir = std::env::temp_dir().join(name);
-        fs::create_dir_all(&dir).unwrap();
-        Folder(dir)
+        Folder(new_folder())
     }
 
     fn write(&self, name: &str, parts: &[&[u8]]) {

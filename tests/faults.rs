@@ -10,7 +10,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The system calls that change what files there are, or make it durable.
@@ -25,14 +24,6 @@ fn can_trace() -> bool {
         println!("skipped: strace is not installed, or may not trace");
     }
     can
-}
-
-fn new_folder() -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("rondo-test-faults-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-    let dir = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&dir).unwrap();
-    dir
 }
 
 /// A server whose system calls strace has its hands in.

@@ -4,11 +4,9 @@
 mod harness;
 
 use harness::*;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 const MISCONF: &str = "-MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error.\r\n";
 const ON: [&str; 2] = ["--appendonly", "yes"];
@@ -16,14 +14,6 @@ const BASE: &str = "appendonlydir/appendonly.aof.1.base.aof";
 const MANIFEST: &str = "appendonlydir/appendonly.aof.manifest";
 
 // ---- helpers ----
-
-fn new_folder() -> PathBuf {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("rondo-test-persistence-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
-    let dir = std::env::temp_dir().join(name);
-    std::fs::create_dir_all(&dir).unwrap();
-    dir
-}
 
 /// The names of the files below a folder that are being written.
 fn temporary_files(dir: &Path) -> Vec<String> {
@@ -47,39 +37,6 @@ fn check_snapshot(server: &Server, script: &str) {
     std::fs::copy(server.dir.join("dump.rdb"), dir.join("dump.rdb")).unwrap();
     Server::start_in(dir, &[]).connect().check(script);
 }
-
-/// Sets `prefix:0`, `prefix:1`, ... to their numbers until the server is gone or enough were set;
-/// counts what was acknowledged.
-fn write_numbers(socket: &Path, prefix: &str, count: usize, acknowledged: &AtomicUsize) {
-    const PIPELINED: usize = 8;
-    let mut stream = UnixStream::connect(socket).unwrap();
-    let mut replies = BufReader::new(stream.try_clone().unwrap());
-    for i in (0..count).step_by(PIPELINED) {
-        let requests: Vec<u8> = (i..i + PIPELINED)
-            .flat_map(|i| encode(&[b"SET", format!("{prefix}:{i}").as_bytes(), i.to_string().as_bytes()]))
-            .collect();
-        if stream.write_all(&requests).is_err() {
-            return;
-        }
-        for _ in 0..PIPELINED {
-            let mut line = String::new();
-            match replies.read_line(&mut line) {
-                Ok(_) if line == "+OK\r\n" => acknowledged.fetch_add(1, Relaxed),
-                _ => return,
-            };
-        }
-    }
-}
-
-fn assert_numbers(client: &mut Client, prefix: &str, count: usize) {
-    for i in 0..count {
-        let value = i.to_string();
-        let expected = format!("${}\r\n{value}\r\n", value.len());
-        assert_eq!(client.ask(&format!("GET {prefix}:{i}")), expected, "{prefix}:{i} of {count}");
-    }
-}
-
-// ---- snapshots ----
 
 #[test]
 fn a_snapshot_holds_the_moment_of_the_fork() {

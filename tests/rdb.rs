@@ -6,7 +6,6 @@ mod harness;
 
 use crc::{CRC_64_REDIS, Crc};
 use harness::*;
-use std::path::PathBuf;
 
 // ---- helpers ----
 
@@ -329,14 +328,6 @@ fn fill(client: &mut Client) {
         let reply = client.ask_args(&request.iter().map(|word| &word[..]).collect::<Vec<_>>());
         assert!(!reply.starts_with('-'), "{}: {reply}", request[1].escape_ascii());
     }
-}
-
-fn new_folder() -> PathBuf {
-    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-    let dir = std::env::temp_dir().join(format!("rondo-test-rdb-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&dir).unwrap();
-    dir
 }
 
 // ---- with Redis ----

@@ -17,7 +17,7 @@ pub fn count(bytes: &[u8], range: Range<usize>) -> usize {
 
 /// The first bit in `range` that is `bit`.
 pub fn find(bytes: &[u8], bit: bool, range: Range<usize>) -> Option<usize> {
-    // Looked for is a set bit, after turning all over if need be.
+    // A clear bit is found as a set one of inverted bytes.
     let flip = if bit { 0 } else { 0xff };
     let parts = Parts::new(bytes, range)?;
     let found = |at: usize, byte: u8| Some(at * 8 + byte.leading_zeros() as usize);
@@ -36,8 +36,8 @@ pub fn find(bytes: &[u8], bit: bool, range: Range<usize>) -> Option<usize> {
     if last != 0 { found(at + parts.between.len(), last) } else { None }
 }
 
-/// A range of bits as the bytes it touches: a first and a last one that may be there in part, and
-/// whole ones between. If one byte is all there is, it is the first.
+/// A range of bits as the bytes it touches: the first and the last may be in it in part, those
+/// between are whole. A single byte is the first.
 struct Parts<'a> {
     /// The index of `first`.
     at: usize,
@@ -98,7 +98,7 @@ pub fn combine(operation: Operation, target: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
-/// Turns every bit over.
+/// Inverts every bit.
 pub fn invert(bytes: &mut [u8]) {
     bytes.iter_mut().for_each(|byte| *byte = !*byte);
 }
@@ -108,7 +108,7 @@ pub fn get_bit(bytes: &[u8], offset: usize) -> bool {
     bytes.get(offset / 8).is_some_and(|byte| byte >> (7 - offset % 8) & 1 == 1)
 }
 
-/// Sets one bit, which must be there, and gives the one before.
+/// Sets a bit, which must be there, and gives its old value.
 pub fn set_bit(bytes: &mut [u8], offset: usize, bit: bool) -> bool {
     let before = get_bit(bytes, offset);
     let mask = 1 << (7 - offset % 8);
@@ -125,14 +125,14 @@ pub struct FieldType {
     pub width: u32,
 }
 
-/// What becomes of a number that does not fit its field.
+/// What to do with a number that does not fit its field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Overflow {
-    /// Its low bits are taken.
+    /// Its low bits are stored.
     Wrap,
-    /// The nearest number that fits is taken.
+    /// The nearest number that fits is stored.
     Saturate,
-    /// None is.
+    /// Nothing is stored.
     Fail,
 }
 
@@ -153,7 +153,7 @@ impl FieldType {
         target.copy_from_slice(&after.to_be_bytes()[..target.len()]);
     }
 
-    /// A number made to fit; None if it does not and is not to be made to.
+    /// The number as it is stored; None if it does not fit and `overflow` refuses it.
     pub fn fit(self, value: i128, overflow: Overflow) -> Option<i64> {
         let (min, max) = match self.signed {
             true => (-1 << (self.width - 1), (1 << (self.width - 1)) - 1),
@@ -179,7 +179,7 @@ impl FieldType {
     }
 }
 
-/// The 16 bytes from the one that bit `offset` is in, which any field there fits into.
+/// 16 bytes from the byte of bit `offset` on: any field that begins there lies within them.
 fn window(bytes: &[u8], offset: usize) -> [u8; 16] {
     let mut window = [0; 16];
     let there = bytes.get(offset / 8..).unwrap_or_default();

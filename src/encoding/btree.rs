@@ -104,7 +104,7 @@ impl<R: Copy + Default, const SLOTS: usize> BTree<R, SLOTS> {
         rank + at
     }
 
-    /// Brings the leaf that [`Self::insert`] would add such an entry to towards the cache.
+    /// Prefetches the leaf that [`Self::insert`] would add such an entry to.
     pub fn prefetch(&self, before: impl Fn(f64, R) -> bool) {
         let mut node = &self.root;
         while let Node::Inner(inner) = node {
@@ -158,11 +158,11 @@ impl<R: Copy + Default, const SLOTS: usize> BTree<R, SLOTS> {
 /// Entries of a [`BTree`], from either end.
 pub struct Iter<'a, R, const SLOTS: usize> {
     tree: &'a BTree<R, SLOTS>,
-    /// What is left.
+    /// The ranks still to be visited.
     ranks: Range<usize>,
-    /// The leaf that the first of these is in and where, once that was looked for.
+    /// The leaf of the first of them and the place in it, once looked up.
     front: Option<(&'a Leaf<R, SLOTS>, usize)>,
-    /// The leaf that the last of these is in, and the place behind it.
+    /// The leaf of the last of them and the place behind it, once looked up.
     back: Option<(&'a Leaf<R, SLOTS>, usize)>,
 }
 

@@ -39,11 +39,11 @@ const DIGIT_BITS: u32 = 8;
 const SLOTS: usize = 2 << DIGIT_BITS;
 const LEVELS: usize = 6;
 
-/// Exactly 12 KiB, a class of the allocator's.
+/// Exactly 12 KiB, which is a size class of the allocator.
 const CHUNK_ITEMS: usize = 1024;
 
-/// What a call that returns a due item moves down on the way, so that moving keeps pace however
-/// much is due: more than the levels an item passes through.
+/// Items that a call moves down when it returns a due one. An item passes through fewer levels than
+/// this, so moving keeps pace however much is due.
 const MOVES_WITH_A_DUE_ITEM: usize = LEVELS;
 
 /// Fewer stale items in a slot are left alone.
@@ -98,8 +98,8 @@ impl Slot {
         }
         let last = self.chunks.last_mut().expect("one was just added");
         if last.len() == last.capacity() {
-            // To the end of the next size class: growth by a quarter or less, and no slack that
-            // could have been used.
+            // Grow to the end of the next size class: by a quarter at most, and all that is
+            // allocated is used.
             let bytes = size_class((last.len() + 1) * size_of::<Item>());
             last.reserve_exact(bytes / size_of::<Item>() - last.len());
         }
@@ -158,9 +158,9 @@ impl Slot {
         stale >= STALE_MIN && stale * 2 > self.len()
     }
 
-    /// Goes back to the first item. If all were looked at and few found stale, then those counted
-    /// as stale look live because they equal live ones: the key got the same due time again. That
-    /// is rare enough to sort the slot for it.
+    /// Starts again at the first item. If all were looked at and few found stale, then those
+    /// counted as stale look live because they equal live ones: the key got the same due time
+    /// again. That is rare enough to sort the slot for it.
     fn begin_again(&mut self) {
         self.cursor = 0;
         let found = mem::take(&mut self.found) as usize;
@@ -192,7 +192,7 @@ impl Level {
         Self { slots: (0..SLOTS).map(|_| Slot::default()).collect(), occupied: [0; SLOTS / 64] }
     }
 
-    /// The first slot number from `from` on that has items; the level knows a turn of them.
+    /// The first slot number from `from` on that has items, within one turn of the wheel.
     fn first_occupied(&self, from: u64) -> Option<u64> {
         let start = from as usize % SLOTS;
         let mut bits = self.occupied[start / 64] & (u64::MAX << (start % 64));
@@ -318,7 +318,7 @@ impl DueIndex {
         }
     }
 
-    /// Tells that one item of this due time has become stale: its key has been deleted, or has
+    /// Notes that one item of this due time has become stale: its key has been deleted, or has
     /// another due time now.
     ///
     /// Where at least half of the items are stale, `is_live(due_ms, hash48)` is called for at most

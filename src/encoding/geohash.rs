@@ -28,7 +28,7 @@ pub struct Point {
 }
 
 impl Point {
-    /// Whether it has a position.
+    /// Whether it lies within what positions cover.
     pub fn is_valid(self) -> bool {
         self.longitude.abs() <= LONGITUDE_MAX && self.latitude.abs() <= LATITUDE_MAX
     }
@@ -38,7 +38,7 @@ impl Point {
         Cell::of(self, STEP_MAX, LATITUDE_MAX).bits
     }
 
-    /// The middle of what has this position. Any integer will do.
+    /// The middle of the cell of this position, which may be any integer.
     pub fn at(position: u64) -> Point {
         let area = Cell { bits: position, step: STEP_MAX }.area();
         let middle = |[min, max]: [f64; 2], limit: f64| ((min + max) / 2.0).clamp(-limit, limit);
@@ -73,7 +73,7 @@ impl Point {
     }
 }
 
-/// What is to be within an area, in meters.
+/// The shape of an area; lengths are in meters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shape {
     Circle { radius: f64 },
@@ -169,7 +169,7 @@ impl SearchArea {
             radius *= 2.0;
             step += 1;
         }
-        // Two less, to be sure; and towards the poles cells get narrow.
+        // Two steps fewer, to be sure, and fewer still towards the poles, where cells are narrow.
         let narrower = match self.center.latitude.abs() {
             latitude if latitude > 80.0 => 2,
             latitude if latitude > 66.0 => 1,
@@ -214,11 +214,11 @@ impl Cell {
         Area { longitude: bounds(column, LONGITUDE_MAX), latitude: bounds(row, LATITUDE_MAX) }
     }
 
-    /// The cell so many columns east and rows north of it, around the globe if need be.
+    /// The cell this many columns east and rows north, around the globe if need be.
     fn neighbor(self, columns: i64, rows: i64) -> Cell {
         let (column, row) = self.column_and_row();
-        // COMPAT: longitude 180 is in a column of its own beyond the last; who does not leave it finds
-        // what is there only.
+        // COMPAT: longitude 180 is in a column of its own beyond the last; a search that starts there
+        // does not leave it.
         let moved = |index: u32, by: i64| match by {
             0 => index,
             by => (index as i64 + by).rem_euclid(1 << self.step) as u32,

@@ -84,7 +84,7 @@ fn match_class(pattern: &[u8], byte: u8, nocase: bool) -> (bool, usize) {
                 break;
             }
             [b'\\', escaped, ..] => {
-                // COMPAT: an escaped byte in a class always minds the case.
+                // COMPAT: an escaped byte in a class always matches case-sensitively.
                 found |= escaped == byte;
                 2
             }

@@ -41,7 +41,7 @@ pub unsafe trait Element: Sized {
 
 const SLOTS: usize = 8;
 const POSITION_BITS: u32 = 48;
-/// Growth is by half; at 85 % of the slots full it is due.
+/// At 85 % of the slots full, the table grows by half.
 const FULL_PER_BUCKET_X100: usize = 85 * SLOTS;
 /// Below 15 % it shrinks.
 const SPARSE_PER_BUCKET_X100: usize = 15 * SLOTS;
@@ -223,7 +223,7 @@ impl Array {
         unsafe { &mut *self.buckets.as_ptr().add(index) }
     }
 
-    /// Brings the elements in the first line of a bucket, if there is such a bucket, towards the cache.
+    /// Prefetches the elements in the first line of a bucket, if there is such a bucket.
     #[inline]
     fn prefetch_elements(&self, index: usize) {
         if index < self.len {
@@ -385,8 +385,8 @@ impl<T: Element> HashTable<T> {
         buckets * size_of::<Bucket>()
     }
 
-    /// Allocated bytes, given those of one element. Of many elements only the first ones are asked:
-    /// as elements are in hash order, these are a random sample.
+    /// Allocated bytes, given those of one element. Of a large table only the first elements are
+    /// asked: in hash order, these are a random sample.
     pub fn memory_usage(&self, element_bytes: impl Fn(&T) -> usize) -> usize {
         const SAMPLE: usize = 1000;
         let sampled: usize = self.iter().take(SAMPLE).map(|element| element_bytes(&element)).sum();
@@ -448,7 +448,7 @@ impl<T: Element> HashTable<T> {
         ManuallyDrop::new(unsafe { T::from_raw(pointer) })
     }
 
-    /// Brings the bucket of `hash` towards the cache.
+    /// Prefetches the bucket of `hash`.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
         if let Some(home) = self.home(position(hash)) {
@@ -456,7 +456,7 @@ impl<T: Element> HashTable<T> {
         }
     }
 
-    /// Brings the elements that `hash` may mean towards the cache; best some time after
+    /// Prefetches the elements that `hash` may mean; best some time after
     /// [`Self::prefetch_bucket`].
     #[inline]
     pub fn prefetch_element(&self, hash: u64) {
@@ -728,8 +728,8 @@ impl<T: Element> HashTable<T> {
     }
 
     fn random_slot(&self, mut random: impl FnMut() -> u64) -> Option<Slot> {
-        /// Buckets that are looked at together, so that their lines come together: about every third
-        /// place has an element.
+        /// Buckets looked at together, so that their lines are fetched at the same time: about every
+        /// third place has an element.
         const TRIES: usize = 8;
         if self.len == 0 {
             return None;
@@ -770,7 +770,7 @@ impl<T: Element> HashTable<T> {
 
     /// All elements, in hash order within each array.
     pub fn iter<'a>(&'a self) -> impl Iterator<Item = Ref<'a, T>> {
-        /// So many elements are as many misses of the cache as a core can have under way.
+        /// Their elements are about as many cache misses as a core can have under way.
         const BUCKETS_AHEAD: usize = 2;
         let arrays = [self.rehash.as_ref().map(|r| (&r.old, r.next)), self.array.as_ref().map(|a| (a, 0))];
         let pointers = |array: &'a Array, index: usize| {
@@ -816,7 +816,7 @@ impl<T: Element> Drop for HashTable<T> {
     }
 }
 
-/// Brings a line of memory towards the cache.
+/// Prefetches a line of memory.
 #[inline]
 pub(super) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]

@@ -100,7 +100,7 @@ impl Run {
         }
     }
 
-    /// Bytes it takes.
+    /// Bytes that the run takes.
     fn stored(self) -> usize {
         if matches!(self, Run::XZero { .. }) { 2 } else { 1 }
     }
@@ -142,7 +142,7 @@ impl<B: AsRef<[u8]>> HyperLogLog<B> {
         (cached >> 63 == 0).then_some(cached)
     }
 
-    /// Calls `visit` with each run of a sparse one.
+    /// Calls `visit` with each run, if this is sparse.
     pub fn for_each_run(&self, mut visit: impl FnMut(Run)) -> Result<(), Corrupt> {
         let runs = self.registers();
         let (mut at, mut covered) = (0, 0);
@@ -197,12 +197,12 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> HyperLogLog<B> {
         self.0.as_mut()[CACHE_AT..HEADER].copy_from_slice(&estimate.to_le_bytes());
     }
 
-    /// The cached estimate is that of before a change.
+    /// Marks the cached estimate as out of date.
     pub fn forget_estimate(&mut self) {
         self.0.as_mut()[HEADER - 1] |= 0x80;
     }
 
-    /// Raises a register of a dense one; true if it was lower.
+    /// Raises a register, which must be dense; true if it was lower.
     pub fn raise_dense(&mut self, (index, rank): (usize, u8)) -> bool {
         debug_assert!(self.is_dense());
         let (four, shift) = (index / 4 * 3, index % 4 * REGISTER_BITS);
@@ -218,7 +218,7 @@ impl<B: AsRef<[u8]> + AsMut<[u8]>> HyperLogLog<B> {
 }
 
 impl HyperLogLog<Vec<u8>> {
-    /// A sparse one to which nothing was added.
+    /// The sparse form without elements.
     pub fn empty() -> Self {
         let mut bytes = vec![0; HEADER];
         bytes[..ENCODING_AT].copy_from_slice(MAGIC);
@@ -231,7 +231,7 @@ impl HyperLogLog<Vec<u8>> {
         self.0
     }
 
-    /// Makes a sparse one dense.
+    /// Turns the sparse form into the dense one.
     pub fn make_dense(&mut self) -> Result<(), Corrupt> {
         if self.is_dense() {
             return Ok(());
@@ -242,7 +242,7 @@ impl HyperLogLog<Vec<u8>> {
         Ok(())
     }
 
-    /// Makes it a dense one with these registers.
+    /// Becomes dense, with these registers.
     pub fn set_dense(&mut self, registers: &[u8; REGISTERS]) {
         self.0.resize(DENSE_LEN, 0);
         self.0[ENCODING_AT] = DENSE;
@@ -382,7 +382,7 @@ pub fn register_of(element: &[u8]) -> (usize, u8) {
     const SEED: u64 = 0xadc8_3b19;
     let hash = murmur_hash_64a(element, SEED);
     let index = hash as usize % REGISTERS;
-    // The bit beyond the last ends the search.
+    // The bit beyond the last bounds the count.
     let rank = (hash >> INDEX_BITS | 1 << RANK_BITS).trailing_zeros() + 1;
     (index, rank as u8)
 }

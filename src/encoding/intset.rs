@@ -247,7 +247,7 @@ impl Intset {
         self.resize::<T>(len - 1);
     }
 
-    /// Removes all integers that `stays` refuses; it is asked in ascending order.
+    /// Keeps only the integers that `stays` accepts; it is asked in ascending order.
     pub fn retain(&mut self, mut stays: impl FnMut(i64) -> bool) {
         let mut rest = Self::with_capacity(self.width(), 0);
         self.iter().filter(|&value| stays(value)).for_each(|value| rest.push(value));

@@ -76,7 +76,7 @@ impl Header {
         index_size((self.count_and_class >> COUNT_BITS) as u8)
     }
 
-    /// Bytes of the block that mean something.
+    /// Bytes of the block in use.
     #[inline]
     fn used(self) -> usize {
         HEADER + self.data_len() + self.count()
@@ -518,7 +518,7 @@ impl Listpack {
         }
         self.set_header(Header::new(data_len, count, capacity));
 
-        // Half full is where a block gives memory back, but one that was made with room to spare
+        // A block that becomes half empty gives memory back; one that was made with room to spare
         // keeps it while it grows.
         if used < old.used() && used <= capacity / 2 {
             self.shrink(size_class(used));

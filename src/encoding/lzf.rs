@@ -7,7 +7,7 @@
 //! 111ooooo llllllll oooooooo  copy l + 9 bytes from o + 1 bytes ago
 //! ```
 
-/// As they are, at once.
+/// The longest run of literals.
 const LITERALS_MAX: usize = 32;
 const OFFSET_MAX: usize = 1 << 13;
 const MATCH_MIN: usize = 3;
@@ -32,7 +32,7 @@ impl Compressor {
         while let Some(&[a, b, c]) = text.get(at..at + MATCH_MIN).and_then(|three| three.first_chunk()) {
             let hash = u32::from_le_bytes([a, b, c, 0]).wrapping_mul(0x9e37_79b1) >> (32 - bits);
             let before = std::mem::replace(&mut self.table[hash as usize], (at as u32).wrapping_add(1)) as usize;
-            // Beyond 4 GiB positions are cut off, and seem to be too far away.
+            // Beyond 4 GiB positions wrap, and look too far away to be used.
             let distance = at.wrapping_add(1).wrapping_sub(before);
             if before == 0 || distance > OFFSET_MAX || text[before - 1..before + 2] != [a, b, c] {
                 at += 1;

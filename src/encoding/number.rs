@@ -265,7 +265,7 @@ impl ShortestDigits {
 /// Parses the text of [`format_f64`].
 #[inline]
 pub fn parse_formatted_f64(text: &[u8]) -> Option<f64> {
-    /// Integers of so many characters are doubles exactly.
+    /// Integers of at most this many characters are exact as doubles.
     const EXACT_CHARS: usize = 15;
     if text.len() <= EXACT_CHARS
         && let Some(integer) = parse_i64(text)

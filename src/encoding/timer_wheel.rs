@@ -35,7 +35,7 @@ const READY: usize = LEVELS * SLOTS;
 /// No timer.
 const NONE: u32 = u32::MAX;
 
-/// So many timers of the next slot are looked at to tell exactly when the first is due.
+/// Timers of the next slot that are looked at to tell exactly when the first is due.
 const LOOK_AHEAD: usize = 8;
 
 /// Names one timer, also after it fired or was cancelled.

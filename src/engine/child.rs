@@ -223,14 +223,14 @@ fn ended(server: &mut Server, status: ExitStatus) {
     };
     let outcome = match (status.code(), status.signal()) {
         _ if child.unwanted => Ended::Unwanted,
-        (Some(0), _) => Ended::Well,
+        (Some(0), _) => Ended::Succeeded,
         // COMPAT: how people end one without it being counted as a failure.
         (_, Some(libc::SIGUSR1)) => Ended::Unwanted,
         _ => Ended::Failed,
     };
     match status.signal() {
         Some(signal) => log::warn!("{what} terminated by signal {signal}"),
-        None if outcome == Ended::Well => log::info!("{what} terminated with success"),
+        None if outcome == Ended::Succeeded => log::info!("{what} terminated with success"),
         None if outcome == Ended::Failed => log::warn!("{what} error"),
         None => (),
     }

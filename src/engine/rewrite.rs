@@ -180,7 +180,7 @@ pub fn child_ended(server: &mut Server, child: &mut Child, form: Form, outcome: 
     rewrites.last_took_s = Some(server.clock.now_ms.saturating_sub(child.started_ms) / 1000);
     rewrites.last_cow = child.cow_peak;
     match (outcome, child.temporary.take()) {
-        (Ended::Well, Some(written)) => {
+        (Ended::Succeeded, Some(written)) => {
             if let Err(error) = install_base(server, &written, form) {
                 let _ = server.background.remove(&written);
                 installed(server, Err(error));

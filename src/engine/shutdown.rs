@@ -154,6 +154,25 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         }
         log::warn!("Writing initial AOF. Exit anyway.");
     }
+    end_child(server);
+    if !finish_append_only_file(server, options) || !save_last_snapshot(server, options) {
+        return false;
+    }
+    debugger::end_all(server);
+    receive::remove_unfinished(server);
+    if let Some(pidfile) = &server.config.pidfile {
+        log::info!("Removing the pid file.");
+        let _ = std::fs::remove_file(pidfile);
+    }
+    if server.config.unixsocket.is_some() {
+        log::info!("Removing the unix socket file.");
+    }
+    supervisor::stopping(&server.config);
+    server.shutdown.prepared = true;
+    true
+}
+
+fn end_child(server: &mut Server) {
     if let Some(child) = &server.persistence.child {
         let what = match child.job {
             Job::Snapshot(_) => "saving an .rdb",
@@ -163,6 +182,10 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
         log::warn!("There is a child {what}. Killing it!");
         child::end_now(server);
     }
+}
+
+/// False if the file is not on disk and has to be.
+fn finish_append_only_file(server: &mut Server, options: ShutdownOptions) -> bool {
     let place = snapshot::history_place(server).filter(|_| !server.loading.in_place && !server.replication.beyond_aof);
     if let Some(aof) = &mut server.aof {
         if let Some(place) = place {
@@ -178,6 +201,11 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
             }
         }
     }
+    true
+}
+
+/// False if there is to be a snapshot and it could not be written.
+fn save_last_snapshot(server: &mut Server, options: ShutdownOptions) -> bool {
     // A data set that is only partly loaded must not replace its own snapshot.
     if !server.loading.in_place && options.save.unwrap_or(!server.config.save.is_empty()) {
         log::info!("Saving the final RDB snapshot before exiting.");
@@ -189,16 +217,5 @@ fn finish(server: &mut Server, options: ShutdownOptions) -> bool {
             log::warn!("Error trying to save the DB. Exit anyway.");
         }
     }
-    debugger::end_all(server);
-    receive::remove_unfinished(server);
-    if let Some(pidfile) = &server.config.pidfile {
-        log::info!("Removing the pid file.");
-        let _ = std::fs::remove_file(pidfile);
-    }
-    if server.config.unixsocket.is_some() {
-        log::info!("Removing the unix socket file.");
-    }
-    supervisor::stopping(&server.config);
-    server.shutdown.prepared = true;
     true
 }

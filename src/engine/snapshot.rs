@@ -176,8 +176,8 @@ pub fn save_in_background_as(server: &mut Server, version: u16) -> io::Result<()
 /// A child that saved the data set has ended.
 pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
     let named = match (outcome, &child.temporary) {
-        (Ended::Well, Some(temporary)) => name(&server.config, &server.background, temporary).map(Some),
-        (Ended::Well | Ended::Failed, _) => Err(io::Error::other("the child failed")),
+        (Ended::Succeeded, Some(temporary)) => name(&server.config, &server.background, temporary).map(Some),
+        (Ended::Succeeded | Ended::Failed, _) => Err(io::Error::other("the child failed")),
         (Ended::Unwanted, _) => Ok(None),
     };
     let took_s = server.clock.now_ms.saturating_sub(child.started_ms) / 1000;
@@ -193,7 +193,7 @@ pub fn finished(server: &mut Server, child: &Child, outcome: Ended) {
         Ok(None) => (),
         Err(error) => {
             snapshots.last_ok = false;
-            if outcome == Ended::Well {
+            if outcome == Ended::Succeeded {
                 log::warn!("Error moving the snapshot to its place: {error}");
             }
         }

@@ -4,19 +4,16 @@
 //! a client owns memory only for a request that is not complete. A long argument is read straight
 //! into the buffer that may become its value.
 
-use crate::encoding::hash::hash;
-use crate::encoding::hashtable::Ref;
-use crate::encoding::number::parse_f64;
+use super::lookup::Lookups;
 use crate::engine::call::call_data;
 use crate::engine::dispatch::{self, Outcome};
 use crate::engine::{memory, replication};
-use crate::keyspace::{Entry, ExpiryMode};
+use crate::keyspace::ExpiryMode;
 use crate::resp::CommandError;
 use crate::resp::request::{Batch, Limits, Parsed, ProtocolError};
 use crate::server::command::Handler;
-use crate::server::command_table::Found;
-use crate::server::{ClientFlags, ClientId, Server};
-use std::io::{ErrorKind, Read};
+use crate::server::{Client, ClientFlags, ClientId, Server};
+use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
 /// Bytes of one read: what a client may have run before the others get their turn.
@@ -35,18 +32,9 @@ const INPUT_MAX: usize = u32::MAX as usize / 2;
 pub struct Input {
     region: Vec<u8>,
     batch: Batch,
-    lookups: Vec<Lookup>,
-    /// The requests that look a member up in a large collection, and the members' hashes.
-    members: Vec<(usize, u64)>,
+    lookups: Lookups,
     /// How many requests of the batch have run.
     ran: usize,
-}
-
-/// What is known of a request before it runs.
-struct Lookup {
-    found: Option<Found>,
-    /// The hash of its first key.
-    hash: Option<u64>,
 }
 
 /// Whose bytes a request is in.
@@ -57,7 +45,7 @@ enum Source {
 
 impl Default for Input {
     fn default() -> Self {
-        Input { region: vec![0; READ_MAX], batch: Batch::default(), lookups: Vec::new(), members: Vec::new(), ran: 0 }
+        Input { region: vec![0; READ_MAX], batch: Batch::default(), lookups: Lookups::default(), ran: 0 }
     }
 }
 
@@ -104,21 +92,8 @@ impl Input {
         }
         let mut own = std::mem::take(&mut client.input);
         let kept = own.len();
-        let space = if let Some(long) = client.parser.long_argument() {
-            let max = long.len().min(LONG_READ_MAX);
-            &mut long[..max]
-        } else if kept > 0 {
-            own.resize(kept + READ_MAX, 0);
-            &mut own[kept..]
-        } else {
-            &mut self.region[..]
-        };
-        let wanted = space.len();
-        let result = (&client.stream).read(space);
         let in_long_argument = client.parser.long_argument().is_some();
-        if !in_long_argument {
-            own.truncate(kept + *result.as_ref().unwrap_or(&0).min(&(own.len() - kept)));
-        }
+        let (wanted, result) = self.read(client, &mut own);
         let count = match result {
             Ok(0) if client.output.is_empty() => return server.close_client(id),
             Ok(0) => {
@@ -129,15 +104,7 @@ impl Input {
             Ok(count) => count,
             Err(error) => {
                 client.input = own;
-                match error.kind() {
-                    ErrorKind::WouldBlock => (),
-                    ErrorKind::Interrupted => server.pending_read(id),
-                    _ => {
-                        log::debug!("Reading from client: {error}");
-                        server.close_client(id);
-                    }
-                }
-                return;
+                return read_failed(server, id, &error);
             }
         };
         client.net_input += count as u64;
@@ -150,17 +117,33 @@ impl Input {
             if server.is_evicted_for_memory(id) {
                 return;
             }
-            self.run(server, id, Source::Own(own));
-        } else if kept > 0 {
-            self.run(server, id, Source::Own(own));
-        } else {
-            self.run(server, id, Source::Region(0..count));
         }
+        let source = if in_long_argument || kept > 0 { Source::Own(own) } else { Source::Region(0..count) };
+        self.run(server, id, source);
         // A read that filled the space leaves the rest for the next turn; one that did not took all
         // there was, unless the end of the stream came with it.
         server.count_client_memory(id);
         if count == wanted || peer_closed {
             server.pending_read(id);
+        }
+    }
+
+    /// Reads once: into the long argument that is on its way, behind what the client `own`s, or into the region.
+    /// Gives how much there was room for, and how much was read.
+    #[inline]
+    fn read(&mut self, client: &mut Client, own: &mut Vec<u8>) -> (usize, io::Result<usize>) {
+        let mut stream = &client.stream;
+        let kept = own.len();
+        if let Some(long) = client.parser.long_argument() {
+            let max = long.len().min(LONG_READ_MAX);
+            (max, stream.read(&mut long[..max]))
+        } else if kept > 0 {
+            own.resize(kept + READ_MAX, 0);
+            let result = stream.read(&mut own[kept..]);
+            own.truncate(kept + result.as_ref().map_or(0, |count| *count));
+            (READ_MAX, result)
+        } else {
+            (self.region.len(), stream.read(&mut self.region))
         }
     }
 
@@ -286,7 +269,7 @@ impl Input {
         let count = self.batch.len();
         server.execution.command_started = server.clock.stamp();
         server.will_write(id);
-        self.look_up(server, id, buffer);
+        self.lookups.look_up(server, id, &self.batch, buffer);
         let mut gates_are_open = dispatch::gates_are_open(server, id);
         let output_watermark = server.output_watermark();
         self.ran = count;
@@ -334,87 +317,6 @@ impl Input {
         true
     }
 
-    /// Looks up the commands of the batch, and brings the keys they are about to use towards the
-    /// cache while other requests are looked at.
-    fn look_up(&mut self, server: &Server, id: ClientId, buffer: &[u8]) {
-        self.lookups.clear();
-        let db = server.clients[id].db;
-        let prefetch = self.batch.len() > 1;
-        // Most batches repeat one command.
-        let mut last: (&[u8], Option<Found>) = (b"", None);
-        for i in 0..self.batch.len() {
-            let args = self.batch.args(i, buffer);
-            if args.get(0) != last.0 || last.1.is_none() {
-                last = (args.get(0), server.commands.find(args.get(0)));
-            }
-            let found = last.1;
-            let mut lookup = Lookup { found, hash: None };
-            let at = found.map_or(0, |found| found.first_key as usize);
-            if at > 0 && args.len() > at {
-                let hash = hash(args.get(at));
-                lookup.hash = Some(hash);
-                if prefetch {
-                    server.keyspace.prefetch_bucket(db, hash);
-                }
-            }
-            self.lookups.push(lookup);
-        }
-        if prefetch {
-            for hash in self.lookups.iter().filter_map(|lookup| lookup.hash) {
-                server.keyspace.prefetch_entry(db, hash);
-            }
-            self.prefetch_members(server, db, buffer);
-        }
-    }
-
-    /// Where requests look members up in large collections, does for these what was done for keys.
-    fn prefetch_members(&mut self, server: &Server, db: usize, buffer: &[u8]) {
-        self.members.clear();
-        // Most batches work on one collection, or on none.
-        let mut last: (&[u8], Option<Ref<Entry>>) = (b"", None);
-        for (i, lookup) in self.lookups.iter().enumerate() {
-            let Some(at) = lookup.found.and_then(|found| found.command.member).map(usize::from) else { continue };
-            let args = self.batch.args(i, buffer);
-            let (Some(key_hash), true) = (lookup.hash, args.len() > at) else { continue };
-            if args.get(1) != last.0 || last.1.is_none() {
-                let entry = server.keyspace.entry_to_prefetch(db, key_hash, args.get(1));
-                last = (args.get(1), entry.filter(|entry| entry.has_members_to_prefetch()));
-            }
-            let Some(entry) = &last.1 else { continue };
-            let hash = hash(args.get(at));
-            entry.prefetch_member_bucket(hash);
-            self.members.push((i, hash));
-        }
-        if self.members.is_empty() {
-            return;
-        }
-        self.each_member(server, db, buffer, |entry, hash, _| entry.prefetch_member(hash));
-        self.each_member(server, db, buffer, |entry, hash, score| {
-            if let Some(score) = score.and_then(parse_f64) {
-                entry.prefetch_places(hash, score);
-            }
-        });
-    }
-
-    /// Calls `f` with each collection that a member is looked up in, the member's hash, and its score if
-    /// it is to get one.
-    fn each_member(&self, server: &Server, db: usize, buffer: &[u8], f: impl Fn(&Entry, u64, Option<&[u8]>)) {
-        let mut last: (&[u8], Option<Ref<Entry>>) = (b"", None);
-        for &(i, hash) in &self.members {
-            let args = self.batch.args(i, buffer);
-            let lookup = &self.lookups[i];
-            let (Some(key_hash), Some(found)) = (lookup.hash, lookup.found) else { continue };
-            if args.get(1) != last.0 {
-                last = (args.get(1), server.keyspace.entry_to_prefetch(db, key_hash, args.get(1)));
-            }
-            if let (Some(entry), Some(at)) = (&last.1, found.command.member) {
-                /// What is between a key and the first member is a score.
-                const AFTER_SCORE: u8 = 3;
-                f(entry, hash, (at == AFTER_SCORE).then(|| args.get(2)));
-            }
-        }
-    }
-
     /// Runs requests that had to wait; false if they still have to.
     fn run_held(&mut self, server: &mut Server, id: ClientId) -> bool {
         let mut held = std::mem::take(&mut server.clients[id].held);
@@ -446,6 +348,17 @@ impl Input {
     }
 }
 
+fn read_failed(server: &mut Server, id: ClientId, error: &io::Error) {
+    match error.kind() {
+        ErrorKind::WouldBlock => (),
+        ErrorKind::Interrupted => server.pending_read(id),
+        _ => {
+            log::debug!("Reading from client: {error}");
+            server.close_client(id);
+        }
+    }
+}
+
 /// During a pause what the primary sends is read, but not run.
 fn read_ahead(server: &mut Server, id: ClientId) {
     let client = &mut server.clients[id];
@@ -465,9 +378,8 @@ fn read_ahead(server: &mut Server, id: ClientId) {
             server.stats.net_input += count as u64;
             server.pending_read(id);
         }
-        Err(error) if error.kind() == ErrorKind::WouldBlock => (),
-        Err(error) if error.kind() == ErrorKind::Interrupted => server.pending_read(id),
-        _ => server.close_client(id),
+        Ok(_) => server.close_client(id),
+        Err(error) => read_failed(server, id, &error),
     }
 }
 

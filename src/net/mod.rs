@@ -4,6 +4,7 @@
 //! * `busy`       turns while a script runs for long
 //! * `event_loop` one turn after another
 //! * `input`      reading and running requests
+//! * `lookup`     looking up and prefetching what requests are about to use
 //! * `output`     sending replies
 //! * `replica_output` sending the data set and the stream to replicas
 //! * `signals`    being told to end
@@ -12,6 +13,7 @@ mod accept;
 mod busy;
 pub mod event_loop;
 pub mod input;
+mod lookup;
 pub mod output;
 mod replica_output;
 pub mod signals;

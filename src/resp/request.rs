@@ -256,7 +256,13 @@ impl RequestParser {
             return Ok(Step::Incomplete);
         }
         while self.remaining > 0 {
-            let Some(len) = self.argument_len(buffer, limits)? else { return Ok(Step::Incomplete) };
+            let len = match self.bulk_len {
+                Some(len) => len,
+                None => match self.argument_len(buffer, limits)? {
+                    Some(len) => len,
+                    None => return Ok(Step::Incomplete),
+                },
+            };
             // The line end is not looked at, as in Redis.
             if buffer.len() - self.at < len + 2 {
                 self.bulk_len = Some(len);
@@ -292,12 +298,9 @@ impl RequestParser {
         Ok(true)
     }
 
-    /// How long the next argument is; None if that has not all come yet.
+    /// Reads how long the next argument is; None if that has not all come yet.
     #[inline(always)]
     fn argument_len(&mut self, buffer: &[u8], limits: Limits) -> Result<Option<usize>, ProtocolError> {
-        if self.bulk_len.is_some() {
-            return Ok(self.bulk_len);
-        }
         let Some((len, next)) = header(buffer, self.at, "bulk")? else { return Ok(None) };
         if buffer[self.at] != b'$' {
             let got = buffer[self.at] as char;

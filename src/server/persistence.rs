@@ -79,7 +79,7 @@ impl Report {
 /// How a child ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    Well,
+    Succeeded,
     Failed,
     /// Because it was told to.
     Unwanted,

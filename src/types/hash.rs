@@ -12,7 +12,7 @@ use field::Field;
 use std::collections::HashSet;
 use std::ptr::NonNull;
 
-/// Up to where a hash is a listpack: `hash-max-listpack-entries` and `hash-max-listpack-value`.
+/// The limits of a hash that is a listpack: `hash-max-listpack-entries` and `hash-max-listpack-value`.
 #[derive(Clone, Copy, Debug)]
 pub struct HashLimits {
     pub fields: usize,
@@ -97,10 +97,10 @@ impl Hash {
         found.is_none()
     }
 
-    /// Prepares for `fields` fields to be set, any of which may be new.
+    /// Prepares for up to `fields` new fields.
     ///
-    /// COMPAT: where so many at once are beyond the limit the hash becomes a table, even if it
-    /// turns out that the same field was meant repeatedly.
+    /// COMPAT: if that many could exceed the limit, the hash becomes a table, even if it turns out
+    /// that the same field was meant repeatedly.
     pub fn expect(&mut self, fields: usize, limits: HashLimits) {
         if fields > limits.fields {
             self.table_mut(fields);
@@ -154,7 +154,7 @@ impl Hash {
         }
     }
 
-    /// Brings the bucket of a field with this hash towards the cache.
+    /// Prefetches the bucket of a field with this hash.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
         if let Hash::Table(table) = self {
@@ -162,8 +162,7 @@ impl Hash {
         }
     }
 
-    /// Brings the field that a hash may mean towards the cache; best some time after
-    /// [`Self::prefetch_bucket`].
+    /// Prefetches the field that a hash may mean; best some time after [`Self::prefetch_bucket`].
     #[inline]
     pub fn prefetch_element(&self, hash: u64) {
         if let Hash::Table(table) = self {
@@ -171,7 +170,7 @@ impl Hash {
         }
     }
 
-    /// A random field's name and value, each field being as likely as any other.
+    /// The name and value of a random field; all are equally likely.
     pub fn random(&self, rng: &mut fastrand::Rng) -> Option<(&[u8], &[u8])> {
         match self {
             Hash::Listpack(pairs) if pairs.is_empty() => None,
@@ -185,7 +184,7 @@ impl Hash {
     }
 
     /// Calls `visit` for `count` different fields at random (all of them, if there are fewer), each
-    /// set of so many being as likely as any other.
+    /// choice of that many being equally likely.
     pub fn sample<'a>(&'a self, count: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(&'a [u8], &'a [u8])) {
         if let Hash::Table(table) = self
             && is_few(count, table.len())

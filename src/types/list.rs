@@ -12,17 +12,17 @@ pub use crate::encoding::quicklist::{Element, End, Fill};
 use std::ops::{ControlFlow, Range};
 use std::ptr::NonNull;
 
-/// Bytes up to which a list is one block without further ado.
+/// Within the limits, a list of at most this many bytes is a plain listpack.
 const SMALL_MAX: usize = 1024;
 
 /// How a list may be laid out.
 #[derive(Clone, Copy, Debug)]
 pub struct ListLimits {
-    /// Up to where it is a listpack, and how large the nodes of a quicklist get: `list-max-listpack-size`.
+    /// How large a listpack, or a node of a quicklist, may become: `list-max-listpack-size`.
     pub fill: Fill,
     /// `list-compress-depth`.
     pub compress_depth: usize,
-    /// Elements of so many bytes are kept by themselves in a quicklist.
+    /// Elements of at least this many bytes get a node of a quicklist to themselves.
     pub alone_from: usize,
 }
 
@@ -73,7 +73,7 @@ impl List {
         self.len() == 0
     }
 
-    /// The quicklist, if it is one also for Redis.
+    /// The quicklist, if Redis has one there as well.
     pub fn quicklist(&self) -> Option<&Quicklist> {
         match self {
             List::Quicklist(list) => Some(list),
@@ -95,7 +95,7 @@ impl List {
                 }
             }
             List::Small(listpack) => {
-                /// An element takes at most so much more in Redis's listpack than in ours.
+                /// An element takes at most this much more in Redis's listpack than in ours.
                 const LONGER: usize = 3;
                 let count = listpack.len() + elements;
                 let size_max = listpack.bytes() + LONGER * listpack.len() + bytes;
@@ -126,7 +126,7 @@ impl List {
     pub fn shrink(&mut self, limits: ListLimits) {
         match self {
             List::Quicklist(list) if list.nodes() == 1 => {
-                // Half, so that a list that varies around the limit is not turned all the time.
+                // Half, so that a list whose size varies around the limit is not converted over and over.
                 self.make_listpack_within(limits.listpack_bytes() / 2, limits.fill.count / 2)
             }
             List::OneNode(list) if list.size() <= SMALL_MAX / 4 => {
@@ -158,7 +158,7 @@ impl List {
         }
     }
 
-    /// Removes the element at `end`, after a look at it. [`Self::shrink`] comes afterwards.
+    /// Removes the element at `end`, which `read` sees first. [`Self::shrink`] comes afterwards.
     #[inline]
     pub fn pop<R>(&mut self, end: End, read: impl FnOnce(Element) -> R) -> Option<R> {
         match self {
@@ -203,7 +203,7 @@ impl List {
         });
     }
 
-    /// Looks at element `index`.
+    /// Lets `read` see element `index`.
     #[inline]
     pub fn get<R>(&self, index: usize, read: impl FnOnce(Element) -> R) -> Option<R> {
         if index >= self.len() {

@@ -102,7 +102,7 @@ pub unsafe trait Collection: Sized + Clone {
     /// The parts came from one `into_raw` of this type and are turned back only once, or not
     /// dropped.
     unsafe fn from_raw(encoding: Encoding, pointer: NonNull<u8>) -> Self;
-    /// About how many blocks it takes to free the value.
+    /// About how many blocks have to be freed with the value.
     fn free_effort(&self) -> usize;
     /// Allocated bytes, for MEMORY USAGE.
     fn memory_usage(&self) -> usize;

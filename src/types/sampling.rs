@@ -2,18 +2,18 @@
 
 use fastrand::Rng;
 
-/// Whether `count` of `of` elements are so few that it costs less to pick each at random, again if it was picked
-/// before, than to pass by all of them with a [`Selection`].
+/// Whether picking `count` of `of` elements one by one at random, again if one was picked before, costs less
+/// than passing over all of them with a [`Selection`].
 #[inline]
 pub fn is_few(count: usize, of: usize) -> bool {
-    /// Picking one of many at random costs about as much as passing by so many in order.
+    /// Picking one element at random costs about as much as passing over this many in order.
     const PASSED_PER_PICK: usize = 3;
     count.saturating_mul(PASSED_PER_PICK) < of
 }
 
-/// Takes `wanted` of `left` things that pass by one by one, each choice of so many being as likely as
-/// any other: each thing is taken with the probability that is left for it (Knuth, The Art of
-/// Computer Programming, volume 2, section 3.4.2, algorithm S).
+/// Selects `wanted` of `left` things as they pass by, each choice of that many being equally likely:
+/// a thing is taken with probability `wanted / left` (Knuth, The Art of Computer Programming, volume
+/// 2, section 3.4.2, algorithm S).
 pub struct Selection {
     wanted: usize,
     left: usize,

@@ -22,8 +22,8 @@ use smallvec::SmallVec;
 use std::collections::HashSet;
 use std::ptr::NonNull;
 
-/// Up to where a set is what: `set-max-intset-entries`, `set-max-listpack-entries` and
-/// `set-max-listpack-value`.
+/// The limits of an intset and of a listpack: `set-max-intset-entries`, `set-max-listpack-entries`
+/// and `set-max-listpack-value`.
 #[derive(Clone, Copy, Debug)]
 pub struct SetLimits {
     /// Members of an intset.
@@ -42,7 +42,7 @@ pub enum Set {
     Table(Box<HashTable<Member>>),
 }
 
-/// A look at a member. Equal members may look different: compare their bytes.
+/// A member, borrowed. Equal members may look different: compare their bytes.
 #[derive(Clone, Copy, Debug)]
 pub enum MemberRef<'a> {
     Integer(i64),
@@ -72,11 +72,11 @@ impl<'a> MemberRef<'a> {
     }
 }
 
-/// Some members and their hashes, so that tables are asked for all of them at once: what one member's
-/// lines of memory take to come is hidden behind the others'.
+/// Some members and their hashes, looked up in tables together: the time that one member's lines of
+/// memory take to arrive is hidden behind the others'.
 type Batch<'m> = SmallVec<[(MemberRef<'m>, u64); BATCH]>;
 
-/// As many misses of the cache as a core can have under way, and some more.
+/// A few more than the cache misses that a core can have under way.
 const BATCH: usize = 32;
 
 /// Puts the next members in the place of those in `batch`; false at the end.
@@ -229,10 +229,10 @@ impl Set {
         inserted
     }
 
-    /// Prepares for `members` members to be added, any of which may be new.
+    /// Prepares for up to `members` new members.
     ///
-    /// COMPAT: where so many at once are beyond the limit the set becomes a table, even if it turns
-    /// out that the same member was meant repeatedly.
+    /// COMPAT: if that many could exceed the limit, the set becomes a table, even if it turns out
+    /// that the same member was meant repeatedly.
     pub fn expect(&mut self, members: usize, limits: SetLimits) {
         let limit = match self {
             Set::Intset(_) => limits.integers,
@@ -309,7 +309,7 @@ impl Set {
         }
     }
 
-    /// A random member, each being as likely as any other.
+    /// A random member; all are equally likely.
     pub fn random(&self, rng: &mut Rng) -> Option<MemberRef<'_>> {
         if self.is_empty() {
             return None;
@@ -322,7 +322,7 @@ impl Set {
     }
 
     /// Calls `visit` for `count` different members at random (all of them, if there are fewer), each
-    /// choice of so many being as likely as any other.
+    /// choice of that many being equally likely.
     pub fn sample<'a>(&'a self, count: usize, rng: &mut Rng, mut visit: impl FnMut(MemberRef<'a>)) {
         if let Set::Table(table) = self
             && is_few(count, table.len())
@@ -340,8 +340,8 @@ impl Set {
         self.iter().filter(|_| selection.takes_next(rng)).for_each(visit);
     }
 
-    /// Removes a random member, each being as likely as any other, and passes it to `visit` first. False
-    /// if there is none.
+    /// Removes a random member, all being equally likely, and passes it to `visit` first. False if there
+    /// is none.
     pub fn pop(&mut self, rng: &mut Rng, visit: impl FnOnce(&[u8])) -> bool {
         if self.is_empty() {
             return false;
@@ -368,7 +368,7 @@ impl Set {
     /// COMPAT: where nearly all members of a table go, those that stay make a new set, and its
     /// encoding is chosen anew.
     pub fn pop_many(&mut self, count: usize, rng: &mut Rng, limits: SetLimits) -> Vec<Member> {
-        /// More go than so many for each that stays.
+        /// More members go than this for each one that stays.
         const GONE_PER_LEFT: usize = 5;
         let left = self.len() - count;
         let mut popped = Vec::with_capacity(count);
@@ -404,7 +404,7 @@ impl Set {
         popped
     }
 
-    /// Brings what `hash` may find towards the cache, in two stages: see [`HashTable::prefetch_bucket`].
+    /// Prefetches what `hash` may find, in two stages: see [`HashTable::prefetch_bucket`].
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
         if let Set::Table(table) = self {

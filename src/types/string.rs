@@ -71,7 +71,7 @@ impl<'a> NewString<'a> {
     }
 }
 
-/// A look at a stored string.
+/// A stored string, borrowed.
 #[derive(Clone, Copy)]
 pub enum StringRef<'a> {
     Int(i64),

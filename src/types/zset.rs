@@ -226,7 +226,7 @@ impl ZSet {
         }
     }
 
-    /// Calls `visit` for a random member and its score, each being as likely as any other.
+    /// Calls `visit` for a random member and its score, all being equally likely.
     pub fn random<'a>(&'a self, rng: &mut fastrand::Rng, visit: impl FnMut(&'a [u8], f64)) {
         if !self.is_empty() {
             let rank = rng.usize(..self.len());
@@ -235,7 +235,7 @@ impl ZSet {
     }
 
     /// Calls `visit` for `count` different members at random (all of them, if there are fewer), each
-    /// set of so many being as likely as any other.
+    /// choice of that many being equally likely.
     pub fn sample<'a>(&'a self, count: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(&'a [u8], f64)) {
         if is_few(count, self.len()) {
             let mut picked = HashSet::with_capacity(count);
@@ -255,7 +255,7 @@ impl ZSet {
         });
     }
 
-    /// Brings the place where a member with this hash would be found towards the cache.
+    /// Prefetches the bucket of a member with this hash.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
         if let ZSet::Table(table) = self {
@@ -263,8 +263,7 @@ impl ZSet {
         }
     }
 
-    /// Brings the member that a hash may mean towards the cache; best some time after
-    /// [`Self::prefetch_bucket`].
+    /// Prefetches the member that a hash may mean; best some time after [`Self::prefetch_bucket`].
     #[inline]
     pub fn prefetch_element(&self, hash: u64) {
         if let ZSet::Table(table) = self {
@@ -272,8 +271,8 @@ impl ZSet {
         }
     }
 
-    /// Brings the places in the order that change when the member that a hash may mean gets this score
-    /// towards the cache; best some time after [`Self::prefetch_element`].
+    /// Prefetches the places in the order that change when the member that a hash may mean gets this
+    /// score; best some time after [`Self::prefetch_element`].
     #[inline]
     pub fn prefetch_places(&self, hash: u64, score: f64) {
         if let ZSet::Table(table) = self {

@@ -457,9 +457,7 @@ struct Foreign {
 
 impl Foreign {
     fn start(binary: &str) -> Option<Foreign> {
-        let dir = std::env::temp_dir().join(format!("rondo-test-foreign-{}-{}", std::process::id(), fast_random()));
-        std::fs::create_dir_all(&dir).unwrap();
-        let port = free_port();
+        let (dir, port) = (new_folder(), free_port());
         let redis =
             Redis::start_binary(binary, &dir, &["--port", &port.to_string(), "--repl-diskless-sync-delay", "0"])?;
         Some(Foreign { redis, port })

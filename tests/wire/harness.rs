@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test fails: generous, for machines are busy.
@@ -21,7 +21,7 @@ pub struct Server {
 impl Server {
     /// Starts a server with these further arguments.
     pub fn start(arguments: &[&str]) -> Server {
-        Server::start_in(new_dir(), arguments)
+        Server::start_in(new_folder(), arguments)
     }
 
     /// Starts a server in an existing folder, and waits until it has loaded what is there. The first
@@ -34,7 +34,7 @@ impl Server {
 
     /// Starts a server by another command, such as one that changes what it sees of the network.
     pub fn start_through(prefix: &[String], arguments: &[&str]) -> Server {
-        let server = Server::spawn(prefix, new_dir(), arguments);
+        let server = Server::spawn(prefix, new_folder(), arguments);
         server.wait_until_loaded();
         server
     }
@@ -130,8 +130,8 @@ impl Drop for Server {
     }
 }
 
-/// A folder for one server.
-fn new_dir() -> PathBuf {
+/// An empty folder. What is started in it removes it.
+pub fn new_folder() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let dir = std::env::temp_dir().join(format!("rondo-test-{}-{}", std::process::id(), NEXT.fetch_add(1, Relaxed)));
     std::fs::create_dir_all(&dir).unwrap();
@@ -345,6 +345,40 @@ pub fn server_and_client() -> (Server, Client) {
     let client = server.connect();
     (server, client)
 }
+
+/// Sets `prefix:0`, `prefix:1`, ... to their numbers until the server is gone or enough were set;
+/// counts what was acknowledged.
+pub fn write_numbers(socket: &Path, prefix: &str, count: usize, acknowledged: &AtomicUsize) {
+    const PIPELINED: usize = 8;
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let mut replies = BufReader::new(stream.try_clone().unwrap());
+    for i in (0..count).step_by(PIPELINED) {
+        let requests: Vec<u8> = (i..i + PIPELINED)
+            .flat_map(|i| encode(&[b"SET", format!("{prefix}:{i}").as_bytes(), i.to_string().as_bytes()]))
+            .collect();
+        if stream.write_all(&requests).is_err() {
+            return;
+        }
+        for _ in 0..PIPELINED {
+            let mut line = String::new();
+            match replies.read_line(&mut line) {
+                Ok(_) if line == "+OK\r\n" => acknowledged.fetch_add(1, Relaxed),
+                _ => return,
+            };
+        }
+    }
+}
+
+/// Asserts that [`write_numbers`] set so many.
+pub fn assert_numbers(client: &mut Client, prefix: &str, count: usize) {
+    for i in 0..count {
+        let value = i.to_string();
+        let expected = format!("${}\r\n{value}\r\n", value.len());
+        assert_eq!(client.ask(&format!("GET {prefix}:{i}")), expected, "{prefix}:{i} of {count}");
+    }
+}
+
+// ---- snapshots ----
 
 pub fn files_below(dir: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(dir).map_or(Vec::new(), |entries| {

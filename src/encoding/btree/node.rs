@@ -102,12 +102,12 @@ pub struct Place {
 }
 
 impl<R: Copy + Default, const SLOTS: usize> Node<R, SLOTS> {
-    /// Two siblings with up to so many entries together are evened out when one is full; with more,
-    /// they become three.
+    /// Two siblings with at most this many entries together share them evenly when one is full;
+    /// with more, they become three nodes.
     const EVEN_MAX: usize = 2 * (SLOTS - SLOTS.div_ceil(16));
-    /// A node with fewer entries is evened out with a sibling, or merged.
+    /// A node with fewer entries takes some from a sibling or is merged with it.
     const LEN_MIN: usize = SLOTS * 4 / 9;
-    /// Two siblings with up to so many entries together become one.
+    /// Two siblings with at most this many entries together are merged.
     const MERGED_MAX: usize = SLOTS - SLOTS.div_ceil(13);
 
     pub fn new_leaf() -> Self {
@@ -277,7 +277,7 @@ impl<R: Copy + Default, const SLOTS: usize> Leaf<R, SLOTS> {
         self.len as usize
     }
 
-    /// Brings all of it towards the cache.
+    /// Prefetches all of it.
     #[inline]
     pub fn prefetch(&self) {
         let start = std::ptr::from_ref(self).cast::<u8>();
@@ -336,12 +336,12 @@ impl<R: Copy + Default, const SLOTS: usize> Inner<R, SLOTS> {
         self.counts[..at].iter().sum()
     }
 
-    /// Takes the first child, when the node goes.
+    /// Takes out the first child of a node that is about to be dropped.
     pub fn take_first_child(&mut self) -> Option<Node<R, SLOTS>> {
         self.children[0].take()
     }
 
-    /// Learns anew what is known of a child.
+    /// Updates what is kept about a child: its first entry and its count.
     fn refresh(&mut self, at: usize) {
         let child = self.child(at);
         let (first, count) = (child.first(), child.count());
@@ -349,7 +349,7 @@ impl<R: Copy + Default, const SLOTS: usize> Inner<R, SLOTS> {
         self.counts[at] = count;
     }
 
-    /// Puts a child in; the caller refreshes what is known of it.
+    /// Puts a child in; [`Self::refresh`] comes afterwards.
     fn insert_child(&mut self, at: usize, child: Node<R, SLOTS>) {
         let len = self.len();
         insert_at(&mut self.scores, len, at, 0.0);

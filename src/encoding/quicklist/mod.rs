@@ -48,7 +48,7 @@ impl Deref for Element<'_> {
     }
 }
 
-/// How much goes into a node.
+/// How large a node may become.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fill {
     /// As `list-max-listpack-size` shows it: elements, or one of the sizes if negative.
@@ -87,12 +87,12 @@ pub struct Quicklist {
     nodes: VecDeque<Node>,
     len: usize,
     fill: Fill,
-    /// So many nodes at either end stay uncompressed; 0: all.
+    /// Nodes at either end that stay uncompressed; 0 compresses none.
     depth: usize,
 }
 
 impl Quicklist {
-    /// An empty list. Its nodes get as much as `fill` says, and all but `depth` of them at either end
+    /// An empty list. Its nodes grow as large as `fill` allows; all but `depth` of them at either end
     /// are compressed (none if `depth` is 0).
     pub fn new(fill: Fill, depth: usize) -> Quicklist {
         Quicklist { nodes: VecDeque::new(), len: 0, fill, depth }
@@ -116,7 +116,7 @@ impl Quicklist {
         self.nodes.pop_front().map_or_else(Listpack::new, Node::into_listpack)
     }
 
-    /// From now on nodes get this much, and are compressed from this depth on.
+    /// From now on nodes grow this large, and are compressed from this depth on.
     pub fn set_limits(&mut self, fill: Fill, depth: usize) {
         (self.fill, self.depth) = (fill, depth);
         self.settle(0..self.nodes.len());
@@ -143,7 +143,7 @@ impl Quicklist {
         self.nodes.len()
     }
 
-    /// For each node its number of elements, and whether it is for an element that is by itself.
+    /// For each node its number of elements, and whether it holds a single long element by itself.
     pub fn node_counts(&self) -> impl Iterator<Item = (usize, bool)> {
         self.nodes.iter().map(|node| (node.count(), node.is_alone()))
     }
@@ -185,7 +185,7 @@ impl Quicklist {
     /// Whether `node` has room for an element of `bytes` bytes.
     #[inline]
     fn takes(&self, node: usize, bytes: usize) -> bool {
-        /// COMPAT: what Redis reckons with for an element's lengths.
+        /// COMPAT: what Redis allows for an element's lengths.
         const OVERHEAD: usize = 8;
         self.nodes.get(node).is_some_and(|node| {
             !node.is_alone() && !self.fill.is_exceeded(node.size() + bytes + OVERHEAD, node.count() + 1)
@@ -236,7 +236,7 @@ impl Quicklist {
         self.settle(0..0);
     }
 
-    /// Removes the element at `end`, after a look at it.
+    /// Removes the element at `end`, which `read` sees first.
     #[inline]
     pub fn pop<R>(&mut self, end: End, read: impl FnOnce(Element) -> R) -> Option<R> {
         let node = self.end_node(end)?;
@@ -435,7 +435,7 @@ impl Quicklist {
                 }
                 if removed + equal.len() == max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            // From behind, so that the indices that are left stay right.
+            // From the end, so that the remaining indices stay right.
             if !backward {
                 equal.reverse();
             }

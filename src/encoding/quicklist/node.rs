@@ -16,14 +16,15 @@ use std::ops::{ControlFlow, Range};
 /// Redis's listpack has a header of six bytes and one byte at its end.
 pub(super) const EMPTY_SIZE: usize = 7;
 
-/// Smaller nodes are not worth compressing, nor are those that would not get smaller by so much.
+/// Smaller nodes are not worth compressing.
 const COMPRESS_MIN: usize = 48;
+/// Nor are those that would not get smaller by this much.
 const COMPRESS_GAIN_MIN: usize = 8;
 
 /// A compressed element's length: one byte, or this one and four bytes.
 const LONG: u8 = u8::MAX;
 
-/// Turning so few elements around costs more than it saves.
+/// Reversing fewer elements costs more than it saves.
 const FACE_MIN: usize = 16;
 
 #[derive(Clone)]
@@ -47,9 +48,9 @@ enum Content {
 #[derive(Clone)]
 struct Compressed {
     lzf: Box<[u8]>,
-    /// The bytes that it becomes again: for each element its length and itself.
+    /// Its length before compression: for each element its length and its bytes.
     raw_len: usize,
-    /// It is of one element that is [`Content::Alone`] otherwise.
+    /// Uncompressed, it is one element: [`Content::Alone`].
     is_alone: bool,
 }
 
@@ -92,7 +93,7 @@ impl Node {
         Node { content: Content::Packed(listpack), size, count: 1, reversed: end == End::Head }
     }
 
-    /// A node whose one element keeps others out.
+    /// A node whose single element admits no others.
     pub fn alone(element: Element) -> Node {
         let size = EMPTY_SIZE + entry_size(&element);
         let bytes = match element {
@@ -177,7 +178,7 @@ impl Node {
         self.insert(if end == End::Head { 0 } else { self.count() }, element);
     }
 
-    /// Removes the element at `end`, after a look at it.
+    /// Removes the element at `end`, which `read` sees first.
     #[inline]
     pub fn pop<R>(&mut self, end: End, read: impl FnOnce(Element) -> R) -> R {
         self.decompress();

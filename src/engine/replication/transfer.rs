@@ -232,7 +232,7 @@ pub fn replica_gone(server: &mut Server) {
 
 /// A child that wrote to the pipe has ended.
 pub fn finished(server: &mut Server, outcome: Ended) {
-    if outcome == Ended::Well {
+    if outcome == Ended::Succeeded {
         log::info!("Background RDB transfer terminated with success");
         return pump(server);
     }

@@ -6,8 +6,8 @@ use crate::encoding::intset::Intset;
 use crate::encoding::listpack::Listpack;
 use std::ops::ControlFlow;
 
-/// Calls `visit` with each member of `set` and, if any of `others` is a table, its hash, what they have
-/// for it being on its way to the cache. Goes on until `visit` breaks.
+/// Calls `visit` with each member of `set` and, if any of `others` is a table, its hash, what they hold
+/// for it having been prefetched. Goes on until `visit` breaks.
 fn for_each_beside<'a>(set: &'a Set, others: &[&Set], mut visit: impl FnMut(MemberRef<'a>, u64) -> ControlFlow<()>) {
     let mut members = set.iter();
     if !others.iter().any(|other| matches!(other, Set::Table(_))) {
@@ -74,10 +74,10 @@ pub fn union<'a>(sets: impl Iterator<Item = &'a Set>, limits: SetLimits) -> Set 
 
 /// Calls `visit` with each member that any of the sets has, once.
 pub fn for_each_of_union(sets: &[&Set], mut visit: impl FnMut(MemberRef)) {
-    /// Up to so many sets it costs less to look a member up in the others than to build the union.
+    /// For at most this many sets, looking a member up in the others costs less than building the union.
     const LOOKED_UP_MAX: usize = 4;
     if sets.len() > LOOKED_UP_MAX {
-        /// Nobody will see the encoding, and a table is found through fastest.
+        /// Nobody will see the encoding, and looking up is fastest in a table.
         const TABLE: SetLimits = SetLimits { integers: 0, members: 0, text_bytes: 0 };
         return union(sets.iter().copied(), TABLE).iter().for_each(visit);
     }

@@ -3,7 +3,7 @@
 use crate::encoding::stream_log::{LogEntry, NodeLimits, StreamId, StreamLog, Trim};
 use std::cmp::Ordering;
 
-/// Counts are kept within what commands and files can name.
+/// Counts are kept within what commands and files can express.
 const COUNT_MAX: u64 = i64::MAX as u64;
 
 /// Entries are only appended; a deleted one's id is never used again.
@@ -119,7 +119,7 @@ impl Entries {
 
     /// The entries after `id`.
     pub fn after(&self, id: StreamId) -> impl Iterator<Item = LogEntry<'_>> {
-        // That the last id is not greater says it without a look at the entries.
+        // If the last id is not greater there are none, without a look at the entries.
         let next = id.next().filter(|_| self.last_id > id);
         next.into_iter().flat_map(|from| self.log.range(from, StreamId::MAX))
     }

@@ -31,7 +31,7 @@ fn up_to<'a>(score: f64, name: &'a [u8]) -> impl Fn(f64, MemberRef) -> bool + 'a
 }
 
 impl OrderedTable {
-    /// Room for so many members.
+    /// A table with room for `members` members.
     pub fn with_capacity(members: usize) -> Self {
         OrderedTable { members: HashTable::with_capacity(members), order: BTree::new() }
     }
@@ -120,13 +120,13 @@ impl OrderedTable {
         size_of::<Self>() + self.members.memory_usage(Member::allocated) + self.order.bytes()
     }
 
-    /// Brings the bucket of a member's hash towards the cache.
+    /// Prefetches the bucket of a member's hash.
     #[inline]
     pub fn prefetch_bucket(&self, hash: u64) {
         self.members.prefetch_bucket(hash);
     }
 
-    /// Brings the member that a hash may mean towards the cache.
+    /// Prefetches the member that a hash may mean.
     #[inline]
     pub fn prefetch_member(&self, hash: u64) {
         self.members.prefetch_element(hash);
