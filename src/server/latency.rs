@@ -61,26 +61,6 @@ impl LatencyEvents {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_sample_a_second() {
-        let mut events = LatencyEvents::default();
-        for unix_s in 0..200 {
-            for ms in [5, 9, 7] {
-                events.add("fork", Sample { unix_s, ms });
-            }
-        }
-        events.add("command", Sample { unix_s: 1, ms: 1 });
-        let history = events.get(b"FORK").unwrap();
-        assert_eq!(history.samples.len(), SAMPLES_MAX);
-        assert_eq!(history.samples[0], Sample { unix_s: 40, ms: 9 });
-        assert_eq!((events.reset(Some(b"what")), events.reset(Some(b"fork")), events.reset(None)), (0, 1, 1));
-    }
-}
-
 impl Server {
     /// Sets the time from which on SLOWLOG or LATENCY wants to see a command.
     pub fn apply_slow_nanos(&mut self) {
@@ -98,5 +78,25 @@ impl Server {
         if threshold_ms > 0 && ms >= threshold_ms {
             self.latency.add(event, Sample { unix_s: self.clock.unix_s(), ms });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sample_a_second() {
+        let mut events = LatencyEvents::default();
+        for unix_s in 0..200 {
+            for ms in [5, 9, 7] {
+                events.add("fork", Sample { unix_s, ms });
+            }
+        }
+        events.add("command", Sample { unix_s: 1, ms: 1 });
+        let history = events.get(b"FORK").unwrap();
+        assert_eq!(history.samples.len(), SAMPLES_MAX);
+        assert_eq!(history.samples[0], Sample { unix_s: 40, ms: 9 });
+        assert_eq!((events.reset(Some(b"what")), events.reset(Some(b"fork")), events.reset(None)), (0, 1, 1));
     }
 }
