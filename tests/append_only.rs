@@ -293,6 +293,33 @@ fn a_new_file_does_not_overwrite_another() {
 }
 
 #[test]
+fn without_a_manifest_that_can_be_read_nothing_starts_and_nothing_is_lost() {
+    let dir = folder_with(&encode(&[b"SET", b"k", b"v"]));
+    let manifest = dir.join("appendonlydir/appendonly.aof.manifest");
+    let whole = std::fs::read_to_string(&manifest).unwrap();
+    let refuses = |manifest: &str| {
+        let contents = || {
+            let files = files_below(&dir).into_iter();
+            files.map(|path| (std::fs::read(&path).unwrap(), path)).collect::<Vec<_>>()
+        };
+        let before = contents();
+        assert_eq!(run_to_end(&dir, &[]).status.code(), Some(1), "{manifest}");
+        assert!(contents() == before, "{manifest}");
+    };
+    for broken in ["", "nonsense", &whole[..whole.len() - 3], &format!("{whole}file /etc/passwd seq 2 type i\n")] {
+        std::fs::write(&manifest, broken).unwrap();
+        refuses(broken);
+    }
+    // Nobody, not even root, can read it.
+    std::fs::remove_file(&manifest).unwrap();
+    std::fs::create_dir(&manifest).unwrap();
+    refuses("a folder");
+    std::fs::remove_dir(&manifest).unwrap();
+    std::fs::write(&manifest, whole).unwrap();
+    Server::start_in(dir, &ON).connect().check("GET k => $1 v");
+}
+
+#[test]
 fn a_reload_that_fails_ends_nothing() {
     let server = Server::start(&ON);
     let mut client = server.connect();

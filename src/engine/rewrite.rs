@@ -230,7 +230,7 @@ fn install_base(server: &mut Server, written: &Path, form: Form) -> io::Result<(
     server.background.run(install, |server, result| {
         server.persistence.rewrites.changes_files = false;
         let result = result.map(|(files, removed)| {
-            server.background.close(removed);
+            close(server, removed);
             files
         });
         installed(server, result);
@@ -276,6 +276,13 @@ fn log_notes(files: &mut Files) {
     files.notes.drain(..).for_each(|note| log::info!("{note}"));
 }
 
+/// Closes files that were removed.
+fn close(server: &Server, removed: Vec<File>) {
+    if !removed.is_empty() {
+        server.background.close(removed);
+    }
+}
+
 fn history_stays(error: &io::Error) -> String {
     format!("Can't remove files that a rewrite replaced: {error}")
 }
@@ -306,7 +313,7 @@ pub fn remove_history(server: &mut Server) {
         None => Files::load(Paths::new(&server.config)).and_then(|mut files| remove(&mut files)),
     };
     match removed {
-        Ok(files) => server.background.close(files),
+        Ok(files) => close(server, files),
         Err(error) => log::warn!("{}", history_stays(&error)),
     }
 }

@@ -70,7 +70,11 @@ impl AccessClock {
     /// What an entry gets whose use is known. What does not suit what is kept tells nothing.
     pub fn stamp_of(&self, last: LastUse) -> u32 {
         match (last, self.frequency) {
-            (LastUse::IdleSeconds(idle_s), None) => self.now_s.wrapping_sub(idle_s as u32) & MASK,
+            (LastUse::IdleSeconds(idle_s), None) => {
+                // More than can be kept stays long, for some time to come.
+                let idle_s = u32::try_from(idle_s).ok().filter(|&idle_s| idle_s <= MASK).unwrap_or(MASK / 2);
+                self.now_s.wrapping_sub(idle_s) & MASK
+            }
             (LastUse::Frequency(counter), Some(_)) => self.with_counter(counter),
             _ => self.stamp,
         }
@@ -152,6 +156,9 @@ mod tests {
         clock.set_time((1 << 24) * 1000 + 9000);
         assert_eq!(clock.idle_seconds_of(kept), 10);
         assert_eq!(clock.idle_seconds_of(clock.stamp_of(LastUse::IdleSeconds(77))), 77);
+        for idle_s in [1 << 24, (1 << 32) + 5, u64::MAX] {
+            assert!(clock.idle_seconds_of(clock.stamp_of(LastUse::IdleSeconds(idle_s))) > 90 * 86400);
+        }
         assert_eq!(clock.stamp_of(LastUse::Frequency(9)), clock.stamp());
     }
 }

@@ -166,8 +166,8 @@ impl Input {
             }
             let held = client.input.len() + client.parser.buffered().unwrap_or(0);
             let from_primary = client.flags.contains(ClientFlags::PRIMARY);
-            let too_much = held as u64 > server.config.client_query_buffer_limit || client.input.len() > INPUT_MAX;
-            if !from_primary && too_much {
+            let too_much = held as u64 > server.config.client_query_buffer_limit && !from_primary;
+            if too_much || client.input.len() > INPUT_MAX {
                 log::warn!(
                     "Closing client that reached max query buffer length: id={} addr={}",
                     client.number,
@@ -185,15 +185,16 @@ impl Input {
         loop {
             self.batch.clear();
             let client = &mut server.clients[id];
+            let from_primary = client.flags.contains(ClientFlags::PRIMARY);
             let limits = Limits {
-                bulk_max: server.config.proto_max_bulk_len as usize,
+                // What the primary took is taken here, too.
+                bulk_max: if from_primary { INPUT_MAX } else { server.config.proto_max_bulk_len as usize },
                 authenticated: client.authenticated,
                 // Our own replicas get the bytes as they came.
-                in_place: client.flags.contains(ClientFlags::PRIMARY),
+                in_place: from_primary,
             };
             // Before authentication one request at a time, for it may lift the limits.
             let max = if client.authenticated { BATCH_MAX } else { 1 };
-            let from_primary = client.flags.contains(ClientFlags::PRIMARY);
             let parsed = client.parser.parse(buffer, start, max, limits, &mut self.batch);
             let goes_on = match from_primary {
                 false => self.run_batch(server, id, buffer),

@@ -1,15 +1,16 @@
 //! The functions behind the table `redis`. The prelude gives them their names.
 
 use super::cache::sha1_hex;
-use super::convert::{Fields, ReplyReader, message};
-use super::failure::Raised;
+use super::convert::{Fields, ReplyReader, message, push_error};
+use super::failure::{Failure, Raised, Result};
 use super::interpreter::{PRELUDE_NAME, interrupt_rarely};
+use super::stack::{Index, Peeked, Stack, function};
 use super::{HOST, ReplicateTo, ScriptFlags, bits, cjson, cmsgpack, packing, random};
 use crate::config::REDIS_VERSION;
 use crate::encoding::number::format_f64;
 use crate::resp::Args;
 use crate::resp::args::Token;
-use mlua::{Error, IntoLua, Lua, LuaString, MultiValue, Result, Table, Value};
+use mlua::{IntoLua, Lua, Table, Value};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -28,39 +29,33 @@ impl Request {
     /// More than this is given back after a call.
     const KEPT_MAX: usize = 64 * 1024;
 
-    fn fill(&mut self, arguments: &MultiValue) -> std::result::Result<(), &'static str> {
+    /// Takes the arguments of a function for those of a command.
+    fn fill(&mut self, stack: &mut Stack) -> Result<()> {
         self.buffer.clear();
         self.tokens.clear();
         self.reply.clear();
-        if arguments.is_empty() {
-            return Err(NO_ARGUMENTS);
+        if stack.len() == 0 {
+            return Err(fail(stack, NO_ARGUMENTS));
         }
-        for argument in arguments {
+        for at in stack.indices() {
             let start = self.buffer.len();
-            match argument {
-                Value::String(string) => self.buffer.extend_from_slice(&string.as_bytes()),
-                Value::Integer(integer) => self.push_integer(*integer),
-                Value::Number(number) => self.push_number(*number),
-                _ => return Err(BAD_ARGUMENT),
+            match stack.peek(at) {
+                Peeked::String(bytes) => self.buffer.extend_from_slice(bytes),
+                Peeked::Number(number) => self.push_number(number),
+                _ => return Err(fail(stack, BAD_ARGUMENT)),
             }
             self.tokens.push(Token::slice(start, self.buffer.len() - start));
         }
         Ok(())
     }
 
-    fn push_integer(&mut self, integer: i64) {
-        /// Up to here all whole numbers are doubles, and are written as integers.
-        const EXACT_MAX: u64 = 1 << 53;
-        if integer.unsigned_abs() <= EXACT_MAX {
-            self.buffer.extend_from_slice(itoa::Buffer::new().format(integer).as_bytes());
-        } else {
-            self.push_number(integer as f64);
-        }
-    }
-
     fn push_number(&mut self, number: f64) {
+        /// Up to here all whole numbers are doubles, and are written as integers.
+        const EXACT_MAX: f64 = (1u64 << 53) as f64;
         match number {
-            0.0 => self.buffer.push(b'0'),
+            _ if number.fract() == 0.0 && number.abs() <= EXACT_MAX => {
+                self.buffer.extend_from_slice(itoa::Buffer::new().format(number as i64).as_bytes());
+            }
             // COMPAT: Redis shows the sign, and 0/0 has one on x86.
             _ if number.is_nan() => {
                 self.buffer.extend_from_slice(if number.is_sign_negative() { b"-nan" } else { b"nan" })
@@ -79,26 +74,37 @@ impl Request {
     }
 }
 
+/// The failure of a function of the table `redis`.
+fn fail(stack: &mut Stack, text: &str) -> Failure {
+    push_error(stack, &[b"ERR ", text.as_bytes()].concat(), false);
+    Failure::Pushed
+}
+
 /// The table that the prelude gets.
-pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> Result<Table> {
+pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> mlua::Result<Table> {
     let host = lua.create_table()?;
     let request = Rc::new(RefCell::new(Request::default()));
-    for (name, protected) in [("call", false), ("pcall", true)] {
-        let (fields, request) = (fields.clone(), request.clone());
-        let function = lua.create_function(move |lua, arguments: MultiValue| {
-            call(lua, &fields, &mut request.borrow_mut(), &arguments, protected)
-        });
-        host.raw_set(name, function?)?;
+    for (name, is_protected) in [("call", false), ("pcall", true)] {
+        let request = request.clone();
+        host.raw_set(name, function(lua, move |stack| call(stack, &mut request.borrow_mut(), is_protected))?)?;
     }
-    host.raw_set("acl_check_cmd", lua.create_function(acl_check_cmd)?)?;
-    host.raw_set("log", lua.create_function(log)?)?;
-    host.raw_set("setresp", lua.create_function(setresp)?)?;
-    host.raw_set("set_repl", lua.create_function(set_repl)?)?;
-    host.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
-    let is_flag = |_: &Lua, name: LuaString| Ok(ScriptFlags::named(&name.as_bytes()).is_some());
-    host.raw_set("is_flag", lua.create_function(is_flag)?)?;
-    let error_text = |_: &Lua, text: LuaString| Ok(LuaString::wrap(error_text(&text.as_bytes())));
-    host.raw_set("error_text", lua.create_function(error_text)?)?;
+    host.raw_set("acl_check_cmd", function(lua, acl_check_cmd)?)?;
+    host.raw_set("log", function(lua, log)?)?;
+    host.raw_set("setresp", function(lua, setresp)?)?;
+    host.raw_set("set_repl", function(lua, set_repl)?)?;
+    host.raw_set("sha1hex", function(lua, sha1hex)?)?;
+    let is_flag = |stack: &mut Stack| {
+        let is_flag = ScriptFlags::named(stack.string(0, "is_flag")?).is_some();
+        stack.push_boolean(is_flag);
+        Ok(1)
+    };
+    host.raw_set("is_flag", function(lua, is_flag)?)?;
+    let error_text = |stack: &mut Stack| {
+        let text = error_text(stack.string(0, "error_text")?);
+        stack.push_string(&text);
+        Ok(1)
+    };
+    host.raw_set("error_text", function(lua, error_text)?)?;
     let names = fields.clone();
     host.raw_set("error_value", lua.create_function(move |lua, error| error_value(lua, &names, error))?)?;
     host.raw_set("interrupt_rarely", lua.create_function(|lua, ()| interrupt_rarely(lua))?)?;
@@ -115,92 +121,78 @@ pub fn functions(lua: &Lua, fields: &Rc<Fields>, seed: u64) -> Result<Table> {
 }
 
 /// `redis.call` raises the error of a command, `redis.pcall` gives it.
-fn call(
-    lua: &Lua,
-    fields: &Fields,
-    request: &mut Request,
-    arguments: &MultiValue,
-    is_protected: bool,
-) -> Result<Value> {
-    let fail = |text: Vec<u8>, counted| match is_protected {
-        true => fields.error(lua, &text, counted).map(Value::Table),
-        false => Err(Error::external(Raised::Table { text, counted })),
-    };
-    if let Err(problem) = request.fill(arguments) {
-        return fail(format!("ERR {problem}").into_bytes(), false);
+fn call(stack: &mut Stack, request: &mut Request, is_protected: bool) -> Result<usize> {
+    let outcome = request.fill(stack).and_then(|()| {
+        let mut reply = std::mem::take(&mut request.reply);
+        HOST.with(|host| host.call(&request.args(), &mut reply));
+        ReplyReader { stack, bytes: &reply }.value()?;
+        let failed = reply.first() == Some(&b'-');
+        request.reply = reply;
+        request.shrink();
+        if failed { Err(Failure::Pushed) } else { Ok(()) }
+    });
+    match outcome {
+        Err(Failure::Pushed) if is_protected => Ok(1),
+        outcome => outcome.map(|()| 1),
     }
-    let mut reply = std::mem::take(&mut request.reply);
-    HOST.with(|host| host.call(&request.args(), &mut reply));
-    let result = match reply.strip_prefix(b"-") {
-        Some(error) => fail(error.strip_suffix(b"\r\n").unwrap_or(error).to_vec(), true),
-        None => ReplyReader { lua, fields, bytes: &reply }.value(),
-    };
-    request.reply = reply;
-    request.shrink();
-    result
 }
 
-fn acl_check_cmd(_: &Lua, arguments: MultiValue) -> Result<bool> {
+fn acl_check_cmd(stack: &mut Stack) -> Result<usize> {
     let mut request = Request::default();
-    request.fill(&arguments).map_err(Raised::table)?;
-    let allowed = HOST.with(|host| host.may_run(&request.args()));
-    allowed.ok_or_else(|| Raised::table("Invalid command passed to redis.acl_check_cmd()"))
+    request.fill(stack)?;
+    match HOST.with(|host| host.may_run(&request.args())) {
+        Some(allowed) => stack.push_boolean(allowed),
+        None => return Err(fail(stack, "Invalid command passed to redis.acl_check_cmd()")),
+    }
+    Ok(1)
 }
 
-fn log(lua: &Lua, arguments: MultiValue) -> Result<()> {
+fn log(stack: &mut Stack) -> Result<usize> {
     const LEVELS: [log::Level; 4] = [log::Level::Trace, log::Level::Debug, log::Level::Info, log::Level::Warn];
-    if arguments.len() < 2 {
-        return Err(Raised::table("redis.log() requires two arguments or more."));
+    if stack.len() < 2 {
+        return Err(fail(stack, "redis.log() requires two arguments or more."));
     }
-    let level = match &arguments[0] {
-        Value::Integer(level) => *level,
-        Value::Number(level) => *level as i64,
-        _ => return Err(Raised::table("First argument must be a number (log level).")),
+    let Peeked::Number(level) = stack.peek(Index::argument(0)) else {
+        return Err(fail(stack, "First argument must be a number (log level)."));
     };
-    let Some(level) = usize::try_from(level).ok().and_then(|level| LEVELS.get(level)) else {
-        return Err(Raised::table("Invalid debug level."));
+    let Some(level) = LEVELS.get(level as usize).filter(|_| level > -1.0) else {
+        return Err(fail(stack, "Invalid debug level."));
     };
-    let mut words = Vec::new();
-    for argument in arguments.iter().skip(1) {
-        if let Some(text) = lua.coerce_string(argument.clone())? {
-            words.push(text.to_string_lossy());
-        }
+    let words = (1..stack.len()).filter_map(|index| stack.string(index, "log").ok());
+    log::log!(*level, "{}", words.map(String::from_utf8_lossy).collect::<Vec<_>>().join(" "));
+    Ok(0)
+}
+
+fn expect_one(stack: &mut Stack, otherwise: &str) -> Result<()> {
+    if stack.len() == 1 { Ok(()) } else { Err(fail(stack, otherwise)) }
+}
+
+fn setresp(stack: &mut Stack) -> Result<usize> {
+    expect_one(stack, "redis.setresp() requires one argument.")?;
+    match stack.integer(0, "setresp") {
+        Ok(version @ 2..=3) => HOST.with(|host| host.set_resp3(version == 3)),
+        _ => return Err(fail(stack, "RESP version must be 2 or 3.")),
     }
-    log::log!(*level, "{}", words.join(" "));
-    Ok(())
+    Ok(0)
 }
 
-/// The only argument of a function.
-fn single(arguments: MultiValue, otherwise: &str) -> Result<Value> {
-    let [argument] = <[Value; 1]>::try_from(arguments.into_vec()).map_err(|_| Raised::table(otherwise))?;
-    Ok(argument)
-}
-
-fn setresp(lua: &Lua, arguments: MultiValue) -> Result<()> {
-    let version = single(arguments, "redis.setresp() requires one argument.")?;
-    match lua.coerce_integer(version)? {
-        Some(version @ 2..=3) => HOST.with(|host| host.set_resp3(version == 3)),
-        _ => return Err(Raised::table("RESP version must be 2 or 3.")),
-    }
-    Ok(())
-}
-
-fn set_repl(lua: &Lua, arguments: MultiValue) -> Result<()> {
+fn set_repl(stack: &mut Stack) -> Result<usize> {
     const INVALID: &str = "Invalid replication flags. Use REPL_AOF, REPL_REPLICA, REPL_ALL or REPL_NONE.";
-    let to = single(arguments, "redis.set_repl() requires two arguments.")?;
-    let to = lua.coerce_integer(to)?.unwrap_or(0);
-    let to = u8::try_from(to).ok().and_then(ReplicateTo::from_bits).ok_or_else(|| Raised::table(INVALID))?;
-    HOST.with(|host| host.replicate_to(to));
-    Ok(())
+    expect_one(stack, "redis.set_repl() requires two arguments.")?;
+    let to = stack.integer(0, "set_repl").unwrap_or(0);
+    match u8::try_from(to).ok().and_then(ReplicateTo::from_bits) {
+        Some(to) => HOST.with(|host| host.replicate_to(to)),
+        None => return Err(fail(stack, INVALID)),
+    }
+    Ok(0)
 }
 
-fn sha1hex(lua: &Lua, arguments: MultiValue) -> Result<LuaString> {
+fn sha1hex(stack: &mut Stack) -> Result<usize> {
+    expect_one(stack, "wrong number of arguments")?;
     // COMPAT: what is no string counts as an empty one.
-    let text = match single(arguments, "wrong number of arguments")? {
-        text @ (Value::String(_) | Value::Integer(_) | Value::Number(_)) => lua.coerce_string(text)?,
-        _ => None,
-    };
-    lua.create_string(text.map_or_else(|| sha1_hex(b""), |text| sha1_hex(&text.as_bytes())))
+    let digest = sha1_hex(stack.string(0, "sha1hex").unwrap_or_default());
+    stack.push_string(&digest);
+    Ok(1)
 }
 
 /// The text of `redis.error_reply`.
@@ -216,18 +208,17 @@ fn error_text(text: &[u8]) -> Vec<u8> {
     }
 }
 
-/// What an error of Rust's is to a script.
-fn error_value(lua: &Lua, fields: &Fields, error: Value) -> Result<Value> {
+/// What an error of the hook is to a script.
+fn error_value(lua: &Lua, fields: &Fields, error: Value) -> mlua::Result<Value> {
     let Value::Error(error) = &error else { return Ok(error) };
     match Raised::of(error) {
-        Some(Raised::Table { text, counted }) => fields.error(lua, text, *counted).map(Value::Table),
-        Some(Raised::Text(text)) => text.as_str().into_lua(lua),
+        Some(Raised(text)) => fields.error(lua, text).map(Value::Table),
         None => message(error).into_lua(lua),
     }
 }
 
 /// The source and line of the innermost function of the script.
-fn position(lua: &Lua, (): ()) -> Result<(Option<String>, Option<usize>)> {
+fn position(lua: &Lua, (): ()) -> mlua::Result<(Option<String>, Option<usize>)> {
     let mut level = 1;
     loop {
         let found = lua.inspect_stack(level, |debug| {

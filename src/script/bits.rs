@@ -1,6 +1,7 @@
 //! The library `bit`: operations on 32 bits. What is given is taken modulo 2^32, and results are signed.
 
-use super::failure::{Arguments, Result, fallible};
+use super::failure::Result;
+use super::stack::{Stack, function};
 use mlua::{Lua, Table};
 
 /// A number as 32 bits: the nearest integer, halves to even, modulo 2^32.
@@ -13,9 +14,10 @@ fn to_bits(number: f64) -> u32 {
 pub fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
     let add = |name: &'static str, f: fn(&Operands) -> Result<u32>| -> mlua::Result<()> {
-        let function = fallible(lua, move |lua, arguments| {
-            let result = f(&Operands { lua, arguments: &arguments, name })?;
-            Ok(result as i32)
+        let function = function(lua, move |stack| {
+            let result = f(&Operands { stack, name })?;
+            stack.push_number(result as i32 as f64);
+            Ok(1)
         })?;
         library.raw_set(name, function)
     };
@@ -30,36 +32,36 @@ pub fn library(lua: &Lua) -> mlua::Result<Table> {
     add("arshift", |of| Ok((of.get(0)? as i32 >> (of.get(1)? & 31)) as u32))?;
     add("rol", |of| Ok(of.get(0)?.rotate_left(of.get(1)? & 31)))?;
     add("ror", |of| Ok(of.get(0)?.rotate_right(of.get(1)? & 31)))?;
-    library.raw_set("tohex", fallible(lua, tohex)?)?;
+    library.raw_set("tohex", function(lua, tohex)?)?;
     Ok(library)
 }
 
 /// The arguments of one operation.
 struct Operands<'a> {
-    lua: &'a Lua,
-    arguments: &'a Arguments,
+    stack: &'a Stack,
     name: &'static str,
 }
 
 impl Operands<'_> {
     fn get(&self, index: usize) -> Result<u32> {
-        self.arguments.number(self.lua, index, self.name).map(to_bits)
+        self.stack.number(index, self.name).map(to_bits)
     }
 
     fn fold(&self, f: impl Fn(u32, u32) -> u32) -> Result<u32> {
         let first = self.get(0)?;
-        (1..self.arguments.len()).try_fold(first, |so_far, index| Ok(f(so_far, self.get(index)?)))
+        (1..self.stack.len()).try_fold(first, |so_far, index| Ok(f(so_far, self.get(index)?)))
     }
 }
 
 /// The last digits of a number in hexadecimal: eight, or so many; in capitals if that is negative.
-fn tohex(lua: &Lua, arguments: Arguments) -> Result<String> {
-    let of = Operands { lua, arguments: &arguments, name: "tohex" };
+fn tohex(stack: &mut Stack) -> Result<usize> {
+    let of = Operands { stack, name: "tohex" };
     let number = of.get(0)?;
-    let digits = if arguments.len() > 1 { of.get(1)? as i32 } else { 8 };
+    let digits = if stack.len() > 1 { of.get(1)? as i32 } else { 8 };
     let text = if digits < 0 { format!("{number:08X}") } else { format!("{number:08x}") };
     let shown = digits.unsigned_abs().min(8) as usize;
-    Ok(text[8 - shown..].to_owned())
+    stack.push_string(&text.as_bytes()[8 - shown..]);
+    Ok(1)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 //! COMPAT: it is that of Redis, which is older than the format's `bin` and `ext` types and knows
 //! neither; what it cannot pack, and tables beyond a depth of 16, become nil.
 
-use super::failure::{Arguments, Result, STACK_MAX, bad_argument, failure, fallible};
-use super::stack::{self, Index, Keys, Peeked, Stack};
-use mlua::{Lua, LuaString, MultiValue, Table, Value};
+use super::failure::{Result, STACK_MAX, bad_argument, failure};
+use super::stack::{Index, Keys, Peeked, Stack, function};
+use mlua::{Lua, Table};
 
 /// Tables are packed to this depth.
 const DEPTH_MAX: usize = 16;
@@ -14,10 +14,10 @@ const UNPACK_DEPTH_MAX: usize = 1000;
 
 pub fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    library.raw_set("pack", fallible(lua, pack)?)?;
-    library.raw_set("unpack", fallible(lua, |lua, arguments| unpack(lua, &arguments, "unpack", 0, 0))?)?;
-    library.raw_set("unpack_one", fallible(lua, unpack_one)?)?;
-    library.raw_set("unpack_limit", fallible(lua, unpack_limit)?)?;
+    library.raw_set("pack", function(lua, pack)?)?;
+    library.raw_set("unpack", function(lua, |stack| unpack(stack, "unpack", 0, 0))?)?;
+    library.raw_set("unpack_one", function(lua, unpack_one)?)?;
+    library.raw_set("unpack_limit", function(lua, unpack_limit)?)?;
     library.raw_set("_NAME", "cmsgpack")?;
     library.raw_set("_VERSION", "lua-cmsgpack 0.4.0")?;
     library.raw_set("_COPYRIGHT", "Copyright (C) 2012, Salvatore Sanfilippo")?;
@@ -25,15 +25,14 @@ pub fn library(lua: &Lua) -> mlua::Result<Table> {
     Ok(library)
 }
 
-fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
-    if arguments.len() == 0 {
+fn pack(stack: &mut Stack) -> Result<usize> {
+    if stack.len() == 0 {
         return Err(bad_argument(0, "pack", "MessagePack pack needs input."));
     }
     let mut out = Vec::new();
-    stack::with::<(), ()>(lua, arguments.0, |stack| {
-        stack.indices().try_for_each(|at| pack_value(&mut out, stack, at, 0))
-    })?;
-    Ok(lua.create_string(out)?)
+    stack.indices().try_for_each(|at| pack_value(&mut out, stack, at, 0))?;
+    stack.push_string(&out);
+    Ok(1)
 }
 
 fn pack_value(out: &mut Vec<u8>, stack: &mut Stack, at: Index, depth: usize) -> Result<()> {
@@ -46,7 +45,7 @@ fn pack_value(out: &mut Vec<u8>, stack: &mut Stack, at: Index, depth: usize) -> 
         }
         Peeked::Table if depth == DEPTH_MAX => out.push(0xc0),
         Peeked::Table => return pack_table(out, stack, at, depth + 1),
-        Peeked::Nil | Peeked::Null | Peeked::Other(_) => out.push(0xc0),
+        Peeked::Absent | Peeked::Nil | Peeked::Null | Peeked::Other(_) => out.push(0xc0),
     }
     Ok(())
 }
@@ -114,23 +113,23 @@ fn pack_table(out: &mut Vec<u8>, stack: &mut Stack, table: Index, depth: usize) 
     })
 }
 
-fn unpack_one(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
-    let offset = if arguments.len() > 1 { arguments.number(lua, 1, "unpack_one")? as i64 } else { 0 };
-    unpack(lua, &arguments, "unpack_one", 1, offset)
+fn unpack_one(stack: &mut Stack) -> Result<usize> {
+    let offset = if stack.len() > 1 { stack.integer(1, "unpack_one")? } else { 0 };
+    unpack(stack, "unpack_one", 1, offset)
 }
 
-fn unpack_limit(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
-    arguments.string(lua, 0, "unpack_limit")?;
-    let limit = arguments.number(lua, 1, "unpack_limit")? as i64;
-    let offset = if arguments.len() > 2 { arguments.number(lua, 2, "unpack_limit")? as i64 } else { 0 };
-    unpack(lua, &arguments, "unpack_limit", limit, offset)
+fn unpack_limit(stack: &mut Stack) -> Result<usize> {
+    stack.string(0, "unpack_limit")?;
+    let limit = stack.integer(1, "unpack_limit")?;
+    let offset = if stack.len() > 2 { stack.integer(2, "unpack_limit")? } else { 0 };
+    unpack(stack, "unpack_limit", limit, offset)
 }
 
 /// Unpacks up to `limit` values, all if 0. With a limit, the offset to go on from comes first, -1 at
 /// the end.
-fn unpack(lua: &Lua, arguments: &Arguments, function: &str, limit: i64, offset: i64) -> Result<MultiValue> {
-    let string = arguments.string(lua, 0, function)?;
-    let bytes = string.as_bytes();
+fn unpack(stack: &mut Stack, function: &str, limit: i64, offset: i64) -> Result<usize> {
+    // What is unpacked is put on the stack that the string is on.
+    let bytes = stack.string(0, function)?.to_vec();
     if offset < 0 || limit < 0 {
         return Err(failure(format_args!(
             "Invalid request to unpack with offset of {offset} and limit of {}.",
@@ -140,26 +139,26 @@ fn unpack(lua: &Lua, arguments: &Arguments, function: &str, limit: i64, offset: 
     let Some(rest) = bytes.get(offset as usize..) else {
         return Err(failure(format_args!("Start offset {offset} greater than input length {}.", bytes.len())));
     };
-    let (rest, mut values): (_, MultiValue) = stack::with(lua, (), |stack| {
-        let mut reader = Reader { stack, rest };
-        for count in 0.. {
-            if reader.rest.is_empty() || (limit > 0 && count == limit as usize) {
-                break;
-            }
-            if count + arguments.len() >= STACK_MAX {
-                return Err(failure(
-                    "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)",
-                ));
-            }
-            reader.value(0)?;
+    let arguments = stack.len();
+    let mut reader = Reader { stack, rest };
+    for count in 0.. {
+        if reader.rest.is_empty() || (limit > 0 && count == limit as usize) {
+            break;
         }
-        Ok(reader.rest)
-    })?;
-    if limit > 0 {
-        let next = if rest.is_empty() { -1 } else { (bytes.len() - rest.len()) as i64 };
-        values.push_front(Value::Integer(next));
+        if count + arguments >= STACK_MAX {
+            return Err(failure(
+                "stack overflow (too many return values at once; use unpack_one or unpack_limit instead.)",
+            ));
+        }
+        reader.value(0)?;
     }
-    Ok(values)
+    let rest = reader.rest;
+    if limit > 0 {
+        let next = if rest.is_empty() { -1.0 } else { (bytes.len() - rest.len()) as f64 };
+        stack.push_number(next);
+        stack.move_last_to(Index::argument(arguments));
+    }
+    Ok(stack.count_after(arguments))
 }
 
 /// What is left to be unpacked, and where the values go.
@@ -252,8 +251,13 @@ impl<'a> Reader<'a, '_> {
         let table = self.stack.push_table(0, len.min(self.rest.len() / 2));
         for _ in 0..len {
             self.value(depth + 1)?;
+            match self.stack.peek(self.stack.top()) {
+                Peeked::Nil => return Err(failure("table index is nil")),
+                Peeked::Number(number) if number.is_nan() => return Err(failure("table index is NaN")),
+                _ => (),
+            }
             self.value(depth + 1)?;
-            self.stack.set_pair(table)?;
+            self.stack.set_pair(table);
         }
         Ok(())
     }

@@ -12,16 +12,28 @@
 //! | big number | `{big_number=..}` |
 //! | verbatim string | `{verbatim_string={format=.., string=..}}` |
 
+use super::failure;
+use super::stack::{Index, Stack};
 use crate::encoding::number::{parse_f64, parse_i64};
 use crate::resp::{CommandError, Reply};
-use mlua::{BString, Either, Error, IntoLua, Lua, LuaString, Result, Table, Value};
+use mlua::{BString, Either, Error, Lua, LuaString, Result, Table, Value};
 
-/// The names of fields, as Lua strings: made once, for every reply needs some.
+const ERR: &str = "err";
+const OK: &str = "ok";
+const DOUBLE: &str = "double";
+const MAP: &str = "map";
+const SET: &str = "set";
+const BIG_NUMBER: &str = "big_number";
+const VERBATIM_STRING: &str = "verbatim_string";
+const FORMAT: &str = "format";
+const STRING: &str = "string";
+/// COMPAT: marks errors that were counted when the command gave them; scripts can see it.
+const COUNTED: &str = "ignore_error_stats_update";
+
+/// The names of fields as Lua strings, made once: every table that a script returns is looked at for them.
 pub struct Fields {
     pub err: LuaString,
-    pub ok: LuaString,
-    /// The status of nearly all replies that are one.
-    ok_status: LuaString,
+    ok: LuaString,
     double: LuaString,
     map: LuaString,
     set: LuaString,
@@ -29,34 +41,29 @@ pub struct Fields {
     verbatim_string: LuaString,
     format: LuaString,
     string: LuaString,
-    /// Marks errors that were counted when the command gave them.
     pub counted: LuaString,
 }
 
 impl Fields {
     pub fn new(lua: &Lua) -> Result<Fields> {
         Ok(Fields {
-            err: lua.create_string("err")?,
-            ok: lua.create_string("ok")?,
-            ok_status: lua.create_string("OK")?,
-            double: lua.create_string("double")?,
-            map: lua.create_string("map")?,
-            set: lua.create_string("set")?,
-            big_number: lua.create_string("big_number")?,
-            verbatim_string: lua.create_string("verbatim_string")?,
-            format: lua.create_string("format")?,
-            string: lua.create_string("string")?,
-            // COMPAT: scripts can see it.
-            counted: lua.create_string("ignore_error_stats_update")?,
+            err: lua.create_string(ERR)?,
+            ok: lua.create_string(OK)?,
+            double: lua.create_string(DOUBLE)?,
+            map: lua.create_string(MAP)?,
+            set: lua.create_string(SET)?,
+            big_number: lua.create_string(BIG_NUMBER)?,
+            verbatim_string: lua.create_string(VERBATIM_STRING)?,
+            format: lua.create_string(FORMAT)?,
+            string: lua.create_string(STRING)?,
+            counted: lua.create_string(COUNTED)?,
         })
     }
 
     /// An error as a table.
-    pub fn error(&self, lua: &Lua, text: &[u8], counted: bool) -> Result<Table> {
-        let table = table_of(lua, &self.err, string(text))?;
-        if counted {
-            table.raw_set(&self.counted, true)?;
-        }
+    pub fn error(&self, lua: &Lua, text: &str) -> Result<Table> {
+        let table = lua.create_table_with_capacity(0, 1)?;
+        table.raw_set(&self.err, text)?;
         Ok(table)
     }
 }
@@ -66,17 +73,28 @@ pub fn string(bytes: &[u8]) -> Either<&str, BString> {
     std::str::from_utf8(bytes).map_or_else(|_| Either::Right(bytes.into()), Either::Left)
 }
 
-/// A table with one field.
-fn table_of(lua: &Lua, field: &LuaString, value: impl IntoLua) -> Result<Table> {
-    let table = lua.create_table_with_capacity(0, 1)?;
-    table.raw_set(field, value)?;
-    Ok(table)
+/// Pushes an error as a table; it says whether it was counted when a command gave it.
+pub fn push_error(stack: &mut Stack, text: &[u8], counted: bool) {
+    let table = push_field(stack, ERR, |stack| stack.push_string(text));
+    if counted {
+        stack.push_string(COUNTED.as_bytes());
+        stack.push_boolean(true);
+        stack.set_pair(table);
+    }
+}
+
+/// Pushes a table with one field.
+fn push_field(stack: &mut Stack, name: &str, push_value: impl FnOnce(&mut Stack)) -> Index {
+    let table = stack.push_table(0, 1);
+    stack.push_string(name.as_bytes());
+    push_value(stack);
+    stack.set_pair(table);
+    table
 }
 
 /// A reply being made into Lua values. It is one that a command wrote, so it is whole and valid.
 pub struct ReplyReader<'a> {
-    pub lua: &'a Lua,
-    pub fields: &'a Fields,
+    pub stack: &'a mut Stack,
     pub bytes: &'a [u8],
 }
 
@@ -95,86 +113,93 @@ impl<'a> ReplyReader<'a> {
         text
     }
 
-    fn table(&self, field: &LuaString, value: impl IntoLua) -> Result<Value> {
-        table_of(self.lua, field, value).map(Value::Table)
+    /// Pushes a table with one field.
+    fn field(&mut self, name: &str, push_value: impl FnOnce(&mut Stack)) {
+        push_field(self.stack, name, push_value);
     }
 
-    /// The next value.
-    pub fn value(&mut self) -> Result<Value> {
+    /// Pushes the next value.
+    pub fn value(&mut self) -> failure::Result<()> {
         let line = self.line();
-        let Some((kind, rest)) = line.split_first() else { return Ok(Value::Nil) };
+        let Some((kind, rest)) = line.split_first() else {
+            self.stack.push_nil();
+            return Ok(());
+        };
         let count = || parse_i64(rest).and_then(|count| usize::try_from(count).ok());
         match kind {
-            b'+' if rest == b"OK" => self.table(&self.fields.ok, &self.fields.ok_status),
-            b'+' => self.table(&self.fields.ok, string(rest)),
-            b'-' => self.fields.error(self.lua, rest, true).map(Value::Table),
-            b':' => Ok(Value::Number(parse_i64(rest).unwrap_or(0) as f64)),
+            b'+' => self.field(OK, |stack| stack.push_string(rest)),
+            b'-' => push_error(self.stack, rest, true),
+            b':' => self.stack.push_number(parse_i64(rest).unwrap_or(0) as f64),
             b'$' => match count() {
                 Some(len) => {
                     let text = self.text(len);
-                    self.lua.create_string(text).map(Value::String)
+                    self.stack.push_string(text);
                 }
-                None => Ok(Value::Boolean(false)),
+                None => self.stack.push_boolean(false),
             },
             b'*' | b'>' => match count() {
-                Some(len) => self.array(len).map(Value::Table),
-                None => Ok(Value::Boolean(false)),
+                Some(len) => self.array(len)?,
+                None => self.stack.push_boolean(false),
             },
-            b'_' => Ok(Value::Nil),
-            b'#' => Ok(Value::Boolean(rest == b"t")),
-            b',' => self.table(&self.fields.double, parse_f64(rest).unwrap_or(f64::NAN)),
-            b'(' => self.table(&self.fields.big_number, string(rest)),
+            b'#' => self.stack.push_boolean(rest == b"t"),
+            b',' => self.field(DOUBLE, |stack| stack.push_number(parse_f64(rest).unwrap_or(f64::NAN))),
+            b'(' => self.field(BIG_NUMBER, |stack| stack.push_string(rest)),
             b'=' => {
                 let text = self.text(count().unwrap_or(0));
-                let verbatim = table_of(self.lua, &self.fields.format, string(&text[..3]))?;
-                verbatim.raw_set(&self.fields.string, string(&text[4..]))?;
-                self.table(&self.fields.verbatim_string, verbatim)
+                self.field(VERBATIM_STRING, |stack| {
+                    let verbatim = push_field(stack, FORMAT, |stack| stack.push_string(&text[..3]));
+                    stack.push_string(STRING.as_bytes());
+                    stack.push_string(&text[4..]);
+                    stack.set_pair(verbatim);
+                });
             }
-            b'%' => {
-                let len = count().unwrap_or(0);
-                let map = self.lua.create_table_with_capacity(0, len)?;
-                for _ in 0..len {
-                    let (key, value) = (self.value()?, self.value()?);
-                    map.raw_set(key, value)?;
-                }
-                self.table(&self.fields.map, map)
-            }
-            b'~' => {
-                let len = count().unwrap_or(0);
-                let set = self.lua.create_table_with_capacity(0, len)?;
-                for _ in 0..len {
-                    set.raw_set(self.value()?, true)?;
-                }
-                self.table(&self.fields.set, set)
-            }
+            b'%' => self.members(MAP, count().unwrap_or(0), Self::value)?,
+            b'~' => self.members(SET, count().unwrap_or(0), |reader| {
+                reader.stack.push_boolean(true);
+                Ok(())
+            })?,
             // Attributes are not for scripts.
             b'|' => {
                 for _ in 0..2 * count().unwrap_or(0) {
                     self.value()?;
+                    let attribute = self.stack.top();
+                    self.stack.pop_from(attribute);
                 }
-                self.value()
+                self.value()?;
             }
-            _ => Ok(Value::Nil),
+            _ => self.stack.push_nil(),
         }
+        Ok(())
     }
 
-    /// What comes next, if it is a string: most elements are.
-    fn bulk(&mut self) -> Option<&'a [u8]> {
-        let end = memchr::memchr(b'\r', self.bytes)?;
-        let len = parse_i64(self.bytes[..end].strip_prefix(b"$")?).filter(|&len| len >= 0)?;
-        self.line();
-        Some(self.text(len as usize))
+    fn array(&mut self, len: usize) -> failure::Result<()> {
+        self.stack.reserve()?;
+        let table = self.stack.push_table(len, 0);
+        for number in 1..=len {
+            self.value()?;
+            self.stack.set_element(table, number);
+        }
+        Ok(())
     }
 
-    fn array(&mut self, len: usize) -> Result<Table> {
-        let table = self.lua.create_table_with_capacity(len, 0)?;
-        for index in 1..=len {
-            match self.bulk() {
-                Some(text) => table.raw_seti(index, string(text))?,
-                None => table.raw_seti(index, self.value()?)?,
-            }
+    /// Pushes `{name={key=value, ..}}`, where `value` pushes each value.
+    fn members(
+        &mut self,
+        name: &str,
+        len: usize,
+        value: impl Fn(&mut Self) -> failure::Result<()>,
+    ) -> failure::Result<()> {
+        self.stack.reserve()?;
+        let outer = self.stack.push_table(0, 1);
+        self.stack.push_string(name.as_bytes());
+        let inner = self.stack.push_table(0, len);
+        for _ in 0..len {
+            self.value()?;
+            value(self)?;
+            self.stack.set_pair(inner);
         }
-        Ok(table)
+        self.stack.set_pair(outer);
+        Ok(())
     }
 }
 

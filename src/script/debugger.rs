@@ -228,7 +228,7 @@ impl Debugger {
                 if self.alone.get() {
                     // Nobody is there who could end it. If it catches the error, it is to run into it again at once.
                     self.look_every(lua, 1)?;
-                    return Err(Raised::table("timeout during Lua debugging with client closing connection"));
+                    return Err(Raised::error("timeout during Lua debugging with client closing connection"));
                 }
                 self.seems_endless.set(true);
             }
@@ -266,7 +266,7 @@ impl Debugger {
                     Next::Talk => self.send(),
                     Next::Run => return Ok(()),
                 },
-                Request::Broken => return Err(Raised::table("protocol error")),
+                Request::Broken => return Err(Raised::error("protocol error")),
                 Request::End => {
                     self.alone.set(true);
                     return Ok(());
@@ -335,7 +335,7 @@ impl Debugger {
                 self.step.set(false);
             }
             b"m" | b"maxlen" => self.limit_shown((rest == 1).then(|| args.get(1))),
-            b"a" | b"abort" => return Err(Raised::table("script aborted for user request")),
+            b"a" | b"abort" => return Err(Raised::error("script aborted for user request")),
             _ => self.say(UNKNOWN),
         }
         Ok(Next::Talk)

@@ -10,8 +10,9 @@
 //! | `cn` | a string of `n` bytes; `c0` all of it, or as many as the number before it said |
 //! | `x` | a byte of padding |
 
-use super::failure::{Arguments, Failure, Result, STACK_MAX, bad_argument, failure, fallible};
-use mlua::{Lua, LuaString, MultiValue, Table, Value};
+use super::failure::{Failure, Result, STACK_MAX, bad_argument, failure};
+use super::stack::{Peeked, Stack, function};
+use mlua::{Lua, Table};
 
 /// The widest integer.
 const INTEGER_MAX: usize = 32;
@@ -20,9 +21,9 @@ const ALIGN_DEFAULT: usize = 8;
 
 pub fn library(lua: &Lua) -> mlua::Result<Table> {
     let library = lua.create_table()?;
-    library.raw_set("pack", fallible(lua, pack)?)?;
-    library.raw_set("unpack", fallible(lua, unpack)?)?;
-    library.raw_set("size", fallible(lua, size)?)?;
+    library.raw_set("pack", function(lua, pack)?)?;
+    library.raw_set("unpack", function(lua, unpack)?)?;
+    library.raw_set("size", function(lua, size)?)?;
     Ok(library)
 }
 
@@ -145,10 +146,8 @@ fn unknown(option: u8, function: &str) -> Failure {
     bad_argument(1, function, format_args!("invalid format option '{}'", option.escape_ascii()))
 }
 
-fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
-    let text = arguments.string(lua, 0, "pack")?;
-    let text = text.as_bytes();
-    let mut format = Format::new(&text);
+fn pack(stack: &mut Stack) -> Result<usize> {
+    let mut format = Format::new(stack.string(0, "pack")?);
     let mut out: Vec<u8> = Vec::new();
     let mut next = 1;
     while let Some(item) = format.next()? {
@@ -159,7 +158,7 @@ fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
             Item::Padding => out.push(0),
             Item::Unknown(option) => return Err(unknown(option, "pack")),
             Item::Integer { size, .. } => {
-                let number = number(lua, &arguments, index)?;
+                let number = number(stack, index)?;
                 // COMPAT: negative numbers wrap, whatever the sign of the format.
                 let bits = if number < 0.0 { number as i64 as u64 } else { number as u64 };
                 let bytes = (0..size).map(|i| if i < 8 { (bits >> (8 * i)) as u8 } else { 0 });
@@ -169,13 +168,10 @@ fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
                     out[start..].reverse();
                 }
             }
-            Item::Float => {
-                push_float(&mut out, format.big_endian, (number(lua, &arguments, index)? as f32).to_le_bytes())
-            }
-            Item::Double => push_float(&mut out, format.big_endian, number(lua, &arguments, index)?.to_le_bytes()),
+            Item::Float => push_float(&mut out, format.big_endian, (number(stack, index)? as f32).to_le_bytes()),
+            Item::Double => push_float(&mut out, format.big_endian, number(stack, index)?.to_le_bytes()),
             Item::Terminated | Item::Bytes(_) => {
-                let string = arguments.string(lua, index, "pack")?;
-                let bytes = string.as_bytes();
+                let bytes = stack.string(index, "pack")?;
                 let len = match item {
                     Item::Bytes(len @ 1..) => len,
                     _ => bytes.len(),
@@ -188,15 +184,16 @@ fn pack(lua: &Lua, arguments: Arguments) -> Result<LuaString> {
             }
         }
     }
-    Ok(lua.create_string(out)?)
+    stack.push_string(&out);
+    Ok(1)
 }
 
 /// COMPAT: an argument that is not there is called nil.
-fn number(lua: &Lua, arguments: &Arguments, index: usize) -> Result<f64> {
-    if index >= arguments.len() {
+fn number(stack: &Stack, index: usize) -> Result<f64> {
+    if index >= stack.len() {
         return Err(bad_argument(index + 1, "pack", "number expected, got nil"));
     }
-    arguments.number(lua, index, "pack")
+    stack.number(index, "pack")
 }
 
 fn push_float<const N: usize>(out: &mut Vec<u8>, big_endian: bool, mut bytes: [u8; N]) {
@@ -206,20 +203,23 @@ fn push_float<const N: usize>(out: &mut Vec<u8>, big_endian: bool, mut bytes: [u
     out.extend_from_slice(&bytes);
 }
 
-fn unpack(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
-    let text = arguments.string(lua, 0, "unpack")?;
-    let text = text.as_bytes();
-    let data = arguments.string(lua, 1, "unpack")?;
-    let data = data.as_bytes();
-    let offset = if arguments.len() > 2 { arguments.number(lua, 2, "unpack")? as i64 } else { 1 };
+fn unpack(stack: &mut Stack) -> Result<usize> {
+    // What is unpacked is put on the stack that these are on.
+    let text = stack.string(0, "unpack")?.to_vec();
+    let data = stack.string(1, "unpack")?.to_vec();
+    let arguments = stack.len();
+    let offset = if arguments > 2 { stack.integer(2, "unpack")? } else { 1 };
     if offset < 1 {
         return Err(bad_argument(3, "unpack", "offset must be 1 or greater"));
     }
     let too_short = || bad_argument(2, "unpack", "data string too short");
     let mut position = offset as usize - 1;
     let mut format = Format::new(&text);
-    let mut values: Vec<Value> = Vec::new();
     while let Some(item) = format.next()? {
+        if stack.len() >= STACK_MAX {
+            return Err(failure("stack overflow (too many results)"));
+        }
+        stack.reserve()?;
         position += format.padding(item, position);
         let mut take = |len: usize| {
             let end = position.checked_add(len).filter(|&end| end <= data.len()).ok_or_else(too_short)?;
@@ -231,43 +231,38 @@ fn unpack(lua: &Lua, arguments: Arguments) -> Result<MultiValue> {
             Item::Padding => drop(take(1)?),
             Item::Unknown(option) => return Err(unknown(option, "unpack")),
             Item::Integer { size, signed } => {
-                let bytes = take(size)?;
-                values.push(Value::Number(integer(bytes, format.big_endian, signed)));
+                stack.push_number(integer(take(size)?, format.big_endian, signed));
             }
             Item::Float => {
                 let bits = unsigned(take(4)?, format.big_endian) as u32;
-                values.push(Value::Number(f32::from_bits(bits) as f64));
+                stack.push_number(f32::from_bits(bits) as f64);
             }
             Item::Double => {
                 let bits = unsigned(take(8)?, format.big_endian);
-                values.push(Value::Number(f64::from_bits(bits)));
+                stack.push_number(f64::from_bits(bits));
             }
             Item::Bytes(0) => {
-                let len = match values.pop() {
-                    Some(Value::Number(len)) if len >= 0.0 => len as usize,
-                    Some(Value::Number(_)) => return Err(too_short()),
+                let last = stack.top();
+                let len = match stack.peek(last) {
+                    _ if stack.len() == arguments => return Err(failure("format 'c0' needs a previous size")),
+                    Peeked::Number(len) if len >= 0.0 => len as usize,
+                    Peeked::Number(_) => return Err(too_short()),
                     _ => return Err(failure("format 'c0' needs a previous size")),
                 };
-                let bytes = take(len)?;
-                values.push(Value::String(lua.create_string(bytes)?));
+                stack.pop_from(last);
+                stack.push_string(take(len)?);
             }
-            Item::Bytes(len) => {
-                let bytes = take(len)?;
-                values.push(Value::String(lua.create_string(bytes)?));
-            }
+            Item::Bytes(len) => stack.push_string(take(len)?),
             Item::Terminated => {
                 let rest = data.get(position..).ok_or_else(too_short)?;
                 let len = memchr::memchr(0, rest).ok_or_else(|| failure("unfinished string in data"))?;
-                values.push(Value::String(lua.create_string(&rest[..len])?));
+                stack.push_string(&rest[..len]);
                 position += len + 1;
             }
         }
     }
-    if values.len() + arguments.len() >= STACK_MAX {
-        return Err(failure("stack overflow (too many results)"));
-    }
-    values.push(Value::Integer(position as i64 + 1));
-    Ok(MultiValue::from_vec(values))
+    stack.push_number(position as f64 + 1.0);
+    Ok(stack.count_after(arguments))
 }
 
 /// The low 64 bits of an integer.
@@ -285,10 +280,8 @@ fn integer(bytes: &[u8], big_endian: bool, signed: bool) -> f64 {
     ((bits << unused) as i64 >> unused) as f64
 }
 
-fn size(lua: &Lua, arguments: Arguments) -> Result<i64> {
-    let text = arguments.string(lua, 0, "size")?;
-    let text = text.as_bytes();
-    let mut format = Format::new(&text);
+fn size(stack: &mut Stack) -> Result<usize> {
+    let mut format = Format::new(stack.string(0, "size")?);
     let mut position = 0;
     while let Some(item) = format.next()? {
         position += format.padding(item, position);
@@ -298,5 +291,6 @@ fn size(lua: &Lua, arguments: Arguments) -> Result<i64> {
             item => position += item.size(),
         }
     }
-    Ok(position as i64)
+    stack.push_number(position as f64);
+    Ok(1)
 }

@@ -202,8 +202,8 @@ end
 for _, name in ipairs({"insert", "remove", "setn", "sort"}) do
     local change = table[name]
     globals.table[name] = function(of, ...)
-        behind_or_fail(of, name)
-        if real[of] then
+        if real[of] or type(of) ~= "table" then
+            behind_or_fail(of, name)
             refuse_argument()
         end
         return change(of, ...)

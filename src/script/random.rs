@@ -3,7 +3,8 @@
 //! COMPAT: a script that seeds it gets the numbers that Redis gives: those of `lrand48`, a linear
 //! congruential generator of 48 bits.
 
-use super::failure::{Arguments, Result, bad_argument, failure, fallible};
+use super::failure::{Result, bad_argument, failure};
+use super::stack::{Stack, function};
 use mlua::{Lua, Table};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -37,30 +38,35 @@ impl Generator {
 pub fn register(lua: &Lua, host: &Table, seed: u64) -> mlua::Result<()> {
     let generator = Rc::new(Generator(Cell::new(seed & MASK)));
     let seeded = generator.clone();
-    host.raw_set("random", fallible(lua, move |lua, arguments| random(lua, &generator, &arguments))?)?;
+    host.raw_set("random", function(lua, move |stack| random(stack, &generator))?)?;
     host.raw_set(
         "randomseed",
-        fallible(lua, move |lua, arguments| {
-            seeded.seed(arguments.number(lua, 0, "randomseed")? as i64 as i32);
-            Ok(())
+        function(lua, move |stack| {
+            seeded.seed(stack.integer(0, "randomseed")? as i32);
+            Ok(0)
         })?,
     )
 }
 
-fn random(lua: &Lua, generator: &Generator, arguments: &Arguments) -> Result<f64> {
-    let integer = |index| arguments.number(lua, index, "random").map(|number| number as i64 as i32);
+fn random(stack: &mut Stack, generator: &Generator) -> Result<usize> {
+    let integer = |index| stack.integer(index, "random").map(|number| number as i32);
     let next = generator.next();
-    let (low, high) = match arguments.len() {
-        0 => return Ok(next),
+    let arguments = stack.len();
+    let (low, high) = match arguments {
+        0 => {
+            stack.push_number(next);
+            return Ok(1);
+        }
         1 => (1, integer(0)?),
         2 => (integer(0)?, integer(1)?),
         _ => return Err(failure("wrong number of arguments")),
     };
     if low > high {
-        return Err(bad_argument(arguments.len(), "random", "interval is empty"));
+        return Err(bad_argument(arguments, "random", "interval is empty"));
     }
     let width = (high as i64 - low as i64 + 1) as f64;
-    Ok((next * width).floor() + low as f64)
+    stack.push_number((next * width).floor() + low as f64);
+    Ok(1)
 }
 
 #[cfg(test)]

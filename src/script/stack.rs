@@ -1,28 +1,41 @@
-//! Lua's stack, for functions that go through many values.
+//! Functions of ours that Lua calls: they work on its stack.
 //!
-//! The binding registers every value that it hands out, which costs several times what there is to be
-//! done with most of them. Here values are read and made where Lua has them.
+//! The binding could hand them their arguments, but it registers every value that it hands out, which costs
+//! several times what there is to be done with most of them. Here values are read and made where Lua has them.
 //!
 //! What always holds: an [`Index`] was given by the stack it is used with, and what it stands for is not
 //! taken off before its last use.
 #![allow(unsafe_code)]
 
-use super::failure::{Result, failure};
-use mlua::{FromLuaMulti, IntoLuaMulti, Lua, ffi};
+use super::failure::{Failure, Result, bad_argument, failure};
+use mlua::{Function, Lua, ffi};
+use std::any::Any;
 use std::ffi::{CStr, c_int};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null_mut;
+use std::rc::Rc;
 
+/// The stack of one call. At first its values are the arguments.
 pub struct Stack {
     state: *mut ffi::lua_State,
 }
 
 /// Where on the stack a value is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Index(c_int);
 
+impl Index {
+    /// That of an argument, whether it is there or not.
+    pub const fn argument(index: usize) -> Index {
+        Index(index as c_int + 1)
+    }
+}
+
 /// A value in its place.
+#[derive(Clone, Copy, PartialEq)]
 pub enum Peeked<'a> {
+    /// There is no such argument.
+    Absent,
     Nil,
     /// `cjson.null`.
     Null,
@@ -38,6 +51,7 @@ impl Peeked<'_> {
     /// As Lua names its type.
     pub fn type_name(&self) -> &'static str {
         match self {
+            Peeked::Absent => "no value",
             Peeked::Nil => "nil",
             Peeked::Null => "userdata",
             Peeked::Boolean(_) => "boolean",
@@ -49,41 +63,49 @@ impl Peeked<'_> {
     }
 }
 
+/// What the keys of a table are.
 pub struct Keys {
     pub count: usize,
     /// None if some are not the numbers of elements, which are counted from 1.
     pub greatest: Option<usize>,
 }
 
-/// Values that may be pushed after [`Stack::reserve`].
-const RESERVED: c_int = 4;
+/// Values that may be pushed after [`Stack::reserve`], or at first.
+const RESERVED: c_int = 8;
 
-/// Calls `f` with a stack that has these values, and gives what `f` left on it.
-pub fn with<T, R: FromLuaMulti>(
-    lua: &Lua,
-    values: impl IntoLuaMulti,
-    f: impl FnOnce(&mut Stack) -> Result<T>,
-) -> Result<(T, R)> {
-    let mut outcome = None;
-    let call = |state| {
-        // A panic must not unwind through Lua.
-        outcome = Some(catch_unwind(AssertUnwindSafe(|| {
-            let mut stack = Stack { state };
-            stack.reserve()?;
-            f(&mut stack)
-        })));
-    };
-    // SAFETY: `Stack` keeps to what its functions require. Lua raises an error in them only where memory
-    // is short; it jumps over `f` then, whose memory is lost, and the error is returned here.
-    let left = unsafe { lua.exec_raw(values, call) }?;
-    match outcome.expect("it was called") {
-        Ok(result) => Ok((result?, left)),
-        Err(panic) => resume_unwind(panic),
+/// A function for Lua. What it gives are as many of the values that it pushed last as it says.
+pub fn function<F: Fn(&mut Stack) -> Result<usize> + 'static>(lua: &Lua, f: F) -> mlua::Result<Function> {
+    let f = Rc::new(f);
+    let pointer = Rc::as_ptr(&f).cast_mut();
+    let owner: Rc<dyn Any> = f;
+    let owner = lua.create_any_userdata(owner)?;
+    // SAFETY: what is pushed are the two values that the function has with it.
+    unsafe {
+        lua.exec_raw(owner, |state| {
+            ffi::lua_pushlightuserdata(state, pointer.cast());
+            ffi::lua_pushcclosure(state, call::<F>, 2);
+        })
     }
 }
 
-// SAFETY of all below: `state` is the one that runs. By the module's invariant an index is that of a value.
-// `reserve` has made room for what is pushed.
+/// What Lua calls.
+unsafe extern "C-unwind" fn call<F: Fn(&mut Stack) -> Result<usize>>(state: *mut ffi::lua_State) -> c_int {
+    // SAFETY: `function` put it there; what owns it is beside it, so it lives.
+    let f = unsafe { &*ffi::lua_touserdata(state, ffi::lua_upvalueindex(2)).cast::<F>() };
+    let mut stack = Stack { state };
+    match catch_unwind(AssertUnwindSafe(|| f(&mut stack).map_err(|failure| stack.push_failure(failure)))) {
+        Ok(Ok(count)) => return count as c_int,
+        Ok(Err(())) => (),
+        // It was reported, and cannot unwind through Lua.
+        Err(_) => std::process::abort(),
+    }
+    // SAFETY: the error was pushed, and nothing here is left to be dropped.
+    unsafe { ffi::lua_error(state) }
+}
+
+// SAFETY of all below: `state` is the one that runs. By the module's invariant an index is that of a value, or of an
+// argument that is not there, which Lua allows. `reserve`, or Lua before the call, has made room for what is pushed.
+// Lua raises errors here only where the system has no memory; it jumps over what runs then, whose own is lost.
 impl Stack {
     /// Makes room for a few more values. To be called before each level of tables.
     pub fn reserve(&mut self) -> Result<()> {
@@ -94,15 +116,64 @@ impl Stack {
         }
     }
 
+    /// How many values there are: at first, how many arguments.
+    pub fn len(&self) -> usize {
+        self.top().0 as usize
+    }
+
     /// All values that are there.
     pub fn indices(&self) -> impl Iterator<Item = Index> + use<> {
         (1..=self.top().0).map(Index)
+    }
+
+    /// An argument, counted from 0, that must be a string, or a number in its place.
+    pub fn string(&self, index: usize, function: &str) -> Result<&[u8]> {
+        let at = Index::argument(index);
+        match self.peek(at) {
+            Peeked::String(bytes) => Ok(bytes),
+            Peeked::Number(_) => Ok(self.text(at)),
+            other => Err(bad_argument(index + 1, function, format_args!("string expected, got {}", other.type_name()))),
+        }
+    }
+
+    /// A string or a number, which becomes a string.
+    fn text(&self, at: Index) -> &[u8] {
+        let mut len = 0;
+        // SAFETY: above. A string stays where it is as long as it is on the stack, and nothing is taken off
+        // while it is borrowed.
+        unsafe {
+            let bytes = ffi::lua_tolstring(self.state, at.0, &mut len);
+            std::slice::from_raw_parts(bytes.cast(), len)
+        }
+    }
+
+    /// An argument that must be a number, or a string that is one.
+    pub fn number(&self, index: usize, function: &str) -> Result<f64> {
+        let at = Index::argument(index);
+        // SAFETY: above.
+        unsafe {
+            if ffi::lua_isnumber(self.state, at.0) != 0 {
+                return Ok(ffi::lua_tonumber(self.state, at.0));
+            }
+        }
+        let got = self.peek(at).type_name();
+        Err(bad_argument(index + 1, function, format_args!("number expected, got {got}")))
+    }
+
+    /// The same, without its fraction.
+    pub fn integer(&self, index: usize, function: &str) -> Result<i64> {
+        self.number(index, function).map(|number| number as i64)
     }
 
     /// The value that was pushed last.
     pub fn top(&self) -> Index {
         // SAFETY: above.
         Index(unsafe { ffi::lua_gettop(self.state) })
+    }
+
+    /// The values pushed since there were `arguments`.
+    pub fn count_after(&self, arguments: usize) -> usize {
+        self.len() - arguments
     }
 
     /// Takes off the value at `index` and all that were pushed after it.
@@ -113,18 +184,14 @@ impl Stack {
 
     pub fn peek(&self, index: Index) -> Peeked<'_> {
         let (state, at) = (self.state, index.0);
-        // SAFETY: above. A string stays where it is as long as it is on the stack, and nothing is taken off
-        // while it is borrowed.
+        // SAFETY: above.
         unsafe {
             match ffi::lua_type(state, at) {
+                ffi::LUA_TNONE => Peeked::Absent,
                 ffi::LUA_TNIL => Peeked::Nil,
                 ffi::LUA_TBOOLEAN => Peeked::Boolean(ffi::lua_toboolean(state, at) != 0),
                 ffi::LUA_TNUMBER => Peeked::Number(ffi::lua_tonumber(state, at)),
-                ffi::LUA_TSTRING => {
-                    let mut len = 0;
-                    let bytes = ffi::lua_tolstring(state, at, &mut len);
-                    Peeked::String(std::slice::from_raw_parts(bytes.cast(), len))
-                }
+                ffi::LUA_TSTRING => Peeked::String(self.text(index)),
                 ffi::LUA_TTABLE => Peeked::Table,
                 ffi::LUA_TLIGHTUSERDATA if ffi::lua_touserdata(state, at).is_null() => Peeked::Null,
                 kind => Peeked::Other(CStr::from_ptr(ffi::lua_typename(state, kind)).to_str().unwrap_or_default()),
@@ -229,16 +296,36 @@ impl Stack {
         unsafe { ffi::lua_rawseti_(self.state, table.0, number as c_int) }
     }
 
-    /// The same for the key pushed before it, which is taken off as well. It must be one that a table can have.
-    pub fn set_pair(&mut self, table: Index) -> Result<()> {
+    /// The same for the key pushed before it, which is taken off as well. A pair whose key no table can have is left
+    /// out.
+    pub fn set_pair(&mut self, table: Index) {
         self.expect_table(table);
-        match self.peek(Index(self.top().0 - 1)) {
-            Peeked::Nil => return Err(failure("table index is nil")),
-            Peeked::Number(number) if number.is_nan() => return Err(failure("table index is NaN")),
-            _ => (),
+        let key = Index(self.top().0 - 1);
+        match self.peek(key) {
+            Peeked::Nil => self.pop_from(key),
+            Peeked::Number(number) if number.is_nan() => self.pop_from(key),
+            // SAFETY: above; it is a table, and Lua accepts the key.
+            _ => unsafe { ffi::lua_rawset(self.state, table.0) },
         }
-        // SAFETY: above; it is a table, and Lua accepts the key.
-        unsafe { ffi::lua_rawset(self.state, table.0) };
-        Ok(())
+    }
+
+    /// Pushes what a failure is to scripts.
+    #[cold]
+    fn push_failure(&mut self, failure: Failure) {
+        if let Failure::Text(text) = failure {
+            // There may be no room left.
+            self.pop_from(Index::argument(0));
+            // SAFETY: above; level 1 is what called the function.
+            unsafe { ffi::luaL_where(self.state, 1) };
+            self.push_string(text.as_bytes());
+            // SAFETY: above; both are strings.
+            unsafe { ffi::lua_concat(self.state, 2) };
+        }
+    }
+
+    /// Moves the value pushed last to before another.
+    pub fn move_last_to(&mut self, index: Index) {
+        // SAFETY: above.
+        unsafe { ffi::lua_insert(self.state, index.0) }
     }
 }

@@ -32,6 +32,16 @@ fn a_replica_gets_everything_and_then_what_changes() {
 }
 
 #[test]
+fn limits_of_requests_are_those_of_the_primary() {
+    let (primary, replica) = (Node::start(&[]), Node::start(&["--proto-max-bulk-len", "1mb"]));
+    replica.follow(&primary);
+    wait_until_equal(&primary, &[&replica]);
+    primary.connect().ask_args(&[b"SET", b"k", &vec![b'v'; 2 << 20]]);
+    wait_until_equal(&primary, &[&replica]);
+    replica.connect().check("STRLEN k => :2097152");
+}
+
+#[test]
 fn a_lost_connection_is_resumed_where_it_ended() {
     let (primary, replica) = (Node::start(&[]), Node::start(&[]));
     let mut client = primary.connect();
@@ -376,7 +386,7 @@ fn no_data_set_is_written_for_replicas_at_the_end() {
 }
 
 #[test]
-fn the_name_of_a_former_primary_is_not_waited_for() {
+fn the_address_of_a_former_primary_is_not_taken_for_that_of_the_next() {
     let (replica, former) = (Node::start(&[]), TcpListener::bind("127.0.0.1:0").unwrap());
     former.set_nonblocking(true).unwrap();
     let mut client = replica.connect();

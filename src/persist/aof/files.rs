@@ -102,6 +102,7 @@ impl Files {
         self.paths.create_folder()?;
         self.store(upgraded)?;
         fs::rename(&old, &new)?;
+        File::open(&new)?.sync_all()?;
         sync_folder_of(&new)?;
         sync_folder_of(&old)?;
         log::info!("Successfully migrated an old-style AOF configuration ({}).", old.display());
@@ -189,9 +190,11 @@ impl Files {
         }
         let mut manifest = self.manifest.clone();
         let mut open = Vec::new();
-        for part in manifest.history.drain(..) {
+        let history = std::mem::take(&mut manifest.history);
+        // Whatever a manifest says, what it needs stays.
+        for part in history.iter().filter(|part| manifest.live().all(|live| live.name != part.name)) {
             self.notes.push(format!("Removing the history file {} in the background", part.name.to_string_lossy()));
-            let path = self.paths.part(&part);
+            let path = self.paths.part(part);
             open.extend(File::open(&path));
             let _ = fs::remove_file(&path);
         }

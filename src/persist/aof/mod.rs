@@ -92,7 +92,9 @@ impl Aof {
         };
         let size = files.manifest.live().map(|part| files.size_of(part)).sum();
         let base_size = files.manifest.base.as_ref().map_or(0, |base| files.size_of(base));
-        Aof::new(files, file, size, base_size, false)
+        let earlier = files.manifest.increments.iter().rev().skip(1);
+        let before = earlier.map(|part| File::open(files.paths.part(part)).map(Arc::new)).collect::<io::Result<_>>()?;
+        Ok(Aof { before, ..Aof::new(files, file, size, base_size, false)? })
     }
 
     /// Starts anew while the data set is written by a child.
@@ -114,7 +116,8 @@ impl Aof {
             base_size,
             before: Vec::new(),
             file_size,
-            synced: file_size,
+            // Whoever wrote to it may have been killed before that was durable.
+            synced: 0,
             syncing: None,
             write_error: None,
             sync_error: None,
@@ -425,6 +428,36 @@ mod tests {
         for wrong in ["#TS:1", &line[..60], &format!("{line}:"), &line.replace("HISTORY:0", "HISTORY:")] {
             assert_eq!(HistoryPlace::parse(wrong.as_bytes()), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_was_written_before_a_crash_becomes_durable_after_it() {
+        let paths = paths("reopened");
+        let mut aof = written(&paths);
+        let new = aof.files.add_increment().unwrap();
+        aof.switch_to(new);
+        drop(aof);
+        let mut aof = create(&paths);
+        assert!(aof.is_behind());
+        let sync = aof.begin_sync().unwrap();
+        assert_eq!(sync.before.len(), 1);
+        aof.synced(&sync, sync.run());
+        assert!(!aof.is_behind());
+        fs::remove_dir_all(paths.folder).unwrap();
+    }
+
+    #[test]
+    fn what_is_history_but_still_needed_is_not_removed() {
+        let paths = paths("history");
+        let mut files = create(&paths).files;
+        let base = files.manifest.base.clone().unwrap();
+        let old = Part { name: "old".into(), seq: 1 };
+        fs::write(paths.part(&old), "").unwrap();
+        files.manifest.history = vec![base.clone(), old.clone()];
+        assert_eq!(files.remove_history().unwrap().len(), 1);
+        assert!(paths.part(&base).exists() && !paths.part(&old).exists());
+        assert_eq!(Files::load(paths.clone()).unwrap().manifest.history, []);
+        fs::remove_dir_all(paths.folder).unwrap();
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::keyspace::Keyspace;
 use crc_fast::Digest;
 use std::io::{self, BufWriter, Write};
 
+/// Of a node of a cluster: the keys of a slot, and those that expire. Never written here.
+pub(super) const SLOT_INFO: u8 = 244;
 pub(super) const FUNCTION: u8 = 245;
 pub(super) const MODULE_AUX: u8 = 247;
 pub(super) const IDLE: u8 = 248;

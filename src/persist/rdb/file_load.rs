@@ -311,6 +311,10 @@ impl<'s> RdbLoad<'s> {
                         keyspace.expect_keys(keys as usize);
                     }
                 }
+                SLOT_INFO => {
+                    self.item = Item::Size;
+                    let _: [u64; 3] = [self.reader.length()?, self.reader.length()?, self.reader.length()?];
+                }
                 EXPIRE_MS => self.next.expire_at = Some(i64::from_le_bytes(self.reader.array()?)),
                 EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),
                 IDLE => self.next.last_use = LastUse::IdleSeconds(self.reader.length()?),
@@ -460,6 +464,14 @@ mod tests {
             keyspace.set_collection(b"stream", Box::new(stream));
         }
         keyspace
+    }
+
+    #[test]
+    fn what_a_node_of_a_cluster_says_of_its_slots_is_left_out() {
+        let (config, mut keyspace) = (Config::default(), Keyspace::new(1, 1));
+        let file = b"REDIS0012\xfe\0\xfb\x02\0\xf4\x41\xc1\x01\0\0\x01a\x01v\xf4\x51\xe0\x01\0\0\x01b\x01v\xff\0\0\0\0\0\0\0\0";
+        let loaded = RdbLoad::new(&file[..], LoadFor::Start, &config).run(&mut keyspace, &config).unwrap();
+        assert_eq!((loaded.keys, keyspace.dbs()[0].len()), (2, 2));
     }
 
     proptest! {

@@ -1,21 +1,18 @@
 //! JSON to values.
 
 use super::super::failure::{Failure, Result, failure};
-use super::super::stack::{self, Stack};
+use super::super::stack::Stack;
 use super::{DEPTH_MAX, Settings};
-use mlua::{Lua, Value};
 
-pub fn decode(lua: &Lua, settings: &Settings, json: &[u8]) -> Result<Value> {
-    let ((), value) = stack::with(lua, (), |stack| {
-        let mut decoder = Decoder { stack, settings, json, at: 0, text: Vec::new() };
-        let first = decoder.token();
-        decoder.value(first, 0)?;
-        match decoder.token() {
-            Token { kind: Kind::End, .. } => Ok(()),
-            other => Err(unexpected("the end", &other)),
-        }
-    })?;
-    Ok(value)
+/// Pushes the value that JSON stands for.
+pub fn decode(stack: &mut Stack, settings: &Settings, json: &[u8]) -> Result<()> {
+    let mut decoder = Decoder { stack, settings, json, at: 0, text: Vec::new() };
+    let first = decoder.token();
+    decoder.value(first, 0)?;
+    match decoder.token() {
+        Token { kind: Kind::End, .. } => Ok(()),
+        other => Err(unexpected("the end", &other)),
+    }
 }
 
 /// A piece of JSON, and where it begins.
@@ -257,7 +254,7 @@ impl Decoder<'_> {
             }
             let first = self.token();
             self.value(first, depth)?;
-            self.stack.set_pair(table)?;
+            self.stack.set_pair(table);
             let separator = self.token();
             match separator.kind {
                 Kind::ObjectEnd => break,

@@ -1,14 +1,14 @@
 //! Values to JSON.
 
 use super::super::failure::{Failure, Result, failure};
-use super::super::stack::{self, Index, Keys, Peeked, Stack};
+use super::super::stack::{Index, Keys, Peeked, Stack};
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
 use crate::encoding::number::format_f64_digits;
-use mlua::{Lua, Value};
 
-pub fn encode(lua: &Lua, settings: &Settings, value: &Value) -> Result<Vec<u8>> {
+/// The first argument as JSON.
+pub fn encode(stack: &mut Stack, settings: &Settings) -> Result<Vec<u8>> {
     let mut encoder = Encoder { settings, out: Vec::new() };
-    stack::with::<(), ()>(lua, value, |stack| encoder.value(stack, stack.top(), 0))?;
+    encoder.value(stack, Index::argument(0), 0)?;
     Ok(encoder.out)
 }
 
@@ -24,7 +24,7 @@ fn cannot(type_name: &str, why: &str) -> Failure {
 impl Encoder<'_> {
     fn value(&mut self, stack: &mut Stack, at: Index, depth: usize) -> Result<()> {
         match stack.peek(at) {
-            Peeked::Nil | Peeked::Null => self.out.extend_from_slice(b"null"),
+            Peeked::Absent | Peeked::Nil | Peeked::Null => self.out.extend_from_slice(b"null"),
             Peeked::Boolean(truth) => self.out.extend_from_slice(if truth { b"true" } else { b"false" }),
             Peeked::Number(number) => self.number(number)?,
             Peeked::String(bytes) => self.string(bytes),

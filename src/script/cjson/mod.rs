@@ -6,8 +6,9 @@
 mod decode;
 mod encode;
 
-use super::failure::{Arguments, Failure, Result, bad_argument, fallible, type_name};
-use mlua::{IntoLua, Lua, LuaString, MultiValue, Table, Value};
+use super::failure::{Failure, Result, bad_argument};
+use super::stack::{Index, Peeked, Stack, function};
+use mlua::{Lua, Table, Value};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -57,39 +58,37 @@ impl Default for Settings {
 pub fn library(lua: &Lua) -> mlua::Result<Table> {
     let settings = Rc::new(Settings::default());
     let library = lua.create_table()?;
-    let add = |name: &'static str, f: fn(&Call) -> Result<Value>| {
+    let add = |name: &'static str, f: fn(&mut Call) -> Result<usize>| {
         let settings = settings.clone();
-        let function = fallible(lua, move |lua, arguments| f(&Call { lua, settings: &settings, arguments, name }))?;
+        let function = function(lua, move |stack| f(&mut Call { stack, settings: &settings, name }))?;
         library.raw_set(name, function)
     };
     add("encode", |call| {
         call.expect_one()?;
-        let json = encode::encode(call.lua, call.settings, call.arguments.get(0))?;
-        Ok(LuaString::wrap(json).into_lua(call.lua)?)
+        let json = encode::encode(call.stack, call.settings)?;
+        call.stack.push_string(&json);
+        Ok(1)
     })?;
     add("decode", |call| {
         call.expect_one()?;
-        let json = call.arguments.string(call.lua, 0, call.name)?;
-        decode::decode(call.lua, call.settings, &json.as_bytes())
+        // What it stands for is put on the stack that the text is on.
+        let json = call.stack.string(0, call.name)?.to_vec();
+        decode::decode(call.stack, call.settings, &json)?;
+        Ok(1)
     })?;
-    library.raw_set("encode_sparse_array", {
-        let settings = settings.clone();
-        fallible(lua, move |lua, arguments| {
-            sparse(&Call { lua, settings: &settings, arguments, name: "encode_sparse_array" })
-        })?
+    add("encode_sparse_array", |call| {
+        call.at_most(3)?;
+        call.boolean(0, &call.settings.sparse_convert)?;
+        call.integer(1, &call.settings.sparse_ratio, 0, i32::MAX as i64)?;
+        call.integer(2, &call.settings.sparse_safe, 0, i32::MAX as i64)?;
+        Ok(3)
     })?;
-    add("encode_max_depth", |call| call.integer(&call.settings.encode_depth, 1, i32::MAX as i64))?;
-    add("decode_max_depth", |call| call.integer(&call.settings.decode_depth, 1, i32::MAX as i64))?;
-    add("encode_number_precision", |call| call.integer(&call.settings.precision, 1, PRECISION_MAX))?;
-    add("encode_keep_buffer", |call| {
-        call.at_most(1)?;
-        call.boolean(0, &call.settings.keep_buffer)
-    })?;
+    add("encode_max_depth", |call| call.only_integer(&call.settings.encode_depth, i32::MAX as i64))?;
+    add("decode_max_depth", |call| call.only_integer(&call.settings.decode_depth, i32::MAX as i64))?;
+    add("encode_number_precision", |call| call.only_integer(&call.settings.precision, PRECISION_MAX))?;
+    add("encode_keep_buffer", |call| call.only_boolean(&call.settings.keep_buffer))?;
     add("encode_invalid_numbers", encode_invalid_numbers)?;
-    add("decode_invalid_numbers", |call| {
-        call.at_most(1)?;
-        call.boolean(0, &call.settings.decode_invalid)
-    })?;
+    add("decode_invalid_numbers", |call| call.only_boolean(&call.settings.decode_invalid))?;
     library.raw_set("null", Value::NULL)?;
     library.raw_set("_NAME", "cjson")?;
     library.raw_set("_VERSION", "2.1.0")?;
@@ -98,89 +97,86 @@ pub fn library(lua: &Lua) -> mlua::Result<Table> {
 
 /// One call of a function.
 struct Call<'a> {
-    lua: &'a Lua,
+    stack: &'a mut Stack,
     settings: &'a Settings,
-    arguments: Arguments,
     name: &'static str,
 }
 
 impl Call<'_> {
     fn expect_one(&self) -> Result<()> {
-        if self.arguments.len() == 1 { Ok(()) } else { Err(bad_argument(1, self.name, "expected 1 argument")) }
+        if self.stack.len() == 1 { Ok(()) } else { Err(bad_argument(1, self.name, "expected 1 argument")) }
     }
 
     fn at_most(&self, count: usize) -> Result<()> {
-        if self.arguments.len() <= count {
+        if self.stack.len() <= count {
             return Ok(());
         }
         Err(bad_argument(count + 1, self.name, "found too many arguments"))
     }
 
     fn invalid_option(&self, index: usize) -> Failure {
-        let value = self.arguments.get(index);
-        match self.lua.coerce_string(value.clone()) {
-            Ok(Some(text)) => {
-                bad_argument(index + 1, self.name, format_args!("invalid option '{}'", text.to_string_lossy()))
+        match self.stack.string(index, self.name) {
+            Ok(text) => {
+                let text = String::from_utf8_lossy(text);
+                bad_argument(index + 1, self.name, format_args!("invalid option '{text}'"))
             }
-            _ => bad_argument(index + 1, self.name, format_args!("string expected, got {}", type_name(value))),
+            Err(failure) => failure,
         }
     }
 
-    /// Sets a truth value if there is an argument for it, and gives what it is.
-    fn boolean(&self, index: usize, setting: &Cell<bool>) -> Result<Value> {
-        match self.arguments.get(index) {
-            Value::Nil => (),
-            Value::Boolean(value) => setting.set(*value),
-            Value::String(text) if text == "on" || text == "off" => setting.set(text == "on"),
+    /// Sets a truth value if there is an argument for it, and pushes what it is.
+    fn boolean(&mut self, index: usize, setting: &Cell<bool>) -> Result<()> {
+        match self.stack.peek(Index::argument(index)) {
+            Peeked::Absent | Peeked::Nil => (),
+            Peeked::Boolean(value) => setting.set(value),
+            Peeked::String(text @ (b"on" | b"off")) => setting.set(text == b"on"),
             _ => return Err(self.invalid_option(index)),
         }
-        Ok(Value::Boolean(setting.get()))
+        self.stack.push_boolean(setting.get());
+        Ok(())
+    }
+
+    fn only_boolean(&mut self, setting: &Cell<bool>) -> Result<usize> {
+        self.at_most(1)?;
+        self.boolean(0, setting)?;
+        Ok(1)
     }
 
     /// The same of an integer.
-    fn integer_at(&self, index: usize, setting: &Cell<i64>, min: i64, max: i64) -> Result<Value> {
-        if *self.arguments.get(index) != Value::Nil {
-            let value = self.arguments.number(self.lua, index, self.name)? as i64;
+    fn integer(&mut self, index: usize, setting: &Cell<i64>, min: i64, max: i64) -> Result<()> {
+        if !matches!(self.stack.peek(Index::argument(index)), Peeked::Absent | Peeked::Nil) {
+            let value = self.stack.integer(index, self.name)?;
             if !(min..=max).contains(&value) {
                 let what = format!("expected integer between {min} and {max}");
                 return Err(bad_argument(index + 1, self.name, what));
             }
             setting.set(value);
         }
-        Ok(Value::Integer(setting.get()))
+        self.stack.push_number(setting.get() as f64);
+        Ok(())
     }
 
-    fn integer(&self, setting: &Cell<i64>, min: i64, max: i64) -> Result<Value> {
+    fn only_integer(&mut self, setting: &Cell<i64>, max: i64) -> Result<usize> {
         self.at_most(1)?;
-        self.integer_at(0, setting, min, max)
+        self.integer(0, setting, 1, max)?;
+        Ok(1)
     }
 }
 
-fn sparse(call: &Call) -> Result<MultiValue> {
-    call.at_most(3)?;
-    let values = vec![
-        call.boolean(0, &call.settings.sparse_convert)?,
-        call.integer_at(1, &call.settings.sparse_ratio, 0, i32::MAX as i64)?,
-        call.integer_at(2, &call.settings.sparse_safe, 0, i32::MAX as i64)?,
-    ];
-    Ok(MultiValue::from_vec(values))
-}
-
-fn encode_invalid_numbers(call: &Call) -> Result<Value> {
+fn encode_invalid_numbers(call: &mut Call) -> Result<usize> {
     call.at_most(1)?;
     let setting = &call.settings.encode_invalid;
-    match call.arguments.get(0) {
-        Value::Nil => (),
-        Value::Boolean(true) => setting.set(InvalidNumbers::Allow),
-        Value::Boolean(false) => setting.set(InvalidNumbers::Refuse),
-        Value::String(text) if text == "on" => setting.set(InvalidNumbers::Allow),
-        Value::String(text) if text == "off" => setting.set(InvalidNumbers::Refuse),
-        Value::String(text) if text == "null" => setting.set(InvalidNumbers::Null),
+    match call.stack.peek(Index::argument(0)) {
+        Peeked::Absent | Peeked::Nil => (),
+        Peeked::Boolean(true) | Peeked::String(b"on") => setting.set(InvalidNumbers::Allow),
+        Peeked::Boolean(false) | Peeked::String(b"off") => setting.set(InvalidNumbers::Refuse),
+        Peeked::String(b"null") => setting.set(InvalidNumbers::Null),
         _ => return Err(call.invalid_option(0)),
     }
-    Ok(match setting.get() {
-        InvalidNumbers::Refuse => Value::Boolean(false),
-        InvalidNumbers::Allow => Value::Boolean(true),
-        InvalidNumbers::Null => LuaString::wrap("null").into_lua(call.lua)?,
-    })
+    match setting.get() {
+        InvalidNumbers::Refuse => call.stack.push_boolean(false),
+        InvalidNumbers::Allow => call.stack.push_boolean(true),
+        InvalidNumbers::Null => call.stack.push_string(b"null"),
+    }
+    Ok(1)
 }
