@@ -214,14 +214,8 @@ fn expiretime(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const PEXPIRETIME: Command = Command {
     name: "pexpiretime",
     summary: "Gets when a key expires, in milliseconds of the Unix epoch",
-    since: "7.0.0",
-    arity: 2,
-    flags: READONLY | FAST,
-    categories: category::KEYSPACE,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    args: "key:key#0",
     handler: Handler::Data(pexpiretime),
-    ..Command::DEFAULT
+    ..EXPIRETIME
 };
 
 fn pexpiretime(ctx: &mut DataContext, args: &Args) -> CommandResult {

@@ -687,18 +687,8 @@ fn incrby(ctx: &mut DataContext, args: &Args) -> CommandResult {
     increment(ctx, &args[1], args.int(2)?)
 }
 
-pub const DECR: Command = Command {
-    name: "decr",
-    summary: "Subtracts one from the integer at a key",
-    group: Group::String,
-    arity: 2,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
-    args: "key:key#0",
-    handler: Handler::Data(decr),
-    ..Command::DEFAULT
-};
+pub const DECR: Command =
+    Command { name: "decr", summary: "Subtracts one from the integer at a key", handler: Handler::Data(decr), ..INCR };
 
 fn decr(ctx: &mut DataContext, args: &Args) -> CommandResult {
     increment(ctx, &args[1], -1)

@@ -1,8 +1,8 @@
 //! Sending replies: one write for all that a client has, large values from where they are.
 
 use super::replica_output;
-use crate::server::{ClientFlags, ClientId, Server};
-use std::io::{ErrorKind, IoSlice, Write};
+use crate::server::{ClientFlags, ClientId, Server, Stream};
+use std::io::{self, ErrorKind, IoSlice, Write};
 
 /// Slices of one writev; the system takes up to 1024.
 const SLICES_MAX: usize = 128;
@@ -31,17 +31,7 @@ fn send(server: &mut Server, id: ClientId) {
         let output = &mut client.output;
         let result = match output.as_slice() {
             Some(bytes) => (&client.stream).write(&bytes[..bytes.len().min(budget)]),
-            None => {
-                let mut left = budget;
-                let within_budget = output.slices().map_while(|slice| {
-                    let part = &slice[..slice.len().min(left)];
-                    let had_room = left > 0;
-                    left -= part.len();
-                    had_room.then(|| IoSlice::new(part))
-                });
-                let slices: Vec<IoSlice> = within_budget.take(SLICES_MAX).collect();
-                (&client.stream).write_vectored(&slices)
-            }
+            None => write_slices(&client.stream, output.slices(), budget),
         };
         match result {
             Ok(sent) => {
@@ -69,4 +59,21 @@ fn send(server: &mut Server, id: ClientId) {
     } else if is_replica {
         replica_output::send(server, id, budget);
     }
+}
+
+/// One write of up to `budget` bytes.
+pub(super) fn write_slices<'a>(
+    mut stream: &Stream,
+    slices: impl Iterator<Item = &'a [u8]>,
+    budget: usize,
+) -> io::Result<usize> {
+    let mut left = budget;
+    let within_budget = slices.map_while(|slice| {
+        let part = &slice[..slice.len().min(left)];
+        let had_room = left > 0;
+        left -= part.len();
+        had_room.then(|| IoSlice::new(part))
+    });
+    let slices: Vec<IoSlice> = within_budget.take(SLICES_MAX).collect();
+    stream.write_vectored(&slices)
 }

@@ -1,15 +1,14 @@
 //! Sending to replicas: the data set from its file or its pipe, then the stream. All of them are sent
 //! from the same bytes.
 
+use super::output::write_slices;
 use crate::encoding::byte_log::ByteLog;
 use crate::engine::replication::serve;
 use crate::server::replication::replica::ReplicaState;
 use crate::server::{ClientId, Server, Stream};
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 
-/// Slices of one writev.
-const SLICES_MAX: usize = 64;
 /// Read from a file at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -80,19 +79,11 @@ fn send_some(server: &mut Server, id: ClientId, budget: usize) -> io::Result<usi
     }
 }
 
-fn write_from(mut stream: &Stream, log: &ByteLog, offset: u64, budget: usize) -> io::Result<usize> {
+fn write_from(stream: &Stream, log: &ByteLog, offset: u64, budget: usize) -> io::Result<usize> {
     if offset == log.end() {
         return Ok(0);
     }
-    let mut left = budget;
-    let within_budget = log.slices_from(offset).map_while(|slice| {
-        let part = &slice[..slice.len().min(left)];
-        let had_room = left > 0;
-        left -= part.len();
-        had_room.then(|| IoSlice::new(part))
-    });
-    let slices: Vec<IoSlice> = within_budget.take(SLICES_MAX).collect();
-    match stream.write_vectored(&slices)? {
+    match write_slices(stream, log.slices_from(offset), budget)? {
         0 => Err(ErrorKind::WriteZero.into()),
         sent => Ok(sent),
     }

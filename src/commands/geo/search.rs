@@ -128,6 +128,16 @@ fn geosearchstore(ctx: &mut DataContext, args: &Args) -> CommandResult {
     search(ctx, args, Form::SearchStore, true)
 }
 
+/// The key after an option, which is looked for from the argument `from` on.
+const fn stored_key(option: &'static str, from: i32) -> KeySpec {
+    KeySpec {
+        begin: Begin::Keyword(option, from),
+        find: Find::Range { last: 0, step: 1, limit: 0 },
+        flags: OW | UPDATE,
+        notes: "",
+    }
+}
+
 pub const GEORADIUS: Command = Command {
     name: "georadius",
     summary: "Gets or stores the places within a circle around coordinates",
@@ -136,21 +146,7 @@ pub const GEORADIUS: Command = Command {
     arity: -6,
     flags: WRITE | DENYOOM | MOVABLE_KEYS,
     categories: category::GEO,
-    keys: &[
-        KeySpec::one(1, RO | ACCESS),
-        KeySpec {
-            begin: Begin::Keyword("STORE", 6),
-            find: Find::Range { last: 0, step: 1, limit: 0 },
-            flags: OW | UPDATE,
-            notes: "",
-        },
-        KeySpec {
-            begin: Begin::Keyword("STOREDIST", 6),
-            find: Find::Range { last: 0, step: 1, limit: 0 },
-            flags: OW | UPDATE,
-            notes: "",
-        },
-    ],
+    keys: &[KeySpec::one(1, RO | ACCESS), stored_key("STORE", 6), stored_key("STOREDIST", 6)],
     args: "key:key#0 longitude:double latitude:double radius:double unit(m=M | km=KM | ft=FT | mi=MI) withcoord=WITHCOORD? withdist=WITHDIST? withhash=WITHHASH? count-block{count:int=COUNT any=ANY?^6.2.0}? order(asc=ASC | desc=DESC)? store(storekey:key~key#1=STORE | storedistkey:key~key#2=STOREDIST)?",
     deprecated: Some(("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument")),
     handler: Handler::Data(georadius),
@@ -188,21 +184,7 @@ pub const GEORADIUSBYMEMBER: Command = Command {
     arity: -5,
     flags: WRITE | DENYOOM | MOVABLE_KEYS,
     categories: category::GEO,
-    keys: &[
-        KeySpec::one(1, RO | ACCESS),
-        KeySpec {
-            begin: Begin::Keyword("STORE", 5),
-            find: Find::Range { last: 0, step: 1, limit: 0 },
-            flags: OW | UPDATE,
-            notes: "",
-        },
-        KeySpec {
-            begin: Begin::Keyword("STOREDIST", 5),
-            find: Find::Range { last: 0, step: 1, limit: 0 },
-            flags: OW | UPDATE,
-            notes: "",
-        },
-    ],
+    keys: &[KeySpec::one(1, RO | ACCESS), stored_key("STORE", 5), stored_key("STOREDIST", 5)],
     args: "key:key#0 member radius:double unit(m=M | km=KM | ft=FT | mi=MI) withcoord=WITHCOORD? withdist=WITHDIST? withhash=WITHHASH? count-block{count:int=COUNT any=ANY?}? order(asc=ASC | desc=DESC)? store(storekey:key~key#1=STORE | storedistkey:key~key#2=STOREDIST)?",
     deprecated: Some(("6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments")),
     handler: Handler::Data(georadiusbymember),

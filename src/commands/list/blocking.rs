@@ -35,15 +35,8 @@ fn blpop(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {
 pub const BRPOP: Command = Command {
     name: "brpop",
     summary: "As RPOP, from the first list that has an element, or waits for one",
-    since: "2.0.0",
-    group: Group::List,
-    arity: -3,
-    flags: WRITE | BLOCKING,
-    categories: category::LIST,
-    keys: &[KeySpec::range(1, -2, 1, RW | ACCESS | DELETE)],
-    args: "key:key#0+ timeout:double",
     handler: Handler::Blocking(brpop),
-    ..Command::DEFAULT
+    ..BLPOP
 };
 
 fn brpop(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {

@@ -90,18 +90,8 @@ fn lpush(ctx: &mut DataContext, args: &Args) -> CommandResult {
     push(ctx, args, End::Head)
 }
 
-pub const RPUSH: Command = Command {
-    name: "rpush",
-    summary: "Adds elements at the tail of a list",
-    group: Group::List,
-    arity: -3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::LIST,
-    keys: &[KeySpec::one(1, RW | INSERT)],
-    args: "key:key#0 element+",
-    handler: Handler::Data(rpush),
-    ..Command::DEFAULT
-};
+pub const RPUSH: Command =
+    Command { name: "rpush", summary: "Adds elements at the tail of a list", handler: Handler::Data(rpush), ..LPUSH };
 
 fn rpush(ctx: &mut DataContext, args: &Args) -> CommandResult {
     push(ctx, args, End::Tail)
@@ -157,15 +147,8 @@ fn lpushx(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const RPUSHX: Command = Command {
     name: "rpushx",
     summary: "Adds elements at the tail of a list that exists",
-    since: "2.2.0",
-    group: Group::List,
-    arity: -3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::LIST,
-    keys: &[KeySpec::one(1, RW | INSERT)],
-    args: "key:key#0 element+",
     handler: Handler::Data(rpushx),
-    ..Command::DEFAULT
+    ..LPUSHX
 };
 
 fn rpushx(ctx: &mut DataContext, args: &Args) -> CommandResult {

@@ -27,14 +27,8 @@ fn lpop(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const RPOP: Command = Command {
     name: "rpop",
     summary: "Removes and gives elements at the tail of a list",
-    group: Group::List,
-    arity: -2,
-    flags: WRITE | FAST,
-    categories: category::LIST,
-    keys: &[KeySpec::one(1, RW | ACCESS | DELETE)],
-    args: "key:key#0 count:int?^6.2.0",
     handler: Handler::Data(rpop),
-    ..Command::DEFAULT
+    ..LPOP
 };
 
 fn rpop(ctx: &mut DataContext, args: &Args) -> CommandResult {

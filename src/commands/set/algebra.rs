@@ -148,15 +148,8 @@ fn sintercard(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const SUNION: Command = Command {
     name: "sunion",
     summary: "Gets the members that any of the sets has",
-    group: Group::Set,
-    arity: -2,
-    flags: READONLY,
-    categories: category::SET,
-    keys: &[KeySpec::range(1, -1, 1, RO | ACCESS)],
-    tips: &["nondeterministic_output_order"],
-    args: "key:key#0+",
     handler: Handler::Data(sunion),
-    ..Command::DEFAULT
+    ..SINTER
 };
 
 fn sunion(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -189,15 +182,8 @@ fn sunionstore(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const SDIFF: Command = Command {
     name: "sdiff",
     summary: "Gets the members of a set that others do not have",
-    group: Group::Set,
-    arity: -2,
-    flags: READONLY,
-    categories: category::SET,
-    keys: &[KeySpec::range(1, -1, 1, RO | ACCESS)],
-    tips: &["nondeterministic_output_order"],
-    args: "key:key#0+",
     handler: Handler::Data(sdiff),
-    ..Command::DEFAULT
+    ..SINTER
 };
 
 fn sdiff(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -221,14 +207,8 @@ fn minuend<'a>(keys: Args, sets: &[Option<&'a Set>]) -> Option<(&'a Set, Vec<&'a
 pub const SDIFFSTORE: Command = Command {
     name: "sdiffstore",
     summary: "Stores the members of a set that others do not have",
-    group: Group::Set,
-    arity: -3,
-    flags: WRITE | DENYOOM,
-    categories: category::SET,
-    keys: &[KeySpec::one(1, OW | UPDATE), KeySpec::range(2, -1, 1, RO | ACCESS)],
-    args: "destination:key#0 key:key#1+",
     handler: Handler::Data(sdiffstore),
-    ..Command::DEFAULT
+    ..SUNIONSTORE
 };
 
 fn sdiffstore(ctx: &mut DataContext, args: &Args) -> CommandResult {

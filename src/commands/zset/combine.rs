@@ -305,15 +305,8 @@ fn zunionstore(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const ZINTER: Command = Command {
     name: "zinter",
     summary: "Gets the members that several sorted sets have in common",
-    since: "6.2.0",
-    group: Group::SortedSet,
-    arity: -3,
-    flags: READONLY | MOVABLE_KEYS,
-    categories: category::SORTEDSET,
-    keys: &[KeySpec::counted(1, RO | ACCESS)],
-    args: "numkeys:int key:key#0+ weight:int=WEIGHTS?+ aggregate(sum=SUM | min=MIN | max=MAX)=AGGREGATE? withscores=WITHSCORES?",
     handler: Handler::Data(zinter),
-    ..Command::DEFAULT
+    ..ZUNION
 };
 
 fn zinter(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -323,15 +316,8 @@ fn zinter(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const ZINTERSTORE: Command = Command {
     name: "zinterstore",
     summary: "Stores the members that several sorted sets have in common in another",
-    since: "2.0.0",
-    group: Group::SortedSet,
-    arity: -4,
-    flags: WRITE | DENYOOM | MOVABLE_KEYS,
-    categories: category::SORTEDSET,
-    keys: &[KeySpec::one(1, OW | UPDATE), KeySpec::counted(2, RO | ACCESS)],
-    args: "destination:key#0 numkeys:int key:key#1+ weight:int=WEIGHTS?+ aggregate(sum=SUM | min=MIN | max=MAX)=AGGREGATE?",
     handler: Handler::Data(zinterstore),
-    ..Command::DEFAULT
+    ..ZUNIONSTORE
 };
 
 fn zinterstore(ctx: &mut DataContext, args: &Args) -> CommandResult {

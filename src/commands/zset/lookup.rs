@@ -101,16 +101,8 @@ fn zrank(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const ZREVRANK: Command = Command {
     name: "zrevrank",
     summary: "Gets the rank of a member of a sorted set, highest score first",
-    since: "2.0.0",
-    group: Group::SortedSet,
-    arity: -3,
-    flags: READONLY | FAST,
-    categories: category::SORTEDSET,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    member: Some(2),
-    args: "key:key#0 member withscore=WITHSCORE?",
     handler: Handler::Data(zrevrank),
-    ..Command::DEFAULT
+    ..ZRANK
 };
 
 fn zrevrank(ctx: &mut DataContext, args: &Args) -> CommandResult {

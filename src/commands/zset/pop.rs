@@ -81,15 +81,8 @@ fn zpopmin(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const ZPOPMAX: Command = Command {
     name: "zpopmax",
     summary: "Removes the members of a sorted set with the highest scores and gives them",
-    since: "5.0.0",
-    group: Group::SortedSet,
-    arity: -2,
-    flags: WRITE | FAST,
-    categories: category::SORTEDSET,
-    keys: &[KeySpec::one(1, RW | ACCESS | DELETE)],
-    args: "key:key#0 count:int?",
     handler: Handler::Data(zpopmax),
-    ..Command::DEFAULT
+    ..ZPOPMIN
 };
 
 fn zpopmax(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -208,15 +201,8 @@ fn bzpopmin(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError>
 pub const BZPOPMAX: Command = Command {
     name: "bzpopmax",
     summary: "Removes the member with the highest score from the first of several sorted sets, or waits for one",
-    since: "5.0.0",
-    group: Group::SortedSet,
-    arity: -3,
-    flags: WRITE | BLOCKING | FAST,
-    categories: category::SORTEDSET,
-    keys: &[KeySpec::range(1, -2, 1, RW | ACCESS | DELETE)],
-    args: "key:key#0+ timeout:double",
     handler: Handler::Blocking(bzpopmax),
-    ..Command::DEFAULT
+    ..BZPOPMIN
 };
 
 fn bzpopmax(ctx: &mut DataContext, args: &Args) -> Result<Attempt, CommandError> {

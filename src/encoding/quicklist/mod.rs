@@ -17,6 +17,7 @@ mod node;
 
 use super::listpack::Listpack;
 use bytes::Bytes;
+pub use node::back_len_size;
 use node::{EMPTY_SIZE, Node};
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Deref, Range};

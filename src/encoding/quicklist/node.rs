@@ -73,15 +73,20 @@ pub(super) fn entry_size(element: &[u8]) -> usize {
             len => 5 + len,
         },
     };
-    // At its end an element has its size once more, seven bits a byte.
-    let size_len = match encoded {
-        0..=127 => 1,
+    encoded + back_len_size(encoded)
+}
+
+/// The bytes that an element's size takes in Redis's listpack, where it stands once more behind the element: seven
+/// bits a byte.
+pub fn back_len_size(encoded: usize) -> usize {
+    // COMPAT: from the second on the limits are one too low.
+    match encoded {
+        0..128 => 1,
         128..16_383 => 2,
         16_383..2_097_151 => 3,
         2_097_151..268_435_455 => 4,
         _ => 5,
-    };
-    encoded + size_len
+    }
 }
 
 impl Node {

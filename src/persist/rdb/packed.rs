@@ -8,6 +8,7 @@
 //! ```
 
 use crate::encoding::number::{i64_text_len, parse_i64};
+use crate::encoding::quicklist::back_len_size;
 
 const END: u8 = 0xff;
 /// The count that stands for one too large for its field.
@@ -132,13 +133,7 @@ impl Default for ListpackBuilder {
 /// The length of an element as it stands behind it: seven bits a byte, the first byte the highest,
 /// all but the first with their top bit set.
 fn back_len(len: usize) -> ([u8; 5], usize) {
-    let bytes = match len {
-        0..128 => 1,
-        128..16_383 => 2,
-        16_383..2_097_151 => 3,
-        2_097_151..268_435_455 => 4,
-        _ => 5,
-    };
+    let bytes = back_len_size(len);
     let mut back = [0; 5];
     for (i, byte) in back[..bytes].iter_mut().enumerate() {
         *byte = (len >> (7 * (bytes - 1 - i)) & 0x7f) as u8 | if i > 0 { 0x80 } else { 0 };
