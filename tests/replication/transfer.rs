@@ -235,11 +235,11 @@ fn a_data_set_that_is_of_no_use_leaves_no_file() {
             client.send(ends);
             if ends.starts_with(b"REPLICAOF") {
                 assert_eq!(client.reply(), "+OK\r\n");
-                assert_eq!(unfinished_files(&replica), [PathBuf::new(); 0]);
+                assert!(unfinished_files(&replica).is_empty());
                 client.send(b"SHUTDOWN NOSAVE\r\n");
             }
             assert!(replica.server.wait().success());
-            assert_eq!(unfinished_files(&replica), [PathBuf::new(); 0]);
+            assert!(unfinished_files(&replica).is_empty());
         }
     }
 }
