@@ -301,7 +301,11 @@ fn leading_number(text: &[u8]) -> Option<(f64, usize)> {
             len += 1 + sign + exponent;
         }
     }
-    let number = str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
+    let number = match &rest[..len] {
+        // So few digits alone are exact.
+        digits if len == whole && len <= 15 => digits.iter().fold(0, |n, digit| n * 10 + (digit - b'0') as u64) as f64,
+        text => str::from_utf8(text).ok()?.parse().ok()?,
+    };
     Some((signed(number), sign + len))
 }
 
