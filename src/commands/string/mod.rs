@@ -1,31 +1,31 @@
 //! Strings, kept by `types/string.rs` and, where they are changed in place, `keyspace/string.rs`.
 //!
-//! SET, GETEX and their kin turn a time to live into a moment, and are propagated with that (`PXAT`). INCRBYFLOAT
-//! is propagated as SET, because another machine's sum may differ in its last digit.
+//! SET, GETEX and their kin turn a time to live into a moment, and are propagated with that (`PXAT`).
+
+mod counter;
+mod lcs;
+mod part;
 
 use super::prelude::*;
-use crate::config::Config;
-use crate::encoding::lcs;
-use crate::encoding::number::{self, LongDouble};
+use crate::encoding::number;
 use crate::keyspace::{ExpiryMode, Keyspace, NewExpiry};
-use crate::resp::reply::BY_REFERENCE_MIN;
-use crate::types::string::{NewString, StringRef};
+use crate::types::string::NewString;
+pub(super) use part::{index_range, is_reversed};
 use smallvec::SmallVec;
-use std::ops::Range;
 
 pub const COMMANDS: &[&Command] = &[
-    &APPEND,
-    &DECR,
-    &DECRBY,
+    &part::APPEND,
+    &counter::DECR,
+    &counter::DECRBY,
     &GET,
     &GETDEL,
     &GETEX,
-    &GETRANGE,
+    &part::GETRANGE,
     &GETSET,
-    &INCR,
-    &INCRBY,
-    &INCRBYFLOAT,
-    &LCS,
+    &counter::INCR,
+    &counter::INCRBY,
+    &counter::INCRBYFLOAT,
+    &lcs::LCS,
     &MGET,
     &MSET,
     &MSETNX,
@@ -33,9 +33,9 @@ pub const COMMANDS: &[&Command] = &[
     &SET,
     &SETEX,
     &SETNX,
-    &SETRANGE,
+    &part::SETRANGE,
     &STRLEN,
-    &SUBSTR,
+    &part::SUBSTR,
 ];
 
 pub const GET: Command = Command {
@@ -506,342 +506,4 @@ fn strlen(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let len = ctx.keyspace.read_string(&args[1], |string| string.map_or(0, |string| string.len()))?;
     ctx.reply.integer(len as i64);
     Ok(())
-}
-
-pub const APPEND: Command = Command {
-    name: "append",
-    summary: "Appends to a string",
-    since: "2.0.0",
-    group: Group::String,
-    arity: 3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | INSERT)],
-    args: "key:key#0 value",
-    handler: Handler::Data(append),
-    ..Command::DEFAULT
-};
-
-fn append(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let (key, value) = (&args[1], &args[2]);
-    let len = if let Some(mut string) = ctx.keyspace.write_string(key)? {
-        let len = string.get().len();
-        check_length(ctx.config, len, value.len())?;
-        string.write_at(len, value)
-    } else {
-        ctx.keyspace.set_string(key, given(args, 2), NewExpiry::None);
-        value.len()
-    };
-    ctx.keyspace.changed(EventClass::STRING, "append", key);
-    ctx.reply.integer(len as i64);
-    Ok(())
-}
-
-pub const GETRANGE: Command = Command {
-    name: "getrange",
-    summary: "Gets a part of a string",
-    since: "2.4.0",
-    group: Group::String,
-    arity: 4,
-    flags: READONLY,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    args: "key:key#0 start:int end:int",
-    handler: Handler::Data(getrange),
-    ..Command::DEFAULT
-};
-
-fn getrange(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let (start, end) = (args.int(2)?, args.int(3)?);
-    let DataContext { keyspace, reply, .. } = ctx;
-    keyspace.read_string(&args[1], |string| {
-        let Some(string) = string else { return reply.bulk(b"") };
-        let range = if is_reversed(start, end) { 0..0 } else { index_range(start, end, string.len()) };
-        match string {
-            StringRef::Large(large) if range.len() >= BY_REFERENCE_MIN => reply.bulk_bytes(large.share(range)),
-            _ => reply.bulk(&string.bytes(&mut itoa::Buffer::new())[range]),
-        }
-    })?;
-    Ok(())
-}
-
-/// The range of indices from `start` to `end`, the last one included, of `len` places; negative ones
-/// count from the end.
-pub(super) fn index_range(start: i64, end: i64, len: usize) -> Range<usize> {
-    let place = |index: i64| if index < 0 { (index + len as i64).max(0) } else { index };
-    let end = (place(end).min(len as i64 - 1) + 1) as usize;
-    (place(start) as usize).min(end)..end
-}
-
-/// Whether a range is empty to GETRANGE and BITCOUNT, however long the string is.
-///
-/// COMPAT: of a string of five bytes, `-10 -8` is the first byte, for both become 0. `-8 -10` is the
-/// same to BITPOS, but nothing here.
-pub(super) fn is_reversed(start: i64, end: i64) -> bool {
-    start < 0 && end < 0 && start > end
-}
-
-pub const SUBSTR: Command = Command {
-    name: "substr",
-    summary: "Gets a part of a string",
-    group: Group::String,
-    arity: 4,
-    flags: READONLY,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    args: "key:key#0 start:int end:int",
-    deprecated: Some(("2.0.0", "`GETRANGE`")),
-    handler: Handler::Data(getrange),
-    ..Command::DEFAULT
-};
-
-pub const SETRANGE: Command = Command {
-    name: "setrange",
-    summary: "Overwrites a part of a string",
-    since: "2.2.0",
-    group: Group::String,
-    arity: 4,
-    flags: WRITE | DENYOOM,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | UPDATE)],
-    args: "key:key#0 offset:int value",
-    handler: Handler::Data(setrange),
-    ..Command::DEFAULT
-};
-
-fn setrange(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let (key, value) = (&args[1], &args[3]);
-    let offset = args.int(2)?;
-    if offset < 0 {
-        return Err(CommandError::new("ERR offset is out of range"));
-    }
-    let DataContext { keyspace, reply, config, .. } = ctx;
-    // COMPAT: a key of the wrong type comes before a length out of bounds, and no key is made for
-    // nothing.
-    let before = keyspace.write_string(key)?.map_or(0, |string| string.get().len());
-    if value.is_empty() {
-        reply.integer(before as i64);
-        return Ok(());
-    }
-    check_length(config, offset as usize, value.len())?;
-    let len = keyspace.write_string_or_empty(key)?.write_at(offset as usize, value);
-    keyspace.changed(EventClass::STRING, "setrange", key);
-    reply.integer(len as i64);
-    Ok(())
-}
-
-/// A string of `len` bytes that grows by `more` must stay within `proto-max-bulk-len`.
-fn check_length(config: &Config, len: usize, more: usize) -> CommandResult {
-    let max = config.proto_max_bulk_len as usize;
-    if len.checked_add(more).is_some_and(|len| len <= max) { Ok(()) } else { Err(CommandError::STRING_TOO_LONG) }
-}
-
-pub const INCR: Command = Command {
-    name: "incr",
-    summary: "Adds one to the integer at a key",
-    group: Group::String,
-    arity: 2,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
-    args: "key:key#0",
-    handler: Handler::Data(incr),
-    ..Command::DEFAULT
-};
-
-fn incr(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    increment(ctx, &args[1], 1)
-}
-
-/// INCR and its like.
-#[inline]
-fn increment(ctx: &mut DataContext, key: &[u8], by: i64) -> CommandResult {
-    let value = if let Some(mut string) = ctx.keyspace.write_string(key)? {
-        let value = string.get().as_int().ok_or(CommandError::NOT_INTEGER)?;
-        let value = value.checked_add(by).ok_or(CommandError::OVERFLOW)?;
-        string.set(NewString::Int(value));
-        value
-    } else {
-        ctx.keyspace.set_string(key, NewString::Int(by), NewExpiry::None);
-        by
-    };
-    ctx.keyspace.changed(EventClass::STRING, "incrby", key);
-    ctx.reply.integer(value);
-    Ok(())
-}
-
-pub const INCRBY: Command = Command {
-    name: "incrby",
-    summary: "Adds to the integer at a key",
-    group: Group::String,
-    arity: 3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
-    args: "key:key#0 increment:int",
-    handler: Handler::Data(incrby),
-    ..Command::DEFAULT
-};
-
-fn incrby(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    increment(ctx, &args[1], args.int(2)?)
-}
-
-pub const DECR: Command =
-    Command { name: "decr", summary: "Subtracts one from the integer at a key", handler: Handler::Data(decr), ..INCR };
-
-fn decr(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    increment(ctx, &args[1], -1)
-}
-
-pub const DECRBY: Command = Command {
-    name: "decrby",
-    summary: "Subtracts from the integer at a key",
-    group: Group::String,
-    arity: 3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
-    args: "key:key#0 decrement:int",
-    handler: Handler::Data(decrby),
-    ..Command::DEFAULT
-};
-
-fn decrby(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let by = args.int(2)?.checked_neg().ok_or(CommandError::new("ERR decrement would overflow"))?;
-    increment(ctx, &args[1], by)
-}
-
-pub const INCRBYFLOAT: Command = Command {
-    name: "incrbyfloat",
-    summary: "Adds to the floating-point number at a key",
-    since: "2.6.0",
-    group: Group::String,
-    arity: 3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
-    args: "key:key#0 increment:double",
-    handler: Handler::Data(incrbyfloat),
-    ..Command::DEFAULT
-};
-
-fn incrbyfloat(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let key = &args[1];
-    let keyspace = &mut *ctx.keyspace;
-    let parse = |text: &[u8]| LongDouble::parse(text).ok_or(CommandError::NOT_FLOAT);
-    let before = match keyspace.write_string(key)? {
-        None => parse(b"0")?,
-        Some(string) => parse(string.get().bytes(&mut itoa::Buffer::new()))?,
-    };
-    let sum = before.add(parse(&args[2])?);
-    if !sum.is_finite() {
-        return Err(CommandError::NAN_OR_INFINITY);
-    }
-    let text = sum.format();
-    keyspace.set_string(key, NewString::text(&text), NewExpiry::Keep);
-    keyspace.changed(EventClass::STRING, "incrbyfloat", key);
-    // Another machine may round otherwise.
-    keyspace.effects.propagate_instead(keyspace.selected(), &[b"SET", key, &text, b"KEEPTTL"]);
-    ctx.reply.bulk(&text);
-    Ok(())
-}
-
-pub const LCS: Command = Command {
-    name: "lcs",
-    summary: "Finds the longest common subsequence of two strings",
-    since: "7.0.0",
-    group: Group::String,
-    arity: -3,
-    flags: READONLY,
-    categories: category::STRING,
-    keys: &[KeySpec::range(1, 1, 1, RO | ACCESS)],
-    args: "key1:key#0 key2:key#0 len=LEN? idx=IDX? min-match-len:int=MINMATCHLEN? withmatchlen=WITHMATCHLEN?",
-    handler: Handler::Data(lcs),
-    ..Command::DEFAULT
-};
-
-fn lcs(ctx: &mut DataContext, args: &Args) -> CommandResult {
-    let DataContext { keyspace, reply, config, .. } = ctx;
-    let mut string = |index: usize| {
-        let bytes = |string: Option<StringRef>| {
-            string.map_or(Vec::new(), |string| string.bytes(&mut itoa::Buffer::new()).to_vec())
-        };
-        keyspace
-            .read_string(&args[index], bytes)
-            .map_err(|_| CommandError::new("ERR The specified keys must contain string values"))
-    };
-    let (a, b) = (string(1)?, string(2)?);
-    let options = LcsOptions::parse(args)?;
-    // COMPAT: Redis works with a table of as many 32-bit numbers; ours is far smaller.
-    if (a.len() as u128 + 1) * (b.len() as u128 + 1) * 4 > config.proto_max_bulk_len as u128 {
-        return Err(CommandError::new("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
-    }
-
-    if options.only_len {
-        reply.integer(lcs::length(&a, &b) as i64);
-        return Ok(());
-    }
-    let runs = lcs::runs(&a, &b);
-    if !options.indices {
-        let subsequence: Vec<&[u8]> = runs.iter().rev().map(|run| &a[run.a..run.a + run.len]).collect();
-        reply.bulk(&subsequence.concat());
-        return Ok(());
-    }
-    reply_runs(reply, &runs, &options);
-    Ok(())
-}
-
-#[derive(Default)]
-struct LcsOptions {
-    only_len: bool,
-    indices: bool,
-    with_len: bool,
-    /// Shorter runs are not shown.
-    len_min: i64,
-}
-
-impl LcsOptions {
-    fn parse(args: &Args) -> Result<LcsOptions, CommandError> {
-        let mut options = LcsOptions::default();
-        let mut index = 3;
-        while index < args.len() {
-            if args.is(index, "IDX") {
-                options.indices = true;
-            } else if args.is(index, "LEN") {
-                options.only_len = true;
-            } else if args.is(index, "WITHMATCHLEN") {
-                options.with_len = true;
-            } else if args.is(index, "MINMATCHLEN") && index + 1 < args.len() {
-                index += 1;
-                options.len_min = args.int(index)?;
-            } else {
-                return Err(CommandError::SYNTAX);
-            }
-            index += 1;
-        }
-        if options.indices && options.only_len {
-            return Err(CommandError::new("ERR If you want both the length and indexes, please just use IDX."));
-        }
-        Ok(options)
-    }
-}
-
-/// Where the subsequence is in both strings.
-fn reply_runs(reply: &mut Reply, runs: &[lcs::Run], options: &LcsOptions) {
-    let shown = |run: &&lcs::Run| run.len as i64 >= options.len_min;
-    reply.map(2);
-    reply.named("matches").array(runs.iter().filter(shown).count());
-    for run in runs.iter().filter(shown) {
-        reply.array(if options.with_len { 3 } else { 2 });
-        for start in [run.a, run.b] {
-            reply.array(2);
-            reply.integer(start as i64);
-            reply.integer((start + run.len - 1) as i64);
-        }
-        if options.with_len {
-            reply.integer(run.len as i64);
-        }
-    }
-    reply.named("len").integer(runs.iter().map(|run| run.len as i64).sum());
 }
