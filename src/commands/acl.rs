@@ -5,6 +5,7 @@
 
 use super::prelude::*;
 use crate::engine::dispatch;
+use crate::resp::text::text_of;
 use crate::server::acl::{self, BadRule, DEFAULT_USER, Denied, Selector, UnmatchedParenthesis};
 
 pub const COMMANDS: &[&Command] = &[&ACL];
@@ -150,11 +151,11 @@ fn setuser(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::new("ERR Usernames can't contain spaces or null characters"));
     }
     let rules = acl::merge_rules(args.from(3).iter()).map_err(|UnmatchedParenthesis(rule)| {
-        let rule = String::from_utf8_lossy(&rule).into_owned();
+        let rule = text_of(&rule).into_owned();
         CommandError::err(format_args!("Unmatched parenthesis in acl selector starting at '{rule}'."))
     })?;
     server.set_user(&args[2], &rules).map_err(|BadRule { rule, error }| {
-        let rule = String::from_utf8_lossy(&rule).into_owned();
+        let rule = text_of(&rule).into_owned();
         CommandError::err(format_args!("Error in ACL SETUSER modifier '{rule}': {error}"))
     })?;
     server.reply(id).ok();
@@ -252,7 +253,7 @@ fn genpass(ctx: &mut DataContext, args: &Args) -> CommandResult {
 }
 
 fn dryrun(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| text_of(bytes).into_owned();
     let user = server.acl.get(&args[2]).cloned();
     let user = user.ok_or_else(|| CommandError::err(format_args!("User '{}' not found", text(&args[2]))))?;
     let request = args.from(3);

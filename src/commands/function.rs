@@ -7,6 +7,7 @@ use super::script::{EVAL, EVAL_RO, check_flush_mode, number_of_keys};
 use crate::encoding::glob::glob_match;
 use crate::engine::script::{self, Call, load_libraries};
 use crate::persist::rdb::{dump_libraries, restore_libraries};
+use crate::resp::text::text_of;
 use crate::script::ScriptFlags;
 use crate::script::interpreter::Code;
 use crate::script::library::{Existing, Library};
@@ -197,7 +198,7 @@ fn load(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     }
     let (name, _) = library_name(args.get(code))?;
     if existing == Existing::Keep && server.scripts.libraries.contains(&name) {
-        let name = String::from_utf8_lossy(&name).into_owned();
+        let name = text_of(&name).into_owned();
         return Err(CommandError::err(format_args!("Library '{name}' already exists")));
     }
     load_libraries(server, &[args.get(code)], existing)?;

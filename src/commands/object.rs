@@ -105,9 +105,15 @@ fn refcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
 
 /// Looks at the key; if it is missing, replies null and gives None.
 fn inspect<T>(ctx: &mut DataContext, args: &Args, look: impl FnOnce(&Entry) -> T) -> Option<T> {
-    let found = ctx.keyspace.inspect(&args[2]).map(|entry| look(&entry));
-    if found.is_none() {
-        ctx.reply.null();
+    // COMPAT: counted, but without an event for a miss.
+    let found = ctx.keyspace.peek(&args[2]).map(|entry| look(&entry));
+    let stats = &mut ctx.keyspace.stats;
+    match &found {
+        Some(_) => stats.hits += 1,
+        None => {
+            stats.misses += 1;
+            ctx.reply.null();
+        }
     }
     found
 }

@@ -2,6 +2,7 @@
 
 use super::prelude::*;
 use crate::engine::replication::{acks, failover, follow, replica_address, serve};
+use crate::resp::text::text_of;
 use crate::server::replication::Durable;
 use crate::server::replication::replica::{Replica, Wanted};
 
@@ -147,9 +148,8 @@ fn describe_replica(replica: &mut Replica, args: &Args, at: usize) -> CommandRes
         replica.understands_mark |= args.is(at + 1, "eof");
         replica.understands_new_ids |= args.is(at + 1, "psync2");
     } else if args.is(at, "version") {
-        replica.version = parse_version(value).ok_or_else(|| {
-            CommandError::err(format_args!("Unrecognized version format: {}", String::from_utf8_lossy(value)))
-        })?;
+        replica.version = parse_version(value)
+            .ok_or_else(|| CommandError::err(format_args!("Unrecognized version format: {}", text_of(value))))?;
     } else if args.is(at, "rdb-only") {
         replica.snapshot_only = args.int_in(at + 1, 0..=1)? == 1;
     } else if args.is(at, "rdb-filter-only") {
@@ -160,7 +160,7 @@ fn describe_replica(replica: &mut Replica, args: &Args, at: usize) -> CommandRes
                 _ => {
                     return Err(CommandError::err(format_args!(
                         "Unsupported rdb-filter-only option: {}",
-                        String::from_utf8_lossy(word)
+                        text_of(word)
                     )));
                 }
             }

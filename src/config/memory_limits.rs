@@ -39,11 +39,13 @@ impl Config {
 
     /// Bytes that all clients together may take; 0 is no limit.
     pub fn clients_memory_max(&self) -> usize {
+        /// With less, whoever set it could not even be answered.
+        const MIN: u64 = 128 * 1024;
         let bytes = match self.maxmemory_clients {
             MemoryOrPercent::Bytes(bytes) => bytes,
             MemoryOrPercent::Percent(percent) => (self.maxmemory as u128 * percent as u128 / 100) as u64,
         };
-        bytes as usize
+        if bytes == 0 { 0 } else { bytes.max(MIN) as usize }
     }
 
     /// How long clients may be kept waiting for keys to be evicted in one go: `maxmemory-eviction-tenacity`.

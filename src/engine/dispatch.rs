@@ -27,6 +27,7 @@ use super::replication::{apply, serve};
 use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
+use crate::resp::text::text_of;
 use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};
 use crate::server::command::{Command, flag};
@@ -49,6 +50,15 @@ pub enum Outcome {
 pub fn dispatch(server: &mut Server, id: ClientId, args: &Args) -> Outcome {
     match server.commands.find(args.get(0)) {
         Some(found) => dispatch_found(server, id, found, args),
+        // A web page can make a browser send HTTP here, with commands in what it posts.
+        None if args.is(0, "post") || args.is(0, "host:") => {
+            log::warn!(
+                "Closing a client that speaks HTTP, for it may do so on behalf of others: {}",
+                server.clients[id].addr
+            );
+            server.close_client(id);
+            Outcome::Done
+        }
         None => {
             let mark = serve::mark_of_replica(server, id);
             refuse(server, id, None, unknown_command(args));
@@ -136,7 +146,7 @@ pub fn resolve(server: &Server, found: Found, args: &Args) -> Result<Found, Comm
 pub fn unknown_command(args: &Args) -> CommandError {
     /// Bytes shown of the name, and of all arguments together.
     const SHOWN_MAX: usize = 128;
-    let shown = |bytes: &[u8], max: usize| String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned();
+    let shown = |bytes: &[u8], max: usize| text_of(&bytes[..bytes.len().min(max)]).into_owned();
     let mut arguments = String::new();
     for argument in args.iter().skip(1) {
         if arguments.len() >= SHOWN_MAX {
@@ -298,7 +308,7 @@ pub fn denied_text(server: &Server, id: ClientId, found: Found, denied: Denied) 
     match denied {
         Denied::Command => {
             let (user, command) = (&server.clients[id].user.name, server.commands.full_name(found.index));
-            format!("User {} has no permissions to run the '{command}' command", String::from_utf8_lossy(user))
+            format!("User {} has no permissions to run the '{command}' command", text_of(user))
         }
         Denied::Key(_) => "No permissions to access a key".to_owned(),
         Denied::Channel(_) => "No permissions to access a channel".to_owned(),

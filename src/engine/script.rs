@@ -7,6 +7,7 @@
 use super::call::{call, end_transaction};
 use super::dispatch::{denied_text, stale, writes_allowed};
 use crate::keyspace::Commands;
+use crate::resp::text::text_of;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};
 use crate::script::debugger::{DebuggedHost, Debugger};
 use crate::script::interpreter::Code;
@@ -110,7 +111,7 @@ fn check(server: &Server, script: &Call) -> CommandResult {
 
 /// The reply to an error that the script did not catch.
 fn uncaught(error: ScriptError, name: &[u8]) -> CommandError {
-    let name = String::from_utf8_lossy(name);
+    let name = text_of(name);
     let text = match &error.position {
         Some((source, line)) => format!("{} script: {name}, on {source}:{line}.", error.text),
         None => format!("{} script: {name}", error.text),

@@ -310,6 +310,18 @@ impl Keyspace {
         }
     }
 
+    /// As [`Self::read_collection`], for a look that leaves no trace.
+    pub fn peek_collection<C: Collection, R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(Option<&C>) -> R,
+    ) -> Result<R, WrongType> {
+        match self.peek(key) {
+            None => Ok(f(None)),
+            Some(entry) => Ok(f(Some(&*entry.collection::<C>().ok_or(WrongType)?))),
+        }
+    }
+
     /// The string at `key`, to be changed.
     #[inline]
     pub fn write_string(&mut self, key: &[u8]) -> Result<Option<StringMut<'_>>, WrongType> {

@@ -62,7 +62,8 @@ impl Input {
             return;
         }
         if client.flags.contains(ClientFlags::PRIMARY) && server.pause.asked.is_some() {
-            return read_ahead(server, id);
+            // The end of the pause gives it a turn.
+            client.flags |= ClientFlags::PAUSED;
         }
         let waits = client.flags.contains(ClientFlags::BLOCKED) || !client.held.is_empty();
         if client.flags.contains(ClientFlags::PEER_CLOSED) && waits {
@@ -70,7 +71,7 @@ impl Input {
             return server.close_client(id);
         }
         if client.is_waiting() {
-            return;
+            return read_ahead(server, id);
         }
         if !client.held.is_empty() && !self.run_held(server, id) {
             return;
@@ -87,8 +88,11 @@ impl Input {
 
     fn read_and_run(&mut self, server: &mut Server, id: ClientId) {
         let Some(client) = server.clients.get_mut(id) else { return };
-        if client.is_closing() || client.is_waiting() {
+        if client.is_closing() {
             return;
+        }
+        if client.is_waiting() {
+            return read_ahead(server, id);
         }
         let mut own = std::mem::take(&mut client.input);
         let kept = own.len();
@@ -164,17 +168,7 @@ impl Input {
             } else if !left.is_empty() {
                 client.input = buffer[left].to_vec();
             }
-            let held = client.input.len() + client.parser.buffered().unwrap_or(0);
-            let from_primary = client.flags.contains(ClientFlags::PRIMARY);
-            let too_much = held as u64 > server.config.client_query_buffer_limit && !from_primary;
-            if too_much || client.input.len() > INPUT_MAX {
-                log::warn!(
-                    "Closing client that reached max query buffer length: id={} addr={}",
-                    client.number,
-                    client.addr
-                );
-                server.close_client(id);
-            }
+            check_input_limit(server, id);
         }
         self.region = region;
     }
@@ -359,27 +353,51 @@ fn read_failed(server: &mut Server, id: ClientId, error: &io::Error) {
     }
 }
 
-/// During a pause what the primary sends is read, but not run.
+/// What a client sends while it waits is read, but not run: it may have more to send before it reads, and that it is
+/// gone shows only behind that.
 fn read_ahead(server: &mut Server, id: ClientId) {
     let client = &mut server.clients[id];
-    // The end of the pause gives it a turn.
-    client.flags |= ClientFlags::PAUSED | ClientFlags::INPUT_WAITING;
+    client.flags |= ClientFlags::INPUT_WAITING;
     let kept = client.input.len();
-    if kept >= READ_AHEAD_MAX {
+    if kept >= READ_AHEAD_MAX && client.flags.contains(ClientFlags::PRIMARY) {
         return;
     }
-    client.input.resize(kept + READ_MAX, 0);
-    let result = (&client.stream).read(&mut client.input[kept..]);
-    client.input.truncate(kept + result.as_ref().map_or(0, |count| *count));
+    let result = match client.parser.long_argument() {
+        Some(long) if !long.is_empty() => {
+            let result = (&client.stream).read(long);
+            client.parser.long_argument_filled(result.as_ref().map_or(0, |count| *count));
+            result
+        }
+        _ => {
+            client.input.resize(kept + READ_MAX, 0);
+            let result = (&client.stream).read(&mut client.input[kept..]);
+            client.input.truncate(kept + result.as_ref().map_or(0, |count| *count));
+            result
+        }
+    };
     match result {
         Ok(count) if count > 0 => {
             client.active_ms = server.clock.now_ms;
             client.net_input += count as u64;
             server.stats.net_input += count as u64;
+            server.count_client_memory(id);
+            check_input_limit(server, id);
             server.pending_read(id);
         }
         Ok(_) => server.close_client(id),
         Err(error) => read_failed(server, id, &error),
+    }
+}
+
+/// Closes a client that has sent more than may be kept of a request, or of requests that have to wait.
+fn check_input_limit(server: &mut Server, id: ClientId) {
+    let client = &server.clients[id];
+    let held = client.input.len() + client.parser.buffered().unwrap_or(0);
+    let from_primary = client.flags.contains(ClientFlags::PRIMARY);
+    let too_much = held as u64 > server.config.client_query_buffer_limit && !from_primary;
+    if too_much || client.input.len() > INPUT_MAX {
+        log::warn!("Closing client that reached max query buffer length: id={} addr={}", client.number, client.addr);
+        server.close_client(id);
     }
 }
 

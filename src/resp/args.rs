@@ -2,6 +2,7 @@
 
 use super::error::CommandError;
 use crate::encoding::number;
+use crate::resp::text::text_of;
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::ops::Index;
@@ -78,7 +79,7 @@ impl<'a> Args<'a> {
 
     /// The argument made printable, for error texts and the log.
     pub fn text(&self, index: usize) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.get(index))
+        text_of(self.get(index))
     }
 
     /// The argument in a buffer of its own, if it came in one: it can be kept without a copy.

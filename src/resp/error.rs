@@ -1,6 +1,7 @@
 //! Error replies. Every text that more than one command gives is here, to the byte as Redis has it.
 
 use crate::keyspace::WrongType;
+use crate::resp::text::text_of;
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
@@ -75,13 +76,13 @@ impl CommandError {
     }
 
     pub fn unknown_subcommand(subcommand: &[u8], command: &str) -> CommandError {
-        let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
+        let subcommand = text_of(&subcommand[..subcommand.len().min(128)]).into_owned();
         Self::err(format_args!("unknown subcommand '{subcommand}'. Try {} HELP.", command.to_uppercase()))
     }
 
     /// `command` is known and its subcommand too, but not with these arguments.
     pub fn subcommand_syntax(subcommand: &[u8], command: &str) -> CommandError {
-        let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
+        let subcommand = text_of(&subcommand[..subcommand.len().min(128)]).into_owned();
         let command = command.to_uppercase();
         Self::err(format_args!(
             "unknown subcommand or wrong number of arguments for '{subcommand}'. Try {command} HELP."

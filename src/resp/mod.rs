@@ -4,11 +4,13 @@
 //! * `args`    a request's arguments
 //! * `reply`   every reply type in both versions, and the buffer they go to
 //! * `error`   error replies with Redis's exact texts
+//! * `text`    whatever bytes a client sent, within the text of an error
 
 pub mod args;
 pub mod error;
 pub mod reply;
 pub mod request;
+pub mod text;
 
 pub use args::{Args, OwnedRequest};
 pub use error::{CommandError, CommandResult};

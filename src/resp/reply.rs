@@ -1,6 +1,7 @@
 //! Replies: every type in RESP2 and RESP3, and the buffer they are written to.
 
 use super::error::CommandError;
+use super::text::bytes_of;
 use crate::encoding::number;
 use crate::types::string::StringRef;
 use bytes::Bytes;
@@ -165,7 +166,8 @@ impl<'a> Reply<'a> {
     pub fn error(&mut self, error: &CommandError) {
         self.raw(b"-");
         // A line break would end the reply early.
-        self.out.bytes.extend(error.text().bytes().map(|b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
+        let text = bytes_of(error.text());
+        self.out.bytes.extend(text.iter().map(|&b| if b == b'\r' || b == b'\n' { b' ' } else { b }));
         self.raw(b"\r\n");
     }
 

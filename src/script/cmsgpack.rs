@@ -114,19 +114,20 @@ fn pack_table(out: &mut Vec<u8>, stack: &mut Stack, table: Index, depth: usize) 
 }
 
 fn unpack_one(stack: &mut Stack) -> Result<usize> {
-    let offset = if stack.len() > 1 { stack.integer(1, "unpack_one")? } else { 0 };
+    let offset = stack.optional_integer(1, "unpack_one")?.unwrap_or(0);
     unpack(stack, "unpack_one", 1, offset)
 }
 
 fn unpack_limit(stack: &mut Stack) -> Result<usize> {
     stack.string(0, "unpack_limit")?;
     let limit = stack.integer(1, "unpack_limit")?;
-    let offset = if stack.len() > 2 { stack.integer(2, "unpack_limit")? } else { 0 };
+    let offset = stack.optional_integer(2, "unpack_limit")?.unwrap_or(0);
     unpack(stack, "unpack_limit", limit, offset)
 }
 
-/// Unpacks up to `limit` values, all if 0. With a limit, the offset to go on from comes first, -1 at
-/// the end.
+/// Unpacks up to `limit` values, and says first at which offset to go on, -1 at the end.
+///
+/// COMPAT: all values, and no offset, if both the limit and the offset are 0.
 fn unpack(stack: &mut Stack, function: &str, limit: i64, offset: i64) -> Result<usize> {
     // What is unpacked is put on the stack that the string is on.
     let bytes = stack.string(0, function)?.to_vec();
@@ -139,10 +140,11 @@ fn unpack(stack: &mut Stack, function: &str, limit: i64, offset: i64) -> Result<
     let Some(rest) = bytes.get(offset as usize..) else {
         return Err(failure(format_args!("Start offset {offset} greater than input length {}.", bytes.len())));
     };
+    let takes_all = limit == 0 && offset == 0;
     let arguments = stack.len();
     let mut reader = Reader { stack, rest };
     for count in 0.. {
-        if reader.rest.is_empty() || (limit > 0 && count == limit as usize) {
+        if reader.rest.is_empty() || (!takes_all && count == limit as usize) {
             break;
         }
         if count + arguments >= STACK_MAX {
@@ -153,7 +155,7 @@ fn unpack(stack: &mut Stack, function: &str, limit: i64, offset: i64) -> Result<
         reader.value(0)?;
     }
     let rest = reader.rest;
-    if limit > 0 {
+    if !takes_all {
         let next = if rest.is_empty() { -1.0 } else { (bytes.len() - rest.len()) as f64 };
         stack.push_number(next);
         stack.move_last_to(Index::argument(arguments));

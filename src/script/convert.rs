@@ -138,6 +138,7 @@ impl<'a> ReplyReader<'a> {
             b',' => self.field(DOUBLE, |stack| stack.push_number(parse_f64(rest).unwrap_or(f64::NAN))),
             b'(' => self.field(BIG_NUMBER, |stack| stack.push_string(rest)),
             b'=' => {
+                self.stack.reserve()?;
                 let text = self.text(count().unwrap_or(0));
                 self.field(VERBATIM_STRING, |stack| {
                     let verbatim = push_field(stack, FORMAT, |stack| stack.push_string(&text[..3]));

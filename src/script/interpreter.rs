@@ -9,6 +9,7 @@ use super::convert::{Fields, ReplyWriter, message, string};
 use super::debugger::Debugger;
 use super::{HOST, ScriptFlags};
 use crate::resp::Reply;
+use crate::resp::text::text_of;
 use mlua::chunk::ChunkMode;
 use mlua::{Function, HookTriggers, Lua, LuaOptions, LuaString, Result, StdLib, Table, Value, VmState};
 use std::cell::{Cell, RefCell};
@@ -224,7 +225,7 @@ impl Interpreter {
         let table = value.as_table()?;
         let Ok(Value::String(text)) = table.raw_get(&self.fields.err) else { return None };
         let counted = table.raw_get(&self.fields.counted).unwrap_or(false);
-        Some(ScriptError { text: text.to_string_lossy(), position: None, counted })
+        Some(ScriptError { text: text_of(&text.as_bytes()).into_owned(), position: None, counted })
     }
 
     /// An error that went through the prelude's handler.
@@ -239,7 +240,7 @@ impl Interpreter {
         };
         let field = |name: &str| table.raw_get::<Value>(name).ok();
         let text = match table.raw_get(&self.fields.err) {
-            Ok(Value::String(text)) => text.to_string_lossy(),
+            Ok(Value::String(text)) => text_of(&text.as_bytes()).into_owned(),
             Ok(Value::Integer(number)) => number.to_string(),
             Ok(Value::Number(number)) => number.to_string(),
             _ => "ERR unknown error".to_owned(),

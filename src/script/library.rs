@@ -7,6 +7,7 @@
 use super::interpreter::{LoadError, Registered};
 use super::{Interpreter, ScriptFlags, shebang};
 use crate::resp::CommandError;
+use crate::resp::text::text_of;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -161,7 +162,7 @@ impl Libraries {
 }
 
 fn already_exists(what: &str, name: &[u8]) -> CommandError {
-    CommandError::err(format_args!("{what} {} already exists", String::from_utf8_lossy(name)))
+    CommandError::err(format_args!("{what} {} already exists", text_of(name)))
 }
 
 /// Compiles and runs a library. Needs a host, to be interrupted.

@@ -208,7 +208,7 @@ fn unpack(stack: &mut Stack) -> Result<usize> {
     let text = stack.string(0, "unpack")?.to_vec();
     let data = stack.string(1, "unpack")?.to_vec();
     let arguments = stack.len();
-    let offset = if arguments > 2 { stack.integer(2, "unpack")? } else { 1 };
+    let offset = stack.optional_integer(2, "unpack")?.unwrap_or(1);
     if offset < 1 {
         return Err(bad_argument(3, "unpack", "offset must be 1 or greater"));
     }

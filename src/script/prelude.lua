@@ -5,8 +5,8 @@
 -- what it stands for, wherever a script gets to see one.
 local host, is_library = ...
 
-local error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall =
-    error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tostring, type, xpcall
+local collectgarbage, error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall =
+    collectgarbage, error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall
 local resume = coroutine.resume
 
 -- Tables that scripts may only read are empty ones that stand for the real ones. Functions that would
@@ -143,8 +143,8 @@ local function copy(from, names)
     return to
 end
 
-local globals = copy(_G, "_VERSION assert collectgarbage coroutine error gcinfo ipairs math rawequal select string "
-    .. "table tonumber tostring type unpack xpcall")
+local globals = copy(_G, "_VERSION assert coroutine error gcinfo ipairs math rawequal select string "
+    .. "table tonumber tostring type xpcall")
 globals.redis = redis
 globals.os = {clock = os.clock}
 globals.coroutine.resume = function(...)
@@ -162,6 +162,14 @@ local function new_cjson()
     return cjson
 end
 globals.cjson = new_cjson()
+
+-- Scripts share the collector, so how it works is not for one of them to choose.
+function globals.collectgarbage(what, ...)
+    if what == "stop" or what == "restart" or what == "setpause" or what == "setstepmul" then
+        return 0
+    end
+    return collectgarbage(what, ...)
+end
 
 function globals.pcall(...)
     return caught(pcall(...))
@@ -212,6 +220,21 @@ end
 
 function globals.rawget(of, key)
     return (rawget(behind_or_fail(of, "rawget"), key))
+end
+
+-- Lua counts the values in 32 bits, and would write beyond its stack where that is not enough.
+local VALUES_MAX, INT_MAX = 8000, 2 ^ 31
+
+function globals.unpack(of, first, last)
+    of = behind_or_fail(of, "unpack")
+    if first ~= nil or last ~= nil then
+        local from, to = tonumber(first) or 1, tonumber(last) or #of
+        local fits = from >= -INT_MAX and from < INT_MAX and to >= -INT_MAX and to < INT_MAX
+        if not (fits and to - from < VALUES_MAX) then
+            error("too many results to unpack", 2)
+        end
+    end
+    return unpack(of, first, last)
 end
 
 function globals.next(of, key)

@@ -2,6 +2,7 @@
 
 use crate::encoding::words::split_words;
 use crate::resp::CommandError;
+use crate::resp::text::text_of;
 use bitflags::bitflags;
 
 bitflags! {
@@ -38,7 +39,7 @@ impl ScriptFlags {
 }
 
 fn lossy(text: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(text)
+    text_of(text)
 }
 
 /// The flags of a script of EVAL, and the length of the line that declares them.

@@ -165,6 +165,14 @@ impl Stack {
         self.number(index, function).map(|number| number as i64)
     }
 
+    /// The same, of an argument that may be left out.
+    pub fn optional_integer(&self, index: usize, function: &str) -> Result<Option<i64>> {
+        match self.peek(Index::argument(index)) {
+            Peeked::Absent | Peeked::Nil => Ok(None),
+            _ => self.integer(index, function).map(Some),
+        }
+    }
+
     /// The value that was pushed last.
     pub fn top(&self) -> Index {
         // SAFETY: above.

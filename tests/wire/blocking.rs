@@ -498,3 +498,39 @@ fn a_key_that_expired_within_the_transaction_serves_nobody() {
     client.check("RPUSH k w => :1");
     assert_eq!(waiting.reply(), "*2\r\n$1\r\nk\r\n$1\r\nw\r\n");
 }
+
+/// What a client that waits sends further is read meanwhile, however much it is.
+#[test]
+fn those_who_wait_are_read() {
+    let (server, mut control) = server_and_client();
+    let pings = b"PING\r\n".repeat(100_000);
+    let mut gone = server.connect();
+    gone.send(&encode(&[b"BLPOP", b"q", b"0"]));
+    gone.send(&pings);
+    drop(gone);
+    // That it is gone shows only behind what it sent.
+    wait_until("nobody waits", || control.info("blocked_clients") == "0");
+    control.check("RPUSH q job => :1\n LLEN q => :1\n DEL q => :1");
+
+    let mut client = server.connect();
+    client.send(&encode(&[b"BLPOP", b"q", b"0"]));
+    client.send(&pings);
+    control.check("RPUSH q job => :1");
+    assert_eq!(client.reply(), "*2\r\n$1\r\nq\r\n$3\r\njob\r\n");
+    (0..100_000).for_each(|_| assert_eq!(client.reply(), "+PONG\r\n"));
+
+    control.check("CONFIG SET client-query-buffer-limit 1mb => +OK");
+    client.send(&encode(&[b"BLPOP", b"q", b"0"]));
+    client.send_as_far_as_possible(&b"PING\r\n".repeat(400_000));
+    assert_eq!(client.until_closed(b""), "");
+
+    let mut client = server.connect();
+    control.check("CLIENT PAUSE 100000 WRITE => +OK");
+    client.send(&encode(&[b"SET", b"long", &vec![b'x'; 1_000_000]])[..500_000]);
+    client.check("");
+    client.send(&encode(&[b"SET", b"long", &vec![b'x'; 1_000_000]])[500_000..]);
+    client.send(&encode(&[b"SET", b"longer", &vec![b'y'; 900_000]]));
+    control.check("CLIENT UNPAUSE => +OK");
+    assert_eq!([client.reply(), client.reply()], ["+OK\r\n", "+OK\r\n"]);
+    control.check("STRLEN long => :1000000\n STRLEN longer => :900000");
+}

@@ -210,6 +210,7 @@ impl Client {
     pub fn connect(socket: &Path) -> std::io::Result<Client> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(DEADLINE))?;
+        stream.set_write_timeout(Some(DEADLINE))?;
         Ok(Client { reader: BufReader::new(stream.try_clone()?), stream })
     }
 

@@ -296,3 +296,30 @@ fn who_has_not_authenticated_cannot_make_the_server_keep_replies() {
         other.ask("CLIENT LIST").matches(" addr=").count() == 1
     });
 }
+
+/// A browser can be made to post commands.
+#[test]
+fn http_is_no_way_in() {
+    let (server, mut client) = server_and_client();
+    for request in
+        ["POST / HTTP/1.1\r\nHost: x\r\n\r\nSET a 1\r\n", "Host: x\r\nSET a 1\r\n", "*1\r\n$4\r\npost\r\nSET a 1\r\n"]
+    {
+        assert_eq!(server.connect().until_closed(request.as_bytes()), "", "{request}");
+    }
+    client.check("EXISTS a => :0");
+}
+
+#[test]
+fn errors_repeat_bytes_as_they_came() {
+    let (_server, mut client) = server_and_client();
+    let cases: [(&[&[u8]], &[u8]); 4] = [
+        (&[b"\xff\xfe", b"\xc3\xa9"], b"-ERR unknown command '\xff\xfe', with args beginning with: '\xc3\xa9' \r\n"),
+        (&[b"CLIENT", b"a\xff"], b"-ERR unknown subcommand 'a\xff'. Try CLIENT HELP.\r\n"),
+        (&[b"EVAL", b"return {err='MY \xff\xf4\x8f\xbf\x80'}", b"0"], b"-MY \xff\xf4\x8f\xbf\x80\r\n"),
+        (&[b"EVAL", b"return redis.pcall('\xff')", b"0"], b"-ERR Unknown Redis command called from script\r\n"),
+    ];
+    for (request, reply) in cases {
+        client.send(&encode(request));
+        assert_eq!(client.reply_bytes(), reply);
+    }
+}

@@ -509,3 +509,28 @@ fn a_pause_of_writes_holds_back_what_may_write() {
     other.check("CLIENT UNPAUSE => +OK");
     assert_eq!(client.reply(), ":2\r\n");
 }
+
+/// What Lua 5.1 itself gets wrong, or leaves to its host.
+#[test]
+fn scripts_cannot_harm_the_interpreter() {
+    let (_server, mut client) = server_and_client();
+    let too_many = "-ERR_user_script:1:_too_many_results_to_unpack~";
+    let cases = [
+        ("return select('#', unpack({}, 0, 2147483647))", too_many),
+        ("return select('#', unpack({}, -2147483648, 2147483647))", too_many),
+        ("return select('#', unpack({}, -2147483648))", too_many),
+        ("return select('#', unpack({}, 0/0, 2147483647))", too_many),
+        ("return select('#', unpack({}, 1e300, 2147483647))", too_many),
+        ("return select('#', unpack({}, 1, 7000))", ":7000"),
+        ("return {unpack({1, 2, 3}, 2)}", "*2 :2 :3"),
+        ("return {unpack({1, 2, 3}, 5, 4)}", "*0"),
+        ("local a = unpack(1)", "-ERR_user_script:1:_bad_argument_#1_to_'unpack'_(table_expected,_got_number)~"),
+        ("return {collectgarbage('stop'), collectgarbage('setpause', 100000)}", "*2 :0 :0"),
+        ("return collectgarbage('count') > 0", ":1"),
+        ("return {cmsgpack.unpack_limit('\\1\\2\\3', 0, 1)}", "*1 :1"),
+        ("return {cmsgpack.unpack_limit('\\1\\2\\3', 0)}", "*3 :1 :2 :3"),
+        ("return {cmsgpack.unpack_one('\\1\\2\\3', nil)}", "*2 :1 :1"),
+        ("return cmsgpack.pack(1e-17) == cmsgpack.pack(0)", "$-1"),
+    ];
+    check_all(&mut client, &cases);
+}

@@ -22,7 +22,7 @@ fn command() {
     assert!(client.ask("COMMAND INFO").starts_with(&format!("*{count}\r\n")));
     let get = "$3 get :2 *2 +readonly +fast :1 :1 :1 *3 +@read +@string +@fast *0 *1 *6 $5 flags *2 +RO +access $12 begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 $9 find_keys *4 $4 type $5 range $4 spec *6 $7 lastkey :0 $7 keystep :1 $5 limit :0 *0";
     client.check(&format!(
-        "COMMAND INFO GET nosuch get|x client|id|x => *4 *10 {get} *-1 *-1 *-1
+        "COMMAND INFO GET nosuch get|x client|id|x => *4 *10 {get} $-1 $-1 $-1
          COMMAND INFO client|id => *1 *10 $9 client|id :2 *3 +noscript +loading +stale :0 :0 :0 *2 +@slow +@connection *0 *0 *0
          COMMAND DOCS nosuch => *0
          COMMAND LIST what => -ERR_syntax_error

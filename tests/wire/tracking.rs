@@ -54,6 +54,7 @@ fn keys_with_prefixes() {
     some.check(
         "CLIENT TRACKING on BCAST PREFIX a: PREFIX b: => +OK
          CLIENT TRACKING on BCAST PREFIX a:1 => -ERR_Prefix_'a:1'_overlaps_with_an_existing_prefix_'a:'._Prefixes_for_a_single_client_must_not_overlap.
+         CLIENT TRACKING on BCAST PREFIX a: => -ERR_Prefix_'a:'_overlaps_with_an_existing_prefix_'a:'._Prefixes_for_a_single_client_must_not_overlap.
          CLIENT TRACKING on BCAST PREFIX c PREFIX cc => -ERR_Prefix_'c'_overlaps_with_another_provided_prefix_'cc'._Prefixes_for_a_single_client_must_not_overlap.
          CLIENT TRACKINGINFO => %3 $5 flags ~2 $2 on $5 bcast $8 redirect :0 $8 prefixes *2 $2 a: $2 b:",
     );
@@ -124,4 +125,18 @@ fn opting_in_and_out() {
     other.check("MSET a 1 b 1 c 1 d 1");
     assert_eq!([client.reply(), client.reply()], ["a", "c"].map(|key| invalidated(&[key])));
     client.check("PING => +PONG");
+}
+
+/// Without a prefix it is all keys, whatever prefixes there are.
+#[test]
+fn all_keys_after_some() {
+    let (server, mut client) = server_and_client();
+    let mut other = server.connect();
+    client.ask("HELLO 3");
+    client.check(
+        "CLIENT TRACKING on BCAST PREFIX a => +OK
+         CLIENT TRACKING on BCAST => +OK",
+    );
+    other.check("SET zzz 1 => +OK");
+    assert!(client.reply().contains("zzz"));
 }

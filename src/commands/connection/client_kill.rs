@@ -3,6 +3,7 @@
 
 use super::client_list::ClientType;
 use crate::commands::prelude::*;
+use crate::resp::text::text_of;
 use crate::server::Client;
 use crate::server::acl::Acl;
 
@@ -35,7 +36,7 @@ impl<'a> Filters<'a> {
                 _ if args.is(at, "laddr") => filters.laddr = Some(value),
                 _ if args.is(at, "user") && acl.get(value).is_some() => filters.user = Some(value),
                 _ if args.is(at, "user") => {
-                    return Err(CommandError::err(format_args!("No such user '{}'", String::from_utf8_lossy(value))));
+                    return Err(CommandError::err(format_args!("No such user '{}'", text_of(value))));
                 }
                 _ if args.is(at, "skipme") && args.is(at + 1, "yes") => filters.spare_self = true,
                 _ if args.is(at, "skipme") && args.is(at + 1, "no") => filters.spare_self = false,

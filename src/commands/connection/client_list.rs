@@ -1,6 +1,7 @@
 //! CLIENT LIST and CLIENT INFO: which clients are listed. `server/client_list.rs` writes a client's line.
 
 use crate::commands::prelude::*;
+use crate::resp::text::text_of;
 use crate::server::Client;
 use crate::server::client_list::describe;
 
@@ -65,7 +66,7 @@ impl ClientType {
         let named = NAMES.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
         named
             .map(|&(_, kind)| kind)
-            .ok_or_else(|| CommandError::err(format_args!("Unknown client type '{}'", &String::from_utf8_lossy(name))))
+            .ok_or_else(|| CommandError::err(format_args!("Unknown client type '{}'", &text_of(name))))
     }
 
     pub fn of(client: &Client) -> ClientType {

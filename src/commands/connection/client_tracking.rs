@@ -3,6 +3,7 @@
 
 use super::client;
 use crate::commands::prelude::*;
+use crate::resp::text::text_of;
 use crate::server::tracking::ClientTracking;
 
 /// What these subcommands have in common.
@@ -62,7 +63,7 @@ fn tracking(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         let known = server.clients[id].tracking.as_ref().map_or(&[][..], |own| &own.prefixes);
         check_prefixes(&wanted.prefixes, known)?;
         // Without a prefix, it is all keys.
-        if wanted.prefixes.is_empty() && known.is_empty() {
+        if wanted.prefixes.is_empty() {
             wanted.prefixes.push(Vec::new());
         }
         wanted.prefixes.retain(|prefix| !known.contains(prefix));
@@ -127,9 +128,9 @@ fn check_modes(wanted: &ClientTracking, before: Option<&ClientTracking>) -> Comm
 /// A key must not have two prefixes of one client.
 fn check_prefixes(wanted: &[Vec<u8>], known: &[Vec<u8>]) -> CommandResult {
     let overlap = |a: &[u8], b: &[u8]| a.starts_with(b) || b.starts_with(a);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let text = |bytes: &[u8]| text_of(bytes).into_owned();
     for (i, prefix) in wanted.iter().enumerate() {
-        if let Some(other) = known.iter().find(|other| *other != prefix && overlap(prefix, other)) {
+        if let Some(other) = known.iter().find(|other| overlap(prefix, other)) {
             return Err(CommandError::err(format_args!(
                 "Prefix '{}' overlaps with an existing prefix '{}'. Prefixes for a single client must not overlap.",
                 text(prefix),
@@ -149,7 +150,7 @@ fn check_prefixes(wanted: &[Vec<u8>], known: &[Vec<u8>]) -> CommandResult {
 
 fn caching(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let own = server.clients[id].tracking.as_deref_mut();
-    let Some(own) = own.filter(|own| own.opt_in || own.opt_out) else {
+    let Some(own) = own else {
         return Err(CommandError::new(
             "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
         ));

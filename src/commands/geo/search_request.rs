@@ -113,7 +113,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             destination,
             store_distances: false,
         };
-        let source_exists = keyspace.read_collection(request.source, |zset: Option<&ZSet>| zset.is_some())?;
+        let source_exists = keyspace.peek_collection(request.source, |zset: Option<&ZSet>| zset.is_some())?;
         Ok(Parser { keyspace, args, form, may_store, source_exists, request, center: Center::Missing, shape: None })
     }
 
@@ -198,7 +198,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             return Ok(Center::Member(None));
         }
         let member = self.args.get(index);
-        let score = self.keyspace.read_collection(self.request.source, |zset: Option<&ZSet>| zset?.score(member))?;
+        let score = self.keyspace.peek_collection(self.request.source, |zset: Option<&ZSet>| zset?.score(member))?;
         let score = score.ok_or(CommandError::new("ERR could not decode requested zset member"))?;
         Ok(Center::Member(Some(place_of(score))))
     }

@@ -137,7 +137,8 @@ fn info(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     for name in args.from(2).iter() {
         match table.find_full(name) {
             Some(found) => describe(&mut reply, table.full_name(found.index), found.command),
-            None => reply.null_array(),
+            // COMPAT: not the null of an array.
+            None => reply.null(),
         }
     }
     Ok(())

@@ -113,7 +113,7 @@ impl Options {
 fn create(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let options = Options::parse(args, true)?;
     let key = &args[2];
-    let is_there = ctx.keyspace.read_collection(key, |stream: StreamAt| stream.is_some())?;
+    let is_there = ctx.keyspace.peek_collection(key, |stream: StreamAt| stream.is_some())?;
     if !is_there && !options.make_stream {
         return Err(NO_KEY);
     }

@@ -21,6 +21,7 @@ mod repeat;
 use super::prelude::*;
 use crate::encoding::stream_log::{LogEntry, StreamId};
 use crate::keyspace::Keyspace;
+use crate::resp::text::text_of;
 use crate::types::stream::Stream;
 
 pub const COMMANDS: &[&Command] = &[
@@ -90,13 +91,13 @@ fn max_of(count: i64) -> usize {
 }
 
 fn no_such_group(group: &[u8], key: &[u8]) -> CommandError {
-    let (group, key) = (String::from_utf8_lossy(group), String::from_utf8_lossy(key));
+    let (group, key) = (text_of(group), text_of(key));
     CommandError::coded(format!("NOGROUP No such consumer group '{group}' for key name '{key}'"))
 }
 
 /// As [`no_such_group`], where the key may be missing too.
 fn no_such_key_or_group(key: &[u8], group: &[u8], rest: &str) -> CommandError {
-    let (group, key) = (String::from_utf8_lossy(group), String::from_utf8_lossy(key));
+    let (group, key) = (text_of(group), text_of(key));
     CommandError::coded(format!("NOGROUP No such key '{key}' or consumer group '{group}'{rest}"))
 }
 

@@ -75,7 +75,8 @@ impl<'a> Filter<'a> {
             min_idle_ms = args.int(4)?;
             at = 5;
         }
-        if !(at + 3..=at + 4).contains(&args.len()) {
+        // COMPAT: what follows is not looked at, up to the length of the longest form.
+        if !(at + 3..=9).contains(&args.len()) {
             return Err(CommandError::SYNTAX);
         }
         let count = args.int(at + 2)?.max(0) as usize;

@@ -4,6 +4,7 @@
 use super::RuleError;
 use crate::encoding::glob::glob_match;
 use crate::resp::Args;
+use crate::resp::text::text_of;
 use crate::server::command::{Command, category, flag, key_flag};
 use crate::server::command_table::{CommandTable, Found};
 
@@ -95,11 +96,12 @@ impl Selector {
             [b'~', pattern @ ..] => self.add_key(pattern, KeyAccess { read: true, write: true })?,
             [b'%', rest @ ..] => {
                 let tilde = rest.iter().position(|&byte| byte == b'~').ok_or(RuleError::Syntax)?;
-                let letters = rest[..tilde].to_ascii_uppercase();
-                if letters.is_empty() || !letters.iter().all(|letter| b"RW".contains(letter)) {
-                    return Err(RuleError::Syntax);
-                }
-                let access = KeyAccess { read: letters.contains(&b'R'), write: letters.contains(&b'W') };
+                let access = match &rest[..tilde].to_ascii_uppercase()[..] {
+                    b"R" => KeyAccess { read: true, write: false },
+                    b"W" => KeyAccess { read: false, write: true },
+                    b"RW" | b"WR" => KeyAccess { read: true, write: true },
+                    _ => return Err(RuleError::Syntax),
+                };
                 self.add_key(&rest[tilde + 1..], access)?;
             }
             [b'&', pattern @ ..] => {
@@ -200,7 +202,7 @@ impl Selector {
             return Err(RuleError::Unknown);
         }
         let argument = argument.to_ascii_lowercase();
-        let shown = format!("{}|{}", known.full_name, String::from_utf8_lossy(&argument));
+        let shown = format!("{}|{}", known.full_name, text_of(&argument));
         if !self.first_arguments.contains(&(row, argument.clone())) {
             self.first_arguments.push((row, argument));
         }
