@@ -7,7 +7,7 @@ local host, is_library = ...
 
 local collectgarbage, error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall =
     collectgarbage, error, getmetatable, loadstring, next, pairs, pcall, rawget, rawset, select, setmetatable, tonumber, tostring, type, unpack, xpcall
-local resume = coroutine.resume
+local resume, gsub = coroutine.resume, string.gsub
 
 -- Tables that scripts may only read are empty ones that stand for the real ones. Functions that would
 -- see the difference are replaced below. (Lua 5.1 has no read-only tables.)
@@ -42,6 +42,9 @@ end
 local function visible(err)
     if type(err) == "userdata" then
         return host.error_value(err)
+    elseif type(err) == "string" then
+        -- Where it was raised in here means nothing to a script.
+        return (gsub(err, "^prelude:%d+: ", ""))
     end
     return err
 end
@@ -222,17 +225,22 @@ function globals.rawget(of, key)
     return (rawget(behind_or_fail(of, "rawget"), key))
 end
 
--- Lua counts the values in 32 bits, and would write beyond its stack where that is not enough.
-local VALUES_MAX, INT_MAX = 8000, 2 ^ 31
+-- Lua counts the values in 32 bits, and would write beyond its stack where that is not enough. What its stack holds
+-- has to hold the arguments, too.
+local STACK_MAX, INT_MAX = 8000, 2 ^ 31
 
 function globals.unpack(of, first, last)
     of = behind_or_fail(of, "unpack")
-    if first ~= nil or last ~= nil then
-        local from, to = tonumber(first) or 1, tonumber(last) or #of
-        local fits = from >= -INT_MAX and from < INT_MAX and to >= -INT_MAX and to < INT_MAX
-        if not (fits and to - from < VALUES_MAX) then
+    if first == nil and last == nil then
+        if #of + 1 > STACK_MAX then
             error("too many results to unpack", 2)
         end
+        return unpack(of)
+    end
+    local from, to = tonumber(first) or 1, tonumber(last) or #of
+    local fits = from >= -INT_MAX and from < INT_MAX and to >= -INT_MAX and to < INT_MAX
+    if not (fits and to - from + 1 + 3 <= STACK_MAX) then
+        error("too many results to unpack", 2)
     end
     return unpack(of, first, last)
 end
