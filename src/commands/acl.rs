@@ -151,7 +151,7 @@ fn setuser(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::new("ERR Usernames can't contain spaces or null characters"));
     }
     let rules = acl::merge_rules(args.from(3).iter()).map_err(|UnmatchedParenthesis(rule)| {
-        let rule = text_of(&rule).into_owned();
+        let rule = text_of(rule.split(|&byte| byte == b' ').next().unwrap_or_default());
         CommandError::err(format_args!("Unmatched parenthesis in acl selector starting at '{rule}'."))
     })?;
     server.set_user(&args[2], &rules).map_err(|BadRule { rule, error }| {

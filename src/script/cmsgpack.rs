@@ -9,6 +9,8 @@ use mlua::{Lua, Table};
 
 /// Tables are packed to this depth.
 const DEPTH_MAX: usize = 16;
+/// Most of what is packed has no more bytes.
+const USUAL_LEN: usize = 128;
 /// Tables are unpacked to this depth: more would need a deep stack.
 const UNPACK_DEPTH_MAX: usize = 1000;
 
@@ -29,7 +31,7 @@ fn pack(stack: &mut Stack) -> Result<usize> {
     if stack.len() == 0 {
         return Err(bad_argument(0, "pack", "MessagePack pack needs input."));
     }
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(USUAL_LEN);
     stack.indices().try_for_each(|at| pack_value(&mut out, stack, at, 0))?;
     stack.push_string(&out);
     Ok(1)

@@ -36,6 +36,7 @@ fn users_and_their_rules() {
          ACL SETUSER a #12 => -ERR_Error_in_ACL_SETUSER_modifier_'#12':_The_password_hash_must_be_exactly_64_characters_and_contain_only_lowercase_hexadecimal_characters
          ACL SETUSER a <none => -ERR_Error_in_ACL_SETUSER_modifier_'<none':_The_password_you_are_trying_to_remove_from_the_user_does_not_exist
          ACL SETUSER a ~* ~k => -ERR_Error_in_ACL_SETUSER_modifier_'~k':_Adding_a_pattern_after_the_*_pattern_(or_the_'allkeys'_flag)_is_not_valid_and_does_not_have_any_effect._Try_'resetkeys'_to_start_with_an_empty_list_of_patterns
+         ACL SETUSER a ( +get ~* => -ERR_Unmatched_parenthesis_in_acl_selector_starting_at_'('.
          ACL SETUSER a (+get => -ERR_Unmatched_parenthesis_in_acl_selector_starting_at_'(+get'.
          ACL SETUSER a off (on) => -ERR_Error_in_ACL_SETUSER_modifier_'(on)':_Syntax_error
          ACL LIST => *2 $80 user_a_on_sanitize-payload_~k:*_~r_~w_resetchannels_&news:*_-@all_+@string_-incr $51 user_default_on_nopass_sanitize-payload_~*_&*_+@all

@@ -5,9 +5,12 @@ use super::super::stack::{Index, Keys, Peeked, Stack};
 use super::{DEPTH_MAX, InvalidNumbers, Settings};
 use crate::encoding::number::format_f64_digits;
 
+/// Most JSON has no more bytes.
+const USUAL_LEN: usize = 128;
+
 /// The first argument as JSON.
 pub fn encode(stack: &mut Stack, settings: &Settings) -> Result<Vec<u8>> {
-    let mut encoder = Encoder { settings, out: Vec::new() };
+    let mut encoder = Encoder { settings, out: Vec::with_capacity(USUAL_LEN) };
     encoder.value(stack, Index::argument(0), 0)?;
     Ok(encoder.out)
 }
