@@ -138,7 +138,8 @@ impl<'a> Format<'a> {
             Item::Padding | Item::Terminated | Item::Bytes(_) | Item::Unknown(_) => 1,
             item => item.size().min(self.align),
         };
-        if align > 1 && align.is_power_of_two() { position.wrapping_neg() & (align - 1) } else { 0 }
+        // COMPAT: the same arithmetic for sizes that are no power of two.
+        if align > 1 { (align - (position & (align - 1))) & (align - 1) } else { 0 }
     }
 }
 
@@ -160,7 +161,7 @@ fn pack(stack: &mut Stack) -> Result<usize> {
             Item::Integer { size, .. } => {
                 let number = number(stack, index)?;
                 // COMPAT: negative numbers wrap, whatever the sign of the format.
-                let bits = if number < 0.0 { number as i64 as u64 } else { number as u64 };
+                let bits = if number < 0.0 { number as i64 as u64 } else { unsigned_bits(number) };
                 let bytes = (0..size).map(|i| if i < 8 { (bits >> (8 * i)) as u8 } else { 0 });
                 let start = out.len();
                 out.extend(bytes);
@@ -186,6 +187,16 @@ fn pack(stack: &mut Stack) -> Result<usize> {
     }
     stack.push_string(&out);
     Ok(1)
+}
+
+/// COMPAT: what 64 bits do not hold is what a processor of x86 makes of it.
+fn unsigned_bits(number: f64) -> u64 {
+    const LIMIT: f64 = 18_446_744_073_709_551_616.0;
+    match number {
+        _ if number.is_nan() => 1 << 63,
+        _ if number >= LIMIT => 0,
+        _ => number as u64,
+    }
 }
 
 /// COMPAT: an argument that is not there is called nil.

@@ -532,6 +532,11 @@ fn scripts_cannot_harm_the_interpreter() {
         ("return collectgarbage('count') > 0", ":1"),
         ("return {cmsgpack.unpack_limit('\\1\\2\\3', 0, 1)}", "*1 :1"),
         ("return {cmsgpack.unpack_limit('\\1\\2\\3', 0)}", "*3 :1 :2 :3"),
+        ("return {struct.size('i1!16i9'), struct.size('b!8i3'), struct.size('b!4i3i5d')}", "*3 :18 :6 :24"),
+        (
+            "return {struct.pack('I8', 1/0) == ('\\0'):rep(8), struct.pack('>I8', -(0/0)) == '\\128' .. ('\\0'):rep(7)}",
+            "*2 :1 :1",
+        ),
         ("return {cmsgpack.unpack_one('\\1\\2\\3', nil)}", "*2 :1 :1"),
         ("return cmsgpack.pack(1e-17) == cmsgpack.pack(0)", "$-1"),
     ];
