@@ -52,6 +52,8 @@ impl Default for Input {
 impl Input {
     /// One turn of a client: reads what there is, up to a bound, and runs the requests in it.
     pub fn turn(&mut self, server: &mut Server, id: ClientId) {
+        // Who took too much in the turn before this one is gone already.
+        server.evict_clients();
         let Some(client) = server.clients.get_mut(id) else { return };
         client.flags -= ClientFlags::READ_PENDING;
         if client.flags.contains(ClientFlags::PRIMARY) && server.scripts.is_busy() {
@@ -118,9 +120,6 @@ impl Input {
         let peer_closed = client.flags.contains(ClientFlags::PEER_CLOSED);
         if in_long_argument {
             client.parser.long_argument_filled(count);
-            if server.is_evicted_for_memory(id) {
-                return;
-            }
         }
         let source = if in_long_argument || kept > 0 { Source::Own(own) } else { Source::Region(0..count) };
         self.run(server, id, source);

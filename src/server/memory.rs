@@ -47,16 +47,6 @@ impl Server {
         }
     }
 
-    /// Counts a client's memory before it gets to do something with it; true if it is too much.
-    #[inline]
-    pub fn is_evicted_for_memory(&mut self, id: ClientId) -> bool {
-        self.config.clients_memory_max() > 0 && {
-            self.count_client(id);
-            self.evict_clients();
-            self.clients.get(id).is_none_or(|client| client.flags.contains(ClientFlags::CLOSE_NOW))
-        }
-    }
-
     fn count_client(&mut self, id: ClientId) {
         let Some(client) = self.clients.get_mut(id) else { return };
         let is_spared = client.flags.intersects(SPARED);

@@ -243,3 +243,20 @@ fn the_largest_clients_go() {
     wait_until("the small client is closed, too", || !listed(&mut client, "small"));
     client.check("CONFIG SET maxmemory-clients 0 => +OK");
 }
+
+#[test]
+fn a_client_that_takes_too_much_is_gone_before_others_look() {
+    let (server, mut client) = server_and_client();
+    client.check("CONFIG SET maxmemory-clients 1mb => +OK");
+    let mut large = server.connect();
+    large.ask("CLIENT SETNAME large");
+    // The server finds both at once when it goes on.
+    let signal = |signal| assert_eq!(unsafe { libc::kill(server.pid() as i32, signal) }, 0);
+    signal(libc::SIGSTOP);
+    let status = format!("/proc/{}/status", server.pid());
+    wait_until("the server is stopped", || std::fs::read_to_string(&status).unwrap().contains("State:\tT"));
+    large.send(b"*1\r\n$2000000\r\nx");
+    client.send(b"CLIENT LIST\r\n");
+    signal(libc::SIGCONT);
+    assert!(!client.reply().contains("name=large"));
+}
