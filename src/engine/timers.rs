@@ -5,7 +5,7 @@ use super::call::{drain_effects, free_garbage};
 use super::{child, debugger, memory, replication, shutdown};
 use crate::config::{AppendFsync, Config};
 use crate::keyspace::ExpiryMode;
-use crate::persist::aof::{Aof, PendingSync};
+use crate::persist::aof::PendingSync;
 use crate::server::allocator::{self, used_memory};
 use crate::server::persistence::Persistence;
 use crate::server::{ClientFlags, ClientId, Server, Timer, watchdog};
@@ -163,7 +163,7 @@ pub fn flush_append_only_file(server: &mut Server) {
             if had_failed {
                 log::warn!("AOF write error looks solved, the server can write again.");
             }
-            if policy == AppendFsync::Everysec && server.aof_sync_timer.is_none() && aof.is_behind() {
+            if policy == AppendFsync::Everysec && server.aof_sync_timer.is_none() && aof.syncs.is_behind() {
                 let at = server.clock.now_ms + SYNC_INTERVAL_MS;
                 server.aof_sync_timer = Some(server.timers.insert(at, Timer::AofSync));
             }
@@ -195,7 +195,7 @@ fn aof_sync(server: &mut Server) {
     if !rewrite_comes_first(&server.config, &server.persistence) {
         begin_sync(server);
     }
-    if server.aof.as_ref().is_some_and(Aof::is_behind) {
+    if server.aof.as_ref().is_some_and(|aof| aof.syncs.is_behind()) {
         let at = server.clock.now_ms + SYNC_INTERVAL_MS;
         server.aof_sync_timer = Some(server.timers.insert(at, Timer::AofSync));
     }
@@ -203,7 +203,7 @@ fn aof_sync(server: &mut Server) {
 
 /// Starts an fsync of the append-only file on the helper thread.
 pub fn begin_sync(server: &mut Server) {
-    let Some(sync) = server.aof.as_mut().and_then(Aof::begin_sync) else { return };
+    let Some(sync) = server.aof.as_mut().and_then(|aof| aof.syncs.begin()) else { return };
     // All commands until now are in the file.
     server.replication.syncing = server.replication.written;
     server.background.run(
@@ -218,11 +218,11 @@ pub fn begin_sync(server: &mut Server) {
 fn synced(server: &mut Server, sync: &PendingSync, result: io::Result<()>) {
     let well = result.is_ok();
     let Some(aof) = &mut server.aof else { return };
-    let had_failed = aof.sync_error.is_some();
-    if !aof.synced(sync, result) {
+    let had_failed = aof.syncs.error.is_some();
+    if !aof.syncs.ended(sync, result) {
         return;
     }
-    if let Some(error) = aof.sync_error.as_ref().filter(|_| !had_failed) {
+    if let Some(error) = aof.syncs.error.as_ref().filter(|_| !had_failed) {
         log::warn!("Fail to fsync the AOF file: {error}");
     }
     if well {

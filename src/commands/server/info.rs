@@ -284,8 +284,8 @@ fn persistence(server: &Server, fields: &mut Fields) {
         fields.add("aof_base_size", aof.map_or(0, |aof| aof.base_size));
         fields.add("aof_pending_rewrite", 0);
         fields.add("aof_buffer_length", aof.map_or(0, |aof| aof.buffered()));
-        fields.add("aof_pending_bio_fsync", aof.is_some_and(|aof| aof.is_syncing()) as u8);
-        fields.add("aof_delayed_fsync", aof.map_or(0, |aof| aof.delayed_syncs));
+        fields.add("aof_pending_bio_fsync", aof.is_some_and(|aof| aof.syncs.is_running()) as u8);
+        fields.add("aof_delayed_fsync", aof.map_or(0, |aof| aof.syncs.delayed));
     }
     if server.loading.in_place {
         let progress = &server.loading.progress;
