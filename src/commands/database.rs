@@ -74,14 +74,8 @@ fn flushdb(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const FLUSHALL: Command = Command {
     name: "flushall",
     summary: "Deletes all keys of all databases",
-    group: Group::Server,
-    arity: -1,
-    flags: WRITE,
-    categories: category::KEYSPACE | category::DANGEROUS,
-    tips: &["request_policy:all_shards", "response_policy:all_succeeded"],
-    args: "flush-type(async=ASYNC^4.0.0 | sync=SYNC^6.2.0)?",
     handler: Handler::Server(flushall),
-    ..Command::DEFAULT
+    ..FLUSHDB
 };
 
 fn flushall(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {

@@ -62,14 +62,9 @@ fn expireat(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const PEXPIREAT: Command = Command {
     name: "pexpireat",
     summary: "Sets when a key expires, in milliseconds of the Unix epoch",
-    since: "2.6.0",
-    arity: -3,
-    flags: WRITE | FAST,
-    categories: category::KEYSPACE,
-    keys: &[KeySpec::one(1, RW | UPDATE)],
     args: "key:key#0 unix-time-milliseconds:unix-time condition(nx=NX | xx=XX | gt=GT | lt=LT)?^7.0.0",
     handler: Handler::Data(pexpireat),
-    ..Command::DEFAULT
+    ..PEXPIRE
 };
 
 fn pexpireat(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -179,14 +174,8 @@ pub const PTTL: Command = Command {
     name: "pttl",
     summary: "Gets the milliseconds a key has to live",
     since: "2.6.0",
-    arity: 2,
-    flags: READONLY | FAST,
-    categories: category::KEYSPACE,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    tips: &["nondeterministic_output"],
-    args: "key:key#0",
     handler: Handler::Data(pttl),
-    ..Command::DEFAULT
+    ..TTL
 };
 
 fn pttl(ctx: &mut DataContext, args: &Args) -> CommandResult {

@@ -52,18 +52,9 @@ fn hset(ctx: &mut DataContext, args: &Args) -> CommandResult {
 
 pub const HMSET: Command = Command {
     name: "hmset",
-    summary: "Sets fields of a hash",
-    since: "2.0.0",
-    group: Group::Hash,
-    arity: -4,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::HASH,
-    keys: &[KeySpec::one(1, RW | UPDATE)],
-    member: Some(2),
-    args: "key:key#0 data{field value}+",
     deprecated: Some(("4.0.0", "`HSET` with multiple field-value pairs")),
     handler: Handler::Data(hmset),
-    ..Command::DEFAULT
+    ..HSET
 };
 
 fn hmset(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -154,16 +145,10 @@ fn reply_field(reply: &mut Reply, hash: Option<&Hash>, field: &[u8]) {
 pub const HMGET: Command = Command {
     name: "hmget",
     summary: "Gets fields of a hash",
-    since: "2.0.0",
-    group: Group::Hash,
     arity: -3,
-    flags: READONLY | FAST,
-    categories: category::HASH,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    member: Some(2),
     args: "key:key#0 field+",
     handler: Handler::Data(hmget),
-    ..Command::DEFAULT
+    ..HGET
 };
 
 fn hmget(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -207,16 +192,8 @@ fn hgetall(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const HKEYS: Command = Command {
     name: "hkeys",
     summary: "Gets the names of all fields of a hash",
-    since: "2.0.0",
-    group: Group::Hash,
-    arity: 2,
-    flags: READONLY,
-    categories: category::HASH,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    tips: &["nondeterministic_output_order"],
-    args: "key:key#0",
     handler: Handler::Data(hkeys),
-    ..Command::DEFAULT
+    ..HGETALL
 };
 
 fn hkeys(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -226,16 +203,8 @@ fn hkeys(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const HVALS: Command = Command {
     name: "hvals",
     summary: "Gets the values of all fields of a hash",
-    since: "2.0.0",
-    group: Group::Hash,
-    arity: 2,
-    flags: READONLY,
-    categories: category::HASH,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
-    tips: &["nondeterministic_output_order"],
-    args: "key:key#0",
     handler: Handler::Data(hvals),
-    ..Command::DEFAULT
+    ..HGETALL
 };
 
 fn hvals(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -300,15 +269,8 @@ pub const HEXISTS: Command = Command {
     name: "hexists",
     summary: "Tells whether a hash has a field",
     since: "2.0.0",
-    group: Group::Hash,
-    arity: 3,
-    flags: READONLY | FAST,
-    categories: category::HASH,
-    keys: &[KeySpec::one(1, RO)],
-    member: Some(2),
-    args: "key:key#0 field",
     handler: Handler::Data(hexists),
-    ..Command::DEFAULT
+    ..HSTRLEN
 };
 
 fn hexists(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -386,15 +348,9 @@ pub const HINCRBYFLOAT: Command = Command {
     name: "hincrbyfloat",
     summary: "Adds a floating point number to a field's value",
     since: "2.6.0",
-    group: Group::Hash,
-    arity: 4,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::HASH,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
-    member: Some(2),
     args: "key:key#0 field increment:double",
     handler: Handler::Data(hincrbyfloat),
-    ..Command::DEFAULT
+    ..HINCRBY
 };
 
 fn hincrbyfloat(ctx: &mut DataContext, args: &Args) -> CommandResult {

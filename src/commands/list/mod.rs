@@ -130,14 +130,8 @@ pub const LPUSHX: Command = Command {
     name: "lpushx",
     summary: "Adds elements at the head of a list that exists",
     since: "2.2.0",
-    group: Group::List,
-    arity: -3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::LIST,
-    keys: &[KeySpec::one(1, RW | INSERT)],
-    args: "key:key#0 element+",
     handler: Handler::Data(lpushx),
-    ..Command::DEFAULT
+    ..LPUSH
 };
 
 fn lpushx(ctx: &mut DataContext, args: &Args) -> CommandResult {

@@ -163,14 +163,9 @@ fn sunion(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const SUNIONSTORE: Command = Command {
     name: "sunionstore",
     summary: "Stores the members that any of the sets has",
-    group: Group::Set,
-    arity: -3,
-    flags: WRITE | DENYOOM,
-    categories: category::SET,
     keys: &[KeySpec::one(1, OW | UPDATE), KeySpec::range(2, -1, 1, RO | ACCESS)],
-    args: "destination:key#0 key:key#1+",
     handler: Handler::Data(sunionstore),
-    ..Command::DEFAULT
+    ..SINTERSTORE
 };
 
 fn sunionstore(ctx: &mut DataContext, args: &Args) -> CommandResult {

@@ -20,15 +20,9 @@ pub const XRANGE: Command = Command {
 pub const XREVRANGE: Command = Command {
     name: "xrevrange",
     summary: "Gets the entries between two ids, the last first",
-    since: "5.0.0",
-    group: Group::Stream,
-    arity: -4,
-    flags: READONLY,
-    categories: category::STREAM,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
     args: "key:key#0 end start count:int=COUNT?",
     handler: Handler::Data(|ctx, args| range(ctx, args, true)),
-    ..Command::DEFAULT
+    ..XRANGE
 };
 
 fn range(ctx: &mut DataContext, args: &Args, backwards: bool) -> CommandResult {

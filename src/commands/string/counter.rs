@@ -44,14 +44,10 @@ fn increment(ctx: &mut DataContext, key: &[u8], by: i64) -> CommandResult {
 pub const INCRBY: Command = Command {
     name: "incrby",
     summary: "Adds to the integer at a key",
-    group: Group::String,
     arity: 3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
     args: "key:key#0 increment:int",
     handler: Handler::Data(incrby),
-    ..Command::DEFAULT
+    ..INCR
 };
 
 fn incrby(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -68,14 +64,9 @@ fn decr(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const DECRBY: Command = Command {
     name: "decrby",
     summary: "Subtracts from the integer at a key",
-    group: Group::String,
-    arity: 3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
     args: "key:key#0 decrement:int",
     handler: Handler::Data(decrby),
-    ..Command::DEFAULT
+    ..INCRBY
 };
 
 fn decrby(ctx: &mut DataContext, args: &Args) -> CommandResult {
@@ -87,14 +78,9 @@ pub const INCRBYFLOAT: Command = Command {
     name: "incrbyfloat",
     summary: "Adds to the floating-point number at a key",
     since: "2.6.0",
-    group: Group::String,
-    arity: 3,
-    flags: WRITE | DENYOOM | FAST,
-    categories: category::STRING,
-    keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
     args: "key:key#0 increment:double",
     handler: Handler::Data(incrbyfloat),
-    ..Command::DEFAULT
+    ..INCRBY
 };
 
 fn incrbyfloat(ctx: &mut DataContext, args: &Args) -> CommandResult {

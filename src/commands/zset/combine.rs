@@ -327,15 +327,9 @@ fn zinterstore(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const ZDIFF: Command = Command {
     name: "zdiff",
     summary: "Gets the members of a sorted set that others do not have",
-    since: "6.2.0",
-    group: Group::SortedSet,
-    arity: -3,
-    flags: READONLY | MOVABLE_KEYS,
-    categories: category::SORTEDSET,
-    keys: &[KeySpec::counted(1, RO | ACCESS)],
     args: "numkeys:int key:key#0+ withscores=WITHSCORES?",
     handler: Handler::Data(zdiff),
-    ..Command::DEFAULT
+    ..ZUNION
 };
 
 fn zdiff(ctx: &mut DataContext, args: &Args) -> CommandResult {

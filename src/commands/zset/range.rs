@@ -266,16 +266,10 @@ fn zrangebylex(ctx: &mut DataContext, args: &Args) -> CommandResult {
 pub const ZREVRANGEBYLEX: Command = Command {
     name: "zrevrangebylex",
     summary: "Gets members of a sorted set of one score between two members, last one first",
-    since: "2.8.9",
-    group: Group::SortedSet,
-    arity: -4,
-    flags: READONLY,
-    categories: category::SORTEDSET,
-    keys: &[KeySpec::one(1, RO | ACCESS)],
     args: "key:key#0 max min limit{offset:int count:int}=LIMIT?",
     deprecated: Some(("6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments")),
     handler: Handler::Data(zrevrangebylex),
-    ..Command::DEFAULT
+    ..ZRANGEBYLEX
 };
 
 fn zrevrangebylex(ctx: &mut DataContext, args: &Args) -> CommandResult {
