@@ -6,7 +6,7 @@ use rondo::engine::load;
 use rondo::net::event_loop::EventLoop;
 use rondo::persist::check::{self, Repair};
 use rondo::server::command_table::CommandTable;
-use rondo::server::{collation, crash, logging, process_title, supervisor, system};
+use rondo::server::{collation, cpu_list, crash, logging, machine, process_title, supervisor, system};
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::Path;
@@ -23,7 +23,8 @@ Instead of starting a server:
         --check-aof [--fix | --truncate-to-timestamp SECONDS] FILE
                                 say whether an append-only file (its manifest, or one
                                 file) is whole; cut off what is not, or what was run
-                                after a second of the Unix epoch";
+                                after a second of the Unix epoch
+        --check-system          say what of this machine's settings could harm the server";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
     match arguments.split_first() {
         Some((first, rest)) if first == "--check-rdb" => return check_rdb(rest, "Usage: rondo --check-rdb FILE"),
         Some((first, rest)) if first == "--check-aof" => return check_aof(rest, "Usage: rondo --check-aof"),
+        Some((first, [])) if first == "--check-system" => return conclude(machine::check(&mut std::io::stdout())),
         _ => (),
     }
     if let Some(exit) = instead_of_a_server(&arguments) {
@@ -162,6 +164,10 @@ fn serve(mut config: Config) -> Result<(), String> {
         ),
     }
     config.warnings().iter().for_each(|warning| log::warn!("{warning}"));
+    machine::warnings(&config).iter().for_each(|warning| log::warn!("WARNING {warning}"));
+    if let Err(error) = cpu_list::run_on(&config.server_cpulist) {
+        log::warn!("Can't run on the processors that are asked for: {error}");
+    }
     make_room_for_clients(&mut config);
     if !collation::set_locale(&config.locale_collate) && !config.locale_collate.is_empty() {
         return Err("Failed to configure LOCALE for invalid locale name.".into());

@@ -1,4 +1,4 @@
-//! `--check-rdb` and `--check-aof`: what they say, and what they cut off.
+//! `--check-rdb`, `--check-aof` and `--check-system`: what they say, and what they cut off.
 
 #[path = "wire/harness.rs"]
 mod harness;
@@ -225,4 +225,16 @@ fn by_the_names_of_redis_tools() {
             assert_eq!((success, text.lines().last()), (their_success, their_text.lines().last()));
         }
     }
+}
+
+#[test]
+fn what_of_the_machine_could_do_harm_is_said() {
+    let folder = Folder::new();
+    let (is_fine, said) = folder.run(env!("CARGO_BIN_EXE_rondo"), &["--check-system"], "");
+    for name in ["slow-clocksource", "xen-clocksource", "overcommit", "THP"] {
+        assert!(said.contains(&format!("[{name}]...")), "{said}");
+    }
+    assert_eq!(is_fine, !said.contains("WARNING"), "{said}");
+    let overcommit = fs::read_to_string("/proc/sys/vm/overcommit_memory").unwrap();
+    assert_eq!(said.contains("[overcommit]...OK"), overcommit.trim() == "1", "{said}");
 }

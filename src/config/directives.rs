@@ -81,9 +81,9 @@ directives! {
     "loglevel" => loglevel: LogLevel = LogLevel::Notice, OneOf, [], Works;
     /// None logs to standard output.
     "logfile" => logfile: Option<PathBuf> = None, OptionalPath, [IMMUTABLE], Works;
-    "syslog-enabled" => syslog_enabled: bool = false, YesNo, [IMMUTABLE], Later;
-    "syslog-ident" => syslog_ident: Vec<u8> = b"redis".into(), Text, [IMMUTABLE], Later;
-    "syslog-facility" => syslog_facility: SyslogFacility = SyslogFacility::Local0, OneOf, [IMMUTABLE], Later;
+    "syslog-enabled" => syslog_enabled: bool = false, YesNo, [IMMUTABLE], Works;
+    "syslog-ident" => syslog_ident: Vec<u8> = b"redis".into(), Text, [IMMUTABLE], Works;
+    "syslog-facility" => syslog_facility: SyslogFacility = SyslogFacility::Local0, OneOf, [IMMUTABLE], Works;
     "crash-log-enabled" => crash_log_enabled: bool = true, YesNo, [], Works;
     "crash-memcheck-enabled" => crash_memcheck_enabled: bool = true, YesNo, [], Ignored("memory is not tested after a crash");
     "use-exit-on-panic" => use_exit_on_panic: bool = false, YesNo, [HIDDEN], Works;
@@ -95,14 +95,14 @@ directives! {
     /// Empty takes it from the environment.
     "locale-collate" => locale_collate: Vec<u8> = Vec::new(), Text, [], Works;
     "ignore-warnings" => ignore_warnings: Vec<u8> = Vec::new(), Text, [], Later;
-    "disable-thp" => disable_thp: bool = true, YesNo, [IMMUTABLE], Later;
+    "disable-thp" => disable_thp: bool = true, YesNo, [IMMUTABLE], Works;
     "oom-score-adj" => oom_score_adj: OomScoreAdj = OomScoreAdj::No, OomScoreMode, [], Works;
     /// For the primary, a replica and a child process.
     "oom-score-adj-values" => oom_score_adj_values: [i32; 3] = [0, 200, 800], OomScores, [MULTI_ARG], Works;
-    "server_cpulist" => server_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
-    "bio_cpulist" => bio_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
-    "aof_rewrite_cpulist" => aof_rewrite_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
-    "bgsave_cpulist" => bgsave_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Later;
+    "server_cpulist" => server_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Works;
+    "bio_cpulist" => bio_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Works;
+    "aof_rewrite_cpulist" => aof_rewrite_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Works;
+    "bgsave_cpulist" => bgsave_cpulist: Vec<u8> = Vec::new(), Text, [IMMUTABLE], Works;
     "shutdown-on-sigint" =>
         shutdown_on_sigint: ShutdownFlags = ShutdownFlags::empty(), ShutdownOptions, [MULTI_ARG], Works;
     "shutdown-on-sigterm" =>

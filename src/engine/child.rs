@@ -12,7 +12,7 @@ use crate::persist::delay;
 use crate::server::oom_score::OomRole;
 use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
 use crate::server::system::{self, Fork};
-use crate::server::{Server, Timer, logging, process_title};
+use crate::server::{Server, Timer, cpu_list, logging, process_title};
 use mio::Interest;
 use mio::unix::pipe;
 use std::io::{self, ErrorKind, Read, Write};
@@ -92,6 +92,13 @@ fn run(server: &Server, job: Job, output: Output, pipe: pipe::Sender) -> ! {
         Job::Transfer(_) => "redis-rdb-to-slaves",
     };
     process_title::set(&server.config, Some(title));
+    let processors = match job {
+        Job::Rewrite(_) => &server.config.aof_rewrite_cpulist,
+        Job::Snapshot(_) | Job::Transfer(_) => &server.config.bgsave_cpulist,
+    };
+    if let Err(error) = cpu_list::run_on(processors) {
+        log::warn!("Can't run on the processors that are asked for: {error}");
+    }
     // A refusal is in the log.
     let _ = server.set_oom_score(OomRole::Child);
     let mut progress = Progress::new(&server.config, temporary.as_deref(), pipe);

@@ -58,7 +58,7 @@ impl EventLoop {
     pub fn new(config: Config, commands: CommandTable) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
-        let background = Background::new(move || {
+        let background = Background::new(&config.bio_cpulist, move || {
             // A full pipe means that the loop will wake anyway.
             let _ = waker.wake();
         })?;

@@ -5,6 +5,7 @@
 //! They hold no lock that a forked child takes: in particular they never log.
 
 use super::Server;
+use super::cpu_list;
 use super::crash::HandlerStack;
 use crate::keyspace::Garbage;
 use std::fs::{self, File};
@@ -24,6 +25,8 @@ struct Shared {
     pending_free: AtomicUsize,
     freed: AtomicU64,
     answers: Mutex<Vec<Answer>>,
+    /// The processors that the threads may run on.
+    processors: Vec<u8>,
     /// Wakes the loop.
     wake: Box<dyn Fn() + Send + Sync>,
 }
@@ -35,20 +38,19 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts the threads; `wake` wakes the loop when there is an answer.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> io::Result<Background> {
+    /// Starts the threads on the processors of a list; `wake` wakes the loop when there is an answer.
+    pub fn new(processors: &[u8], wake: impl Fn() + Send + Sync + 'static) -> io::Result<Background> {
         let (disk, disk_jobs) = channel();
         let (free, free_jobs) = channel();
         let shared = Arc::new(Shared {
             pending_free: AtomicUsize::new(0),
             freed: AtomicU64::new(0),
             answers: Mutex::default(),
+            processors: processors.to_vec(),
             wake: Box::new(wake),
         });
-        let for_disk = shared.clone();
-        spawn("rondo-disk", move || run_disk(disk_jobs, &for_disk))?;
-        let for_free = shared.clone();
-        spawn("rondo-free", move || run_free(free_jobs, &for_free))?;
+        spawn("rondo-disk", &shared, move |shared| run_disk(disk_jobs, shared))?;
+        spawn("rondo-free", &shared, move |shared| run_free(free_jobs, shared))?;
         Ok(Background { disk, free, shared })
     }
 
@@ -73,8 +75,7 @@ impl Background {
         work: impl FnOnce() -> T + Send + 'static,
         then: impl FnOnce(&mut Server, T) + Send + 'static,
     ) -> io::Result<()> {
-        let shared = self.shared.clone();
-        spawn("rondo-apart", move || {
+        spawn("rondo-apart", &self.shared, move |shared| {
             let result = work();
             shared.answer(Box::new(move |server| then(server, result)));
         })
@@ -146,10 +147,13 @@ impl Shared {
 }
 
 /// Starts a thread whose crash is reported as the loop's would be.
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
+fn spawn(name: &str, shared: &Arc<Shared>, run: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
+    let shared = shared.clone();
     let run = move || {
         let _stack = HandlerStack::install();
-        run();
+        // Where that cannot be, it runs where the loop does.
+        let _ = cpu_list::run_on(&shared.processors);
+        run(&shared);
     };
     thread::Builder::new().name(name.into()).spawn(run).map(drop)
 }

@@ -3,6 +3,7 @@
 //! The levels of the `log` crate stand for Redis's: trace is debug (`.`), debug is verbose (`-`),
 //! info is notice (`*`), warn and error are warning (`#`).
 
+use super::syslog;
 use crate::config::{Config, LogLevel};
 use env_logger::{Builder, Target};
 use log::{Level, LevelFilter};
@@ -29,6 +30,9 @@ pub fn start(config: &Config) -> io::Result<()> {
     };
     Builder::new().target(target).filter_level(LevelFilter::Trace).format(line).init();
     set_level(config.loglevel);
+    if config.syslog_enabled {
+        syslog::start(config)?;
+    }
     Ok(())
 }
 
@@ -57,6 +61,7 @@ pub fn in_child() {
 }
 
 fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record) -> io::Result<()> {
+    syslog::write(record);
     let level = match record.level() {
         Level::Trace => '.',
         Level::Debug => '-',

@@ -11,6 +11,7 @@
 //! * `collation`      the order of texts in a language, for SORT ALPHA
 //! * `command`        the specification of a command
 //! * `command_table`  commands by name
+//! * `cpu_list`       on which processors threads and children run
 //! * `crash`          what the log gets of a crash
 //! * `debug_switches` what tests switch by DEBUG
 //! * `execution`      what is executed right now
@@ -18,6 +19,7 @@
 //! * `listeners`      TCP and unix sockets
 //! * `loading`        a data set on its way into memory
 //! * `logging`        the log
+//! * `machine`        settings of the machine that could harm the server
 //! * `memory`         limits on memory, and clients evicted for them
 //! * `migration`      connections to the servers that MIGRATE sends keys to
 //! * `oom_score`      how soon the system ends the process when memory runs out
@@ -34,6 +36,7 @@
 //! * `slowlog`        slow commands
 //! * `stats`          counters for INFO
 //! * `supervisor`     telling systemd how far the server is
+//! * `syslog`         the system's log
 //! * `system`         what the operating system knows of the process
 //! * `timer`          what the timers of the wheel are for
 //! * `tracking`       which clients are told which keys changed
@@ -50,6 +53,7 @@ pub mod clock;
 pub mod collation;
 pub mod command;
 pub mod command_table;
+pub mod cpu_list;
 pub mod crash;
 pub mod debug_switches;
 pub mod execution;
@@ -57,6 +61,7 @@ pub mod latency;
 pub mod listeners;
 pub mod loading;
 pub mod logging;
+pub mod machine;
 pub mod memory;
 pub mod migration;
 pub mod oom_score;
@@ -73,6 +78,7 @@ pub mod shutdown;
 pub mod slowlog;
 pub mod stats;
 pub mod supervisor;
+mod syslog;
 pub mod system;
 pub mod timer;
 pub mod tracking;

@@ -66,6 +66,35 @@ pub fn raise_open_files(wanted: u64) -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Numbers of processors are below this.
+pub const PROCESSORS_MAX: usize = libc::CPU_SETSIZE as usize;
+
+/// The calling thread, and what it starts from here on, runs on these processors only.
+pub fn run_on(processors: &[usize]) -> io::Result<()> {
+    // SAFETY: a set of bits, all of which may be zero.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for &processor in processors {
+        assert!(processor < PROCESSORS_MAX);
+        // SAFETY: it is in the range of the set.
+        unsafe { libc::CPU_SET(processor, &mut set) };
+    }
+    // SAFETY: sched_setaffinity reads a set of this size; 0 is the calling thread.
+    match unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// This process and its children get no huge pages: a child that writes the data set would have the system copy 2 MiB
+/// for each byte that changes meanwhile.
+pub fn disable_huge_pages() -> io::Result<()> {
+    // SAFETY: no pointer is passed.
+    match unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Bytes of memory that this process has resident.
 pub fn resident_memory() -> u64 {
     let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();

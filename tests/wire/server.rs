@@ -451,3 +451,77 @@ fn systemd_hears_of_the_beginning_and_the_end() {
     assert!(server.wait().success());
     std::fs::remove_file(&path).unwrap();
 }
+
+/// A line of /proc that says something of a process or a thread.
+fn status(path: &str, field: &str) -> String {
+    let status = std::fs::read_to_string(path).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.unwrap().trim().to_owned()
+}
+
+#[test]
+fn threads_and_children_run_where_they_are_told() {
+    let allowed = status("/proc/self/status", "Cpus_allowed_list");
+    let (Some(first), Some(last)) = (allowed.split(['-', ',']).next(), allowed.split(['-', ',']).next_back()) else {
+        unreachable!("there is a processor");
+    };
+    let server = Server::start(&["--server_cpulist", first, "--bio_cpulist", last, "--bgsave_cpulist", last]);
+    let runs_on = |task: &str| status(&format!("/proc/{task}/status"), "Cpus_allowed_list");
+    assert_eq!(runs_on(&server.pid().to_string()), first);
+    for task in std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap() {
+        let task = task.unwrap().path();
+        let name = std::fs::read_to_string(task.join("comm")).unwrap();
+        if ["rondo-disk", "rondo-free"].contains(&name.trim()) {
+            wait_until("a thread is where it belongs", || {
+                status(task.join("status").to_str().unwrap(), "Cpus_allowed_list") == last
+            });
+        }
+    }
+    let mut client = server.connect();
+    client.check("SET k v\n CONFIG SET rdb-key-save-delay 100000000 => +OK\n BGSAVE");
+    let children = format!("/proc/{0}/task/{0}/children", server.pid());
+    let child = std::fs::read_to_string(children).unwrap().trim().to_owned();
+    wait_until("the child is where it belongs", || runs_on(&child) == last);
+    // What makes no sense is said, and changes nothing.
+    let server = Server::start(&["--server_cpulist", "one"]);
+    assert_eq!(runs_on(&server.pid().to_string()), allowed);
+    assert!(server.log().contains("no list of processors"));
+}
+
+#[test]
+fn huge_pages_are_off() {
+    for (given, is_enabled) in [("yes", "0"), ("no", "1")] {
+        let server = Server::start(&["--disable-thp", given]);
+        assert_eq!(status(&format!("/proc/{}/status", server.pid()), "THP_enabled"), is_enabled);
+    }
+}
+
+#[test]
+fn the_systems_log_gets_the_lines_as_well() {
+    if unsafe { libc::geteuid() } != 0 {
+        return eprintln!("skipped: not root");
+    }
+    // The C library looks for /dev/log, so the server gets a /dev of its own.
+    let folder = new_folder();
+    let socket = std::os::unix::net::UnixDatagram::bind(folder.join("log")).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let run = format!("mount --bind {} /dev && exec \"$@\"", folder.display());
+    let prefix = ["unshare", "--mount", "sh", "-c", &run, "sh"].map(str::to_owned);
+    let server = Server::start_through(
+        &prefix,
+        &["--syslog-enabled", "yes", "--syslog-ident", "cache", "--syslog-facility", "local3"],
+    );
+    let mut bytes = [0; 1000];
+    let mut hear = |what: &str| loop {
+        let count = socket.recv(&mut bytes).unwrap();
+        let line = String::from_utf8_lossy(&bytes[..count]).into_owned();
+        if line.contains(what) {
+            break line;
+        }
+    };
+    // Facility 19, severity 5: notice.
+    let line = hear("Server initialized");
+    assert!(line.starts_with("<157>") && line.contains(" cache["), "{line}");
+    assert!(line.trim_end_matches(['\0', '\n']).ends_with("]: Server initialized"), "{line}");
+    assert!(server.log().contains(" * Server initialized"));
+}
