@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_default();
     let arguments: Vec<OsString> = arguments.collect();
-    // As who looks for Redis's tools calls it.
+    // It may be called by the name of one of Redis's tools.
     match Path::new(&name).file_name().and_then(OsStr::to_str) {
         Some("redis-check-rdb") => return check_rdb(&arguments, "Usage: redis-check-rdb <rdb-file-name>"),
         Some("redis-check-aof") => return check_aof(&arguments, "Usage: redis-check-aof"),
@@ -193,8 +193,8 @@ fn serve(mut config: Config) -> Result<(), String> {
     log::info!("Server initialized");
     load::start(&mut event_loop.server).map_err(|error| error.0)?;
     event_loop.run()?;
-    // The port is free and the socket's file gone before the process is; freeing the data set key by
-    // key would keep whoever waits for the end waiting.
+    // A successor finds the port free and the socket's file gone. Nothing else is dropped: freeing the data set key by
+    // key would only delay the end.
     event_loop.server.listeners.clear();
     std::process::exit(0)
 }

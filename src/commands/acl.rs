@@ -358,7 +358,7 @@ fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
             "DRYRUN <username> <command> [<arg> ...]",
             "    Say whether a user may run a command.",
             "GENPASS [<bits>]",
-            "    Make up a password of so many bits, in hexadecimal digits.",
+            "    Make up a password of that many bits, in hexadecimal digits.",
             "GETUSER <username>",
             "    Describe a user.",
             "LIST",

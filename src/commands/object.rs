@@ -123,17 +123,13 @@ fn help(ctx: &mut DataContext, _: &Args) -> CommandResult {
         "object",
         &[
             "ENCODING <key>",
-            "    Return the kind of internal representation used in order to store the value",
-            "    associated with a <key>.",
+            "    Say how a key's value is kept.",
             "FREQ <key>",
-            "    Return the access frequency index of the <key>. The returned integer is",
-            "    proportional to the logarithm of the recent access frequency of the key.",
+            "    Give the counter of a key's uses (LFU policies).",
             "IDLETIME <key>",
-            "    Return the idle time of the <key>, that is the approximated number of",
-            "    seconds elapsed since the last access to the key.",
+            "    Give the seconds since a key was last used.",
             "REFCOUNT <key>",
-            "    Return the number of references of the value associated with the specified",
-            "    <key>.",
+            "    Give the count that Redis would: values here share nothing.",
         ],
     );
     Ok(())

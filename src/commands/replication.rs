@@ -232,7 +232,7 @@ fn role(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
 
 pub const WAIT: Command = Command {
     name: "wait",
-    summary: "Waits until so many replicas have what the client has written",
+    summary: "Waits until a number of replicas have what the client has written",
     since: "3.0.0",
     arity: 3,
     categories: category::CONNECTION,
@@ -257,7 +257,7 @@ fn wait(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 
 pub const WAITAOF: Command = Command {
     name: "waitaof",
-    summary: "Waits until what the client has written is on the disks of so many servers",
+    summary: "Waits until what the client has written is on the disks of a number of servers",
     since: "7.2.0",
     arity: 4,
     flags: NOSCRIPT,

@@ -32,7 +32,7 @@ impl Config {
         ZSetLimits { members: self.zset_max_listpack_entries, member_bytes: self.zset_max_listpack_value }
     }
 
-    /// Replies of so many bytes close a client: there is no use in writing more.
+    /// Replies of this many bytes close a client: there is no use in writing more.
     pub fn reply_limit(&self) -> usize {
         match self.client_output_buffer_limit[ClientClass::Normal as usize].hard_bytes {
             0 => usize::MAX,

@@ -140,8 +140,8 @@ pub struct OutputBufferLimit {
     pub soft_seconds: u64,
 }
 
-/// A save point: a snapshot is due once this many seconds have passed since the last one and
-/// this many changes have been made.
+/// A save point: a snapshot is due once these seconds have passed since the last one, and
+/// these changes have been made.
 pub type SavePoint = (u64, u64);
 
 bitflags! {

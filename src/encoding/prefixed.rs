@@ -22,7 +22,7 @@ pub fn stored_len(text: &[u8]) -> usize {
 /// [`write`] wrote it there, and it neither changes nor is freed during `'a`.
 #[inline]
 pub unsafe fn read<'a>(at: *const u8) -> &'a [u8] {
-    // SAFETY: by the contract, a length and so many bytes are there.
+    // SAFETY: by the contract, a length and that many bytes are there.
     unsafe {
         match *at {
             LONG => {

@@ -68,7 +68,7 @@ pub struct NodeLimits {
 /// What is to be trimmed from the front.
 #[derive(Clone, Copy, Debug)]
 pub enum Trim {
-    /// All but so many entries.
+    /// All but this many entries.
     ToLen(u64),
     /// Those with smaller ids.
     Before(StreamId),

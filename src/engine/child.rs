@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 /// Keys after which it looks at the clock.
 const KEYS_BETWEEN_LOOKS: u64 = 1024;
-/// Reading its own memory's state may take up one part in so many of its time.
+/// Looking at its own memory may take up one part in this many of its time.
 const COW_SHARE: u32 = 100;
 /// The pipe of a child is closed a moment before it can be waited for.
 const REAP_AGAIN_MS: u64 = 1;
@@ -44,13 +44,14 @@ pub fn start(server: &mut Server, job: Job, output: Output) -> io::Result<u32> {
     assert!(server.persistence.child.is_none(), "there is one child at a time");
     let (sender, mut receiver) = pipe::new()?;
     server.registry.register(&mut receiver, CHILD_TOKEN, Interest::READABLE)?;
-    let began = Instant::now();
+    let began = server.clock.stamp();
     let pid = match system::fork()? {
         Fork::Child => run(server, job, output, sender),
         Fork::Parent(pid) => pid,
     };
-    server.persistence.last_fork_us = began.elapsed().as_micros() as u64;
-    server.note_latency("fork", began.elapsed().as_nanos() as u64);
+    let nanos = server.clock.nanos_between(began, server.clock.stamp());
+    server.persistence.last_fork_us = nanos / 1000;
+    server.note_latency("fork", nanos);
     server.persistence.forks += 1;
     drop(sender);
     server.persistence.child = Some(Child {

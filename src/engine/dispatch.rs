@@ -158,7 +158,7 @@ pub fn unknown_command(args: &Args) -> CommandError {
     CommandError::err(format_args!("unknown command '{name}', with args beginning with: {arguments}"))
 }
 
-/// Flags that let a command through. EXEC keeps these flags only if every queued command has them.
+/// Flags that open a gate, others close one: EXEC has them only if every queued command does.
 const LENIENT: u32 = flag::STALE | flag::LOADING;
 
 #[inline]
@@ -210,7 +210,7 @@ fn check_memory(server: &mut Server, id: ClientId, command: &Command, args: &Arg
         // It was evicted for its own memory, and its transaction with it.
         return Err(CommandError::OOM);
     }
-    // Scripts use the value from their start.
+    // The commands of a script are held against it as it was when the script started.
     server.memory.exhausted = !has_room;
     let client = &server.clients[id];
     // EXEC is checked with the flags of its queued commands.

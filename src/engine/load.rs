@@ -167,7 +167,7 @@ fn begin(server: &mut Server, source: LoadSource) -> Load {
     Load { source, started: server.clock.stamp() }
 }
 
-/// Reads on by about so many bytes; true if that was all.
+/// Reads on by about `bytes` bytes; true if that was all.
 fn advance(server: &mut Server, source: &mut LoadSource, bytes: u64) -> Result<bool, LoadError> {
     match source {
         LoadSource::Snapshot(load) | LoadSource::FromPrimary(load) => advance_snapshot(server, load, bytes),

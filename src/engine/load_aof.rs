@@ -102,7 +102,7 @@ pub fn reload(server: &mut Server) -> Result<(), LoadError> {
     files.filter(|_| is_written).map_or(Ok(()), |files| open(server, files))
 }
 
-/// Reads on by about so many bytes; true if that was all.
+/// Reads on by about `bytes` bytes; true if that was all.
 pub fn advance(server: &mut Server, load: &mut AofLoad, bytes: u64) -> Result<bool, LoadError> {
     let swap_stats = |server: &mut Server, load: &mut AofLoad| {
         swap(&mut server.stats, &mut load.stats.0);

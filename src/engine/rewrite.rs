@@ -26,13 +26,13 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
-/// After so many failures in a row rewrites do not start by themselves at once.
+/// After this many failures in a row rewrites do not start by themselves at once.
 const FAILURES_MAX: u32 = 3;
 /// Then each failure doubles the delay up to an hour.
 const DELAY_MINUTES_MAX: u64 = 60;
 const MINUTE_MS: u64 = 60_000;
 
-/// What who has asked for a rewrite is told.
+/// Replies of BGREWRITEAOF.
 pub const STARTED: &str = "Background append only file rewriting started";
 pub const CANNOT_START: CommandError = CommandError::new(
     "ERR Can't execute an AOF background rewriting. Please check the server logs for more information.",
@@ -145,7 +145,7 @@ fn tell(server: &mut Server, asker: ClientId, started: bool) {
     server.pending_read(asker);
 }
 
-/// Waits until no other thread changes the files; a rewrite that is about to begin does not.
+/// Waits until the helper thread is done with the files; a rewrite that it prepares them for is called off.
 pub fn settle_files(server: &mut Server) {
     if server.persistence.rewrites.changes_files {
         server.persistence.rewrites.called_off = true;

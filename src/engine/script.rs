@@ -30,7 +30,7 @@ pub struct Call<'a> {
     pub read_only: bool,
     /// What errors call it.
     pub name: &'a [u8],
-    /// The whole request, with so many keys from index 3 on.
+    /// The whole request, with this many keys from index 3 on.
     pub request: Args<'a>,
     pub keys: usize,
     /// The session that it is debugged in.
@@ -209,7 +209,7 @@ impl Host for ScriptHost<'_> {
         let passed = found.as_ref().map_err(Clone::clone).and_then(|&found| self.gates(found, args));
         match (found, passed) {
             (Ok(found), Ok(())) => {
-                // What the script itself did since the command before is no command's time.
+                // The time that Lua took since the command before is not this command's.
                 self.server.execution.command_started = self.server.clock.stamp();
                 call(self.server, self.client, found, args);
                 take_reply(&mut self.server.clients[self.client].output, reply);
@@ -306,7 +306,7 @@ pub fn load_libraries(server: &mut Server, codes: &[&[u8]], existing: Existing) 
     server.scripts.libraries.add(staged, existing)
 }
 
-/// What a library runs in while it is loaded: it has a moment, and nothing else.
+/// The host of a library that is being loaded: it may run for a moment, and call nothing.
 struct LoadHost<'a> {
     clock: &'a Clock,
     started: u64,

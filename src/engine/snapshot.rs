@@ -223,7 +223,8 @@ pub fn start_due(server: &mut Server) {
     }
 }
 
-/// All data is gone, and nobody wants to find it in a snapshot. True if that is on the disk now.
+/// FLUSHALL has run: nobody wants to find the data in a snapshot. One that is under way ends, and where there are save
+/// points, the empty data set is saved. True if it was.
 pub fn data_set_emptied(server: &mut Server) -> bool {
     // Replicas, too, are better served by a data set that has nothing to be deleted at once.
     if server.persistence.snapshot_runs() || server.persistence.transfer_runs() {

@@ -67,7 +67,7 @@ impl AccessClock {
         self.stamp
     }
 
-    /// What an entry gets whose use is known. What does not suit what is kept tells nothing.
+    /// What an entry gets whose use is known. What the policy does not keep (of LRU and LFU it keeps one) is ignored.
     pub fn stamp_of(&self, last: LastUse) -> u32 {
         match (last, self.frequency) {
             (LastUse::IdleSeconds(idle_s), None) => {

@@ -18,7 +18,7 @@ pub struct AlreadyThere;
 pub struct Arrivals(Vec<(u64, Entry)>);
 
 impl Keyspace {
-    /// The selected database is about to get so many keys. Does nothing for one that has keys.
+    /// The selected database is about to get this many keys. Does nothing for one that has keys.
     pub fn expect_keys(&mut self, count: usize) {
         self.db_mut().table.expect(count);
     }

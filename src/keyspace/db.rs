@@ -52,11 +52,12 @@ impl Db {
         self.due.as_ref().map_or(0, |index| index.bytes())
     }
 
+    /// To look at and to prefetch from; entries go in and out by the methods below.
     pub fn table(&self) -> &HashTable<Entry> {
         &self.table
     }
 
-    /// For rehashing and prefetching; entries go in and out by the methods below.
+    /// Moves up to `buckets` buckets of a rehash; true if there are more.
     pub fn step_rehash(&mut self, buckets: usize) -> bool {
         self.table.step(buckets);
         self.table.is_rehashing()
@@ -145,7 +146,7 @@ impl Db {
 
     /// Visits up to `samples` random keys with an expiry, and at least one if there is any.
     pub(super) fn sample_volatile(&self, samples: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(&Entry)) {
-        /// Items of the index may be stale: so many are tried for each key.
+        /// Items of the index may be stale: this many are tried for each key.
         const TRIES: usize = 8;
         let Some(index) = &self.due else { return };
         let find = |(at, hash48)| self.table.find_by_position(hash48, |e| e.expire_at().is_some_and(|t| due(t) == at));

@@ -187,7 +187,7 @@ impl Entry {
         (self.head() & EXPIRES != 0).then(|| i64::from_le_bytes(self.array(HEADER)))
     }
 
-    pub fn set_expire_at(&mut self, expire_at: Option<i64>) {
+    pub(super) fn set_expire_at(&mut self, expire_at: Option<i64>) {
         match (self.expire_at(), expire_at) {
             (Some(_), Some(at)) => self.write(HEADER, &at.to_le_bytes()),
             (None, None) => (),

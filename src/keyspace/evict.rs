@@ -87,7 +87,7 @@ impl Keyspace {
                 Rank::Random => self.any_key(policy)?,
                 _ => self.best_key(policy, samples)?,
             };
-            // Of the keys in one place in the order of hashes any is as good as the one that was seen.
+            // Keys that share these 48 bits cannot be told apart here; any of them will do.
             let entry = self.dbs[db].table.find_by_position(hash >> 16, |entry| policy.may_go(entry));
             if let Some(key) = entry.map(|entry| entry.key().to_vec()) {
                 return self.in_db(db, |keyspace| keyspace.evict_key(&key, lazy));
@@ -135,7 +135,7 @@ impl Keyspace {
 
 /// Visits up to `samples` keys of a database that may go, and at least one if there is any.
 fn sample(db: &Db, policy: EvictionPolicy, samples: usize, rng: &mut fastrand::Rng, mut visit: impl FnMut(&Entry)) {
-    /// Where fewer of all keys expire than one in so many, they are looked for by their times.
+    /// Where fewer of all keys expire than one in this many, they are looked for by their times.
     const VOLATILE_MIN: usize = 4;
     let may_go = if policy.volatile_only { db.volatile() } else { db.len() };
     if may_go == 0 {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// The function by which the engine lets such a turn happen.
 pub fn turns(sources: Rc<RefCell<Sources>>) -> BusyTurn {
-    // The loop's own is in use. Most servers never need another.
+    // The loop's own is in use by the turn that runs the script. Most servers never need another.
     let mut input: Option<Input> = None;
     Box::new(move |server| turn(server, &sources, input.get_or_insert_default()))
 }
@@ -57,7 +57,7 @@ fn handle_events(server: &mut Server, sources: &RefCell<Sources>, input: &mut In
         } else if is_for_clients(token) {
             handle(server, sources, input, &event);
         } else if !later.iter().any(|other: &mio::event::Event| other.token() == token) {
-            // What there is to be done does not depend on how often it was said.
+            // One event for each is enough: handlers do all that there is to be done.
             later.push_back(event);
         }
     }

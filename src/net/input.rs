@@ -16,16 +16,16 @@ use crate::server::{Client, ClientFlags, ClientId, Server};
 use std::io::{self, ErrorKind, Read};
 use std::ops::Range;
 
-/// Bytes of one read: what a client may have run before the others get their turn.
+/// Bytes of one read: how much of a client's input may run before other clients get their turn.
 const READ_MAX: usize = 64 * 1024;
 /// A long argument is read in larger pieces: they cost nobody but the client anything.
 const LONG_READ_MAX: usize = 1024 * 1024;
-/// Of the replication stream so much is read during a pause; the rest stays with the primary.
+/// Bytes of the replication stream that are read ahead during a pause; what is beyond stays with the primary.
 const READ_AHEAD_MAX: usize = 16 * 1024 * 1024;
 /// Requests that are parsed, looked up and prefetched together.
 const BATCH_MAX: usize = 64;
 
-/// Bytes of a request that a client may keep in one piece: places in it are numbers of 32 bits.
+/// Bytes of input that may be in one buffer: offsets of arguments are numbers of 32 bits.
 const INPUT_MAX: usize = u32::MAX as usize / 2;
 
 /// What all clients' input goes through.
@@ -52,7 +52,7 @@ impl Default for Input {
 impl Input {
     /// One turn of a client: reads what there is, up to a bound, and runs the requests in it.
     pub fn turn(&mut self, server: &mut Server, id: ClientId) {
-        // Who took too much in the turn before this one is gone already.
+        // Whoever exceeded `maxmemory-clients` in the turn before goes first; it may be this client.
         server.evict_clients();
         let Some(client) = server.clients.get_mut(id) else { return };
         client.flags -= ClientFlags::READ_PENDING;
@@ -69,7 +69,7 @@ impl Input {
         }
         let waits = client.flags.contains(ClientFlags::BLOCKED) || !client.held.is_empty();
         if client.flags.contains(ClientFlags::PEER_CLOSED) && waits {
-            // Nobody waits for what it asked for any more.
+            // Nobody is left to read the reply that it waits for.
             return server.close_client(id);
         }
         if client.is_waiting() {
@@ -180,10 +180,10 @@ impl Input {
             let client = &mut server.clients[id];
             let from_primary = client.flags.contains(ClientFlags::PRIMARY);
             let limits = Limits {
-                // What the primary took is taken here, too.
+                // The primary accepted the argument, so our own limit does not apply.
                 bulk_max: if from_primary { INPUT_MAX } else { server.config.proto_max_bulk_len as usize },
                 authenticated: client.authenticated,
-                // Our own replicas get the bytes as they came.
+                // The bytes as they came go on to our own replicas.
                 in_place: from_primary,
             };
             // Before authentication one request at a time, for it may lift the limits.
@@ -202,8 +202,8 @@ impl Input {
                         next..buffer.len()
                     }
                     Ok(Parsed::Incomplete(left)) => left,
-                    // The error is found again when its turn comes: after the last request of the batch
-                    // nothing was read, or the batch is empty and did run.
+                    // It is answered after the requests before it: what is behind the last of these is kept,
+                    // and parsed anew then. There is a last one, for an empty batch goes on.
                     Err(_) => {
                         client.flags |= ClientFlags::INPUT_WAITING;
                         client.parser = Default::default();
@@ -242,16 +242,16 @@ impl Input {
             return true;
         }
         replication::apply::insist_on_durability(server);
-        // What the primary still has is there, whatever the time.
+        // The primary decides what expires: a key that it has not deleted is there, whatever the time.
         server.keyspace.expiry_mode = ExpiryMode::Ignore;
         let goes_on = self.run_batch(server, id, buffer);
         server.keyspace.expiry_mode = server.expiry_mode();
-        // What was not run the primary has to send again.
+        // Only what ran counts towards the offset; the primary sends the rest again.
         let end = if self.ran > 0 { self.batch.range(self.ran - 1).end } else { start };
         let bytes = &buffer[start..end];
         let is_open = server.clients.get(id).is_some_and(|client| client.multi.is_some());
         let open_from = is_open.then(|| {
-            let begins = |&i: &usize| self.batch.args(i, buffer).is(0, "multi");
+            let begins = |&i: &usize| replication::apply::begins_transaction(&self.batch.args(i, buffer));
             (0..self.ran).rev().find(begins).map_or(0, |i| self.batch.range(i).start - start)
         });
         replication::apply::ran(server, id, bytes, open_from);
@@ -352,8 +352,8 @@ fn read_failed(server: &mut Server, id: ClientId, error: &io::Error) {
     }
 }
 
-/// What a client sends while it waits is read, but not run: it may have more to send before it reads, and that it is
-/// gone shows only behind that.
+/// What a client sends while it waits is read, but not run. Otherwise one that writes everything before it reads would
+/// never come to reading, and the end of its stream, which is behind the data, would not be noticed.
 fn read_ahead(server: &mut Server, id: ClientId) {
     let client = &mut server.clients[id];
     client.flags |= ClientFlags::INPUT_WAITING;

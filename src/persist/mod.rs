@@ -13,7 +13,7 @@ pub mod rdb;
 use std::time::Duration;
 
 /// `rdb-key-save-delay` and `key-load-delay`, by which tests slow things down: waits after a key for so
-/// many microseconds, or, if negative, for one after every so many keys on average.
+/// many microseconds, or, if negative, for one after that many keys on average.
 pub fn delay(configured: i32) {
     let us = match configured {
         0 => return,

@@ -14,7 +14,7 @@ use std::ops::Range;
 pub const INLINE_MAX: usize = 64 * 1024;
 /// Arguments of one request.
 const ARGUMENTS_MAX: i64 = i32::MAX as i64;
-/// Before authentication a request has at most so many arguments, each at most so long.
+/// Before authentication a request has at most this many arguments, each at most this long.
 const UNAUTHENTICATED_ARGUMENTS_MAX: i64 = 10;
 const UNAUTHENTICATED_BULK_MAX: i64 = 16 * 1024;
 /// From this length on an argument that is not complete yet gets a buffer of its own, into which the

@@ -53,7 +53,7 @@ impl Operands<'_> {
     }
 }
 
-/// The last digits of a number in hexadecimal: eight, or so many; in capitals if that is negative.
+/// The last digits of a number in hexadecimal: eight, or that many; in capitals if that is negative.
 fn tohex(stack: &mut Stack) -> Result<usize> {
     let of = Operands { stack, name: "tohex" };
     let number = of.get(0)?;

@@ -178,7 +178,7 @@ impl<'a> Reader<'a, '_> {
         Ok(taken)
     }
 
-    /// An unsigned integer of so many bytes.
+    /// An unsigned integer of this many bytes.
     fn unsigned(&mut self, len: usize) -> Result<u64> {
         Ok(self.take(len)?.iter().fold(0, |number, &byte| number << 8 | byte as u64))
     }

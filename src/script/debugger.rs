@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 const BREAKPOINTS_MAX: usize = 64;
-/// A request may have so many bytes: they are typed by people.
+/// A request may have this many bytes: requests are typed by people.
 const REQUEST_MAX: usize = 64 * 1024;
 /// Bytes shown of a value or reply, if nothing else was asked for, and the least that can be.
 const SHOWN: usize = 256;
@@ -59,7 +59,7 @@ const HELP: &[&str] = &[
     "[t]race              Show which function was called from where.",
     "[e]val <code>        Run Lua code, which does not see local variables.",
     "[r]edis <cmd>        Run a command of Redis.",
-    "[m]axlen [len]       Cut values and replies to so many bytes; 0 shows them whole.",
+    "[m]axlen [len]       Cut values and replies to this many bytes; 0 shows them whole.",
     "[a]bort              End the script. What it changed stays in sync mode.",
     "",
     "What scripts can call:",
@@ -165,7 +165,7 @@ impl Debugger {
         self.look_every(lua, INSTRUCTIONS)
     }
 
-    /// Sets the hook: it is called at each line, and after so many instructions.
+    /// Sets the hook: it is called at each line, and after this many instructions.
     fn look_every(self: &Rc<Self>, lua: &Lua, instructions: u32) -> Result<()> {
         let debugger = self.clone();
         let triggers = HookTriggers::new().every_line().every_nth_instruction(instructions);

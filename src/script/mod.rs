@@ -1,7 +1,7 @@
 //! Lua: scripts of EVAL and libraries of functions, and what they can reach.
 //!
 //! This knows the protocol but no server. What a script asks of the server goes to the [`Host`] that
-//! runs it; `engine/script.rs` is the one there is.
+//! runs it; `engine/script.rs` has one for scripts, and one for libraries that are loaded.
 //!
 //! * `interpreter` one Lua state in its sandbox; `prelude.lua` is what scripts see of it
 //! * `api`         the functions behind the table `redis`

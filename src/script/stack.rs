@@ -289,7 +289,7 @@ impl Stack {
         unsafe { ffi::lua_pushlstring_(self.state, bytes.as_ptr().cast(), bytes.len()) }
     }
 
-    /// Pushes a table that has room for so many elements and other pairs.
+    /// Pushes a table that has room for that many elements and other pairs.
     pub fn push_table(&mut self, elements: usize, pairs: usize) -> Index {
         let room = |count: usize| c_int::try_from(count).unwrap_or(0);
         // SAFETY: above.

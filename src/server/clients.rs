@@ -149,7 +149,8 @@ bitflags! {
         const INTERNAL = 1 << 9;
         /// Its input holds complete requests that have not run yet.
         const INPUT_WAITING = 1 << 10;
-        /// It waits for keys.
+        /// Its command has not replied yet: it waits for keys ([`Client::blocked`]), for acknowledgements, for the end
+        /// of the server, or for a rewrite to start.
         const BLOCKED = 1 << 11;
         /// It has subscriptions.
         const SUBSCRIBED = 1 << 12;
@@ -218,7 +219,7 @@ pub struct Client {
     pub held: Vec<OwnedRequest>,
     /// The first of them has waited for keys before.
     pub held_retry: Option<Retry>,
-    /// What it waits for, while it is `BLOCKED`.
+    /// What it waits for, if that is keys.
     pub blocked: Option<Box<Blocked>>,
     /// The commands queued since MULTI.
     pub multi: Option<Box<Transaction>>,
@@ -249,7 +250,7 @@ impl Client {
         self.stream.is_local()
     }
 
-    /// Its requests have to wait, for the end of a pause or for keys.
+    /// Its requests have to wait: for the end of a pause, or because its last command has not replied yet.
     pub fn is_waiting(&self) -> bool {
         self.flags.intersects(ClientFlags::PAUSED | ClientFlags::BLOCKED)
     }

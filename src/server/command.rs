@@ -19,7 +19,7 @@ pub struct Command {
     pub summary: &'static str,
     pub since: &'static str,
     pub group: Group,
-    /// The number of arguments, the name included; negative: at least so many.
+    /// The number of arguments, the name included; negative: at least that many.
     pub arity: i32,
     /// See [`flag`].
     pub flags: u32,

@@ -75,7 +75,7 @@ pub enum LoadSource {
 pub struct SnapshotLoad {
     pub path: PathBuf,
     pub data_set: RdbLoad<'static>,
-    /// The load is that of the start.
+    /// It is loaded because the server starts: not by DEBUG RELOAD, nor from a primary.
     pub at_start: bool,
 }
 

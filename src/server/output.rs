@@ -35,7 +35,7 @@ impl Server {
 
     /// Takes back the buffer of a client that has nothing left to be sent.
     pub fn reclaim_output(&mut self, id: ClientId) {
-        /// Larger buffers go back to the system, and no more than so many are kept.
+        /// Larger buffers go back to the system, and no more than this many are kept.
         const SPARE_BYTES_MAX: usize = 256 * 1024;
         const SPARES_MAX: usize = 64;
         let Some(client) = self.clients.get_mut(id) else { return };

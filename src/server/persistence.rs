@@ -35,7 +35,7 @@ pub struct Child {
     /// [`Report`]s come here; its end means that the child has ended.
     pub pipe: pipe::Receiver,
     pub started_ms: u64,
-    /// What the data set was changed before, and is in what it writes.
+    /// Changes since the last save when it was forked: it writes them.
     pub dirty: u64,
     pub keys: u64,
     pub report: Report,
@@ -85,7 +85,7 @@ pub enum Ended {
     Unwanted,
 }
 
-/// Seconds and status of the snapshots.
+/// When snapshots were made, and how they went.
 pub struct Snapshots {
     pub scheduled: bool,
     /// When the data set was last saved, or this run began.
@@ -137,7 +137,7 @@ pub struct Rewrites {
     pub retry: Option<Retry>,
     /// Another thread changes the files, before a child begins or after it has ended.
     pub changes_files: bool,
-    /// The child is not to begin once the files are ready for it.
+    /// No child is to begin once the files are ready for it.
     pub called_off: bool,
 }
 

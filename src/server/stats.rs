@@ -1,4 +1,4 @@
-//! Counters for INFO. All only ever grow, but for CONFIG RESETSTAT.
+//! Counters for INFO. All only ever grow, but for CONFIG RESETSTAT; and `dirty` counts from the last save on.
 
 use super::command_table::CommandIndex;
 use super::replication::Counters;
@@ -60,7 +60,6 @@ pub struct Stats {
     pub cron_nanos: u64,
     pub aof_nanos: u64,
     pub loop_command_nanos: u64,
-    pub lazy_freed: u64,
     pub expire_cycle_nanos: u64,
     /// Changes since the data set was last saved.
     pub dirty: u64,
@@ -69,7 +68,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// For a table of so many commands.
+    /// For a table of `commands` commands.
     pub fn new(commands: usize) -> Stats {
         let mut stats = Stats::default();
         stats.commands.resize_with(commands, CommandStats::default);
@@ -89,7 +88,7 @@ impl Stats {
     }
 
     pub fn count_error(&mut self, code: &str) {
-        /// Scripts can make codes up: beyond so many, new ones are not counted.
+        /// Scripts can make codes up: beyond this many, new ones are not counted.
         const CODES_MAX: usize = 128;
         self.error_replies += 1;
         if let Some(count) = self.errors.get_mut(code) {

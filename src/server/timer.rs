@@ -5,7 +5,7 @@ use super::ClientId;
 /// What can be due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Timer {
-    /// The server's housekeeping, `hz` times a second while there is some.
+    /// The server's housekeeping, `hz` times a second.
     Cron,
     /// Keys expire.
     Expire,

@@ -18,7 +18,7 @@ static FRAMES: [AtomicUsize; FRAMES_MAX] = [const { AtomicUsize::new(0) }; FRAME
 /// A byte written here wakes the thread; -1 if there is none yet.
 static WAKE: AtomicI32 = AtomicI32::new(-1);
 
-/// The alarm goes off unless this is called again within so many milliseconds; 0 switches it off.
+/// The alarm goes off unless this is called again within this many milliseconds; 0 switches it off.
 pub fn wind_up(period_ms: u64) -> io::Result<()> {
     if period_ms > 0 && WAKE.load(Relaxed) < 0 {
         start()?;

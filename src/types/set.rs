@@ -362,7 +362,7 @@ impl Set {
         true
     }
 
-    /// Removes `count` random members, of which there must be more, each choice of so many being as
+    /// Removes `count` random members, of which there must be more, each choice of that many being as
     /// likely as any other.
     ///
     /// COMPAT: where nearly all members of a table go, those that stay make a new set, and its

@@ -118,7 +118,7 @@ impl ZSet {
 
     /// Prepares for `members` members to be added, any of which may be new.
     ///
-    /// COMPAT: as for hashes, so many at once make a table even if the same was meant repeatedly.
+    /// COMPAT: as for hashes, this many at once make a table even if the same was meant repeatedly.
     pub fn expect(&mut self, members: usize, limits: ZSetLimits) {
         if members > limits.members {
             self.table_mut(members);

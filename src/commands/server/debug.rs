@@ -117,14 +117,14 @@ fn help(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
             "PAUSE-CRON <0|1>",
             "    Stop the server's housekeeping, or go on with it.",
             "POPULATE <count> [<prefix>] [<size>]",
-            "    Make so many string keys, <prefix>:<n>, where they are not there yet.",
+            "    Make <count> string keys, <prefix>:<n>, where they are not there yet.",
             "PROTOCOL <type>",
             "    Reply with a value of this type: string, integer, double, null, array, set, map,",
             "    attrib, push, verbatim, true, false or bignum.",
             "QUICKLIST <key> [<0|1>]",
             "    Print the elements of a quicklist to the standard output.",
             "QUICKLIST-PACKED-THRESHOLD <size>",
-            "    Keep elements of so many bytes by themselves in quicklists; 0 is the default of 1 GB.",
+            "    Keep elements of that many bytes by themselves in quicklists; 0 is the default of 1 GB.",
             "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
             "    Save the data set, forget it (but with NOFLUSH) and load it. MERGE: keys that are",
             "    there are replaced.",
@@ -220,7 +220,7 @@ fn htstats_key(server: &mut Server, id: ClientId, args: &Args) -> CommandResult 
     Ok(())
 }
 
-/// Describes a table of `len` elements with so many slots, and so many in the array it is moved from.
+/// Describes a table of `len` elements with this many slots, and that many in the array it is moved from.
 fn describe_table(text: &mut String, len: usize, (slots, old_slots): (usize, Option<usize>)) {
     let main = old_slots.unwrap_or(slots);
     writeln!(text, "Hash table 0 stats (main hash table):\n table size: {main}\n number of elements: {len}")

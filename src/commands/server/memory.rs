@@ -268,9 +268,9 @@ fn malloc_stats(ctx: &mut DataContext, _: &Args) -> CommandResult {
     Ok(())
 }
 
-/// Below so many bytes in use there is nothing to find fault with.
+/// Below this many bytes in use there is nothing to find fault with.
 const DOCTOR_USED_MIN: usize = 5 << 20;
-/// DOCTOR mentions a loss only beyond so many bytes.
+/// DOCTOR mentions a loss only beyond this many bytes.
 const DOCTOR_LOSS_MIN: usize = 10 << 20;
 const DOCTOR_CLIENT_MAX: usize = 200 << 10;
 

@@ -52,7 +52,7 @@ pub const XREADGROUP: Command = Command {
 
 /// The options of both.
 struct Options<'a> {
-    /// COUNT: at most so many entries of each stream.
+    /// COUNT: at most this many entries of each stream.
     max: usize,
     /// BLOCK.
     timeout_ms: Option<u64>,

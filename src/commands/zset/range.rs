@@ -95,7 +95,7 @@ struct Request<'a> {
     reverse: bool,
     /// So many at the start are left out; all of them if negative.
     offset: i64,
-    /// At most so many; no limit if negative.
+    /// At most this many; no limit if negative.
     count: i64,
     with_scores: bool,
 }

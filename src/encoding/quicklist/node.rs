@@ -329,6 +329,7 @@ impl Node {
     }
 
     #[cfg(test)]
+    #[cfg(test)]
     pub fn is_compressed(&self) -> bool {
         matches!(self.content, Content::Compressed(_))
     }

@@ -2,10 +2,15 @@
 //! once run, are passed on to our own replicas as they came.
 
 use super::acks;
-use crate::resp::{CommandError, encode_request};
+use crate::resp::{Args, CommandError, encode_request};
 use crate::server::replication::primary::{Connection, Link};
 use crate::server::{ClientFlags, ClientId, ReplyMode, Server, Stream};
 use mio::{Interest, Token};
+
+/// Whether a request of the stream begins a transaction.
+pub fn begins_transaction(request: &Args) -> bool {
+    request.is(0, "multi")
+}
 
 /// From here on the stream comes. `acknowledges`: the primary gets our offset (REPLCONF ACK).
 pub fn begin(server: &mut Server, connection: Connection, selected: usize, acknowledges: bool) {

@@ -85,8 +85,8 @@ pub fn history_of(server: &Server, data_set: &RdbLoad) -> Option<HistoryPlace> {
     Some(HistoryPlace { id, offset, db: stream_db(server, data_set) })
 }
 
-/// What is loaded at start is what the data set was at this place of a history: replicas, or our primary,
-/// can go on from there.
+/// The data set that was loaded at start is that at this place of a history: replicas can go on from there, or we with
+/// our primary.
 pub fn restore_history(server: &mut Server, place: HistoryPlace) {
     if server.replication.stream.is_kept() {
         return;
@@ -258,9 +258,8 @@ pub fn event(server: &mut Server) {
             primary.heard_ms = server.clock.now_ms;
             converse(server, handshake);
         }
-        Link::Transfer(mut reception) => {
+        Link::Transfer(reception) => {
             primary.heard_ms = server.clock.now_ms;
-            reception.drained = false;
             receive::go_on(server, reception);
         }
         link => {
@@ -281,7 +280,7 @@ fn converse(server: &mut Server, mut handshake: Handshake) {
             // A primary that accepts us as a replica has taken over, whatever comes of the data set.
             failover::done(server);
             let Handshake { connection, .. } = handshake;
-            let reception = Reception { connection, history, length: None, received: 0, drained: false, target: None };
+            let reception = Reception { connection, history, length: None, received: 0, target: None };
             receive::begin(server, reception);
         }
         Err(reason) => {

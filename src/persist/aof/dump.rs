@@ -14,7 +14,7 @@ use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 
-/// A collection is written in commands of up to so many elements, so that loading one does not need
+/// A collection is written in commands of up to this many elements, so that loading one does not need
 /// a request as large as the collection.
 const ELEMENTS_MAX: usize = 64;
 

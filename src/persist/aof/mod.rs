@@ -87,17 +87,17 @@ impl Aof {
         let base_size = files.manifest.base.as_ref().map_or(0, |base| files.size_of(base));
         let earlier = files.manifest.increments.iter().rev().skip(1);
         let before = earlier.map(|part| File::open(files.paths.part(part)).map(Arc::new)).collect::<io::Result<_>>()?;
-        Aof::new(files, Syncs::new(file, before)?, size, base_size, false)
+        Ok(Aof::new(files, Syncs::new(file, before)?, size, base_size, false))
     }
 
     /// Starts anew while the data set is written by a child.
     pub fn open_provisional(files: Files) -> io::Result<Aof> {
         let file = create_temporary_increment(&files.paths)?;
-        Aof::new(files, Syncs::new(file, Vec::new())?, 0, 0, true)
+        Ok(Aof::new(files, Syncs::new(file, Vec::new())?, 0, 0, true))
     }
 
-    fn new(files: Files, syncs: Syncs, size: u64, base_size: u64, provisional: bool) -> io::Result<Aof> {
-        Ok(Aof {
+    fn new(files: Files, syncs: Syncs, size: u64, base_size: u64, provisional: bool) -> Aof {
+        Aof {
             files,
             provisional,
             syncs,
@@ -108,7 +108,7 @@ impl Aof {
             base_size,
             write_error: None,
             next: None,
-        })
+        }
     }
 
     /// Begins a set elsewhere, whose base will hold all that was written until now. Nothing may be left

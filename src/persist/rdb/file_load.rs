@@ -28,7 +28,7 @@ use std::io::Read;
 const VERSION_MAX: u16 = 12;
 /// From this version on there is a checksum.
 const CHECKSUM_SINCE: u16 = 5;
-/// Room is made for so many keys at most before they are there: half a gigabyte, untouched.
+/// Room is made in advance for this many keys at most: half a gigabyte, untouched.
 const EXPECTED_MAX: u64 = 1 << 26;
 const TWICE: RdbError = RdbError::Corrupt("a key that is there twice");
 /// Facts about the data set that are kept; nobody writes more.
@@ -224,7 +224,7 @@ impl<'s> RdbLoad<'s> {
         &self.next.name
     }
 
-    /// Reads on by about so many bytes.
+    /// Reads on by about `bytes` bytes.
     pub fn step(&mut self, keyspace: &mut Keyspace, config: &Config, bytes: u64) -> Result<LoadStep, LoadFailure> {
         if !self.reader.is_enough() {
             return Ok(LoadStep::NotYet);
@@ -376,7 +376,7 @@ impl<'s> RdbLoad<'s> {
                     self.loaded.expired += is_past as u64;
                 } else if self.purpose != LoadFor::Replay && is_past {
                     self.loaded.expired += 1;
-                    // Who goes on from this data set has it still.
+                    // Replicas that go on from this data set still have the key.
                     let selected = keyspace.selected();
                     keyspace.effects.deleted.push(selected, &[b"DEL", &self.next.name]);
                 } else {

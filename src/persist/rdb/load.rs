@@ -32,7 +32,7 @@ pub struct KeyFacts<'k> {
 const TWICE: RdbError = RdbError::Corrupt("integrity check failed: an element is there twice");
 const ODD: RdbError = RdbError::Corrupt("integrity check failed: a pair lacks its second half");
 
-/// Room is made for so many elements at most before they are there.
+/// Room is made in advance for this many elements at most.
 const EXPECTED_MAX: u64 = 1 << 20;
 
 impl KeyFacts<'_> {
@@ -113,7 +113,7 @@ pub fn begin_value(
     }))
 }
 
-/// For so many elements at most room is made before they are there.
+/// For this many elements at most room is made in advance.
 fn expected(count: u64) -> usize {
     count.min(EXPECTED_MAX) as usize
 }

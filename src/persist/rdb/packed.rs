@@ -267,7 +267,7 @@ pub fn parse_ziplist(block: &[u8]) -> Option<Vec<Packed<'_>>> {
 /// The keys and values of a zipmap in turn, if it is one; there are none without.
 ///
 /// ```text
-/// pairs u8 (254 and up: unknown) | length, key, length, unused u8, value, so many unused bytes ... | 0xff
+/// pairs u8 (254 and up: unknown) | length, key, length, unused u8, value, as many unused bytes ... | 0xff
 /// length  u8, or 0xfe and u32
 /// ```
 pub fn parse_zipmap(block: &[u8]) -> Option<Vec<Packed<'_>>> {

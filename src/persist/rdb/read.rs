@@ -51,9 +51,9 @@ const WINDOW: usize = 64 << 10;
 pub struct Reader<'s> {
     source: Source<'s>,
     window: Cow<'s, [u8]>,
-    /// What was read of the window ends here, ...
+    /// The end of what was read of the window, ...
     at: usize,
-    /// ... and what is there of it here.
+    /// ... and of what is there of it.
     end: usize,
     /// Where [`Self::rewind`] goes back to.
     mark: usize,
@@ -202,7 +202,7 @@ impl<'s> Reader<'s> {
 
     #[inline]
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], RdbError> {
-        Ok(self.take(N)?.try_into().expect("so many were taken"))
+        Ok(self.take(N)?.try_into().expect("that many were taken"))
     }
 
     #[inline]
@@ -286,7 +286,7 @@ impl<'s> Reader<'s> {
     }
 
     fn compressed(&mut self) -> Result<&[u8], RdbError> {
-        /// One byte can stand for no more than so many.
+        /// One byte can stand for no more than this many.
         const RATIO_MAX: u64 = 88;
         const CORRUPT: RdbError = RdbError::Corrupt("invalid LZF compressed string");
         let (compressed_len, len) = (self.length()?, self.length()?);

@@ -208,12 +208,6 @@ impl Server {
         Some(wait)
     }
 
-    /// Clients whose command waits: for keys, for acknowledgements or for the end of the server.
-    pub fn blocked_clients(&self) -> usize {
-        let shutdown = self.shutdown.wait.as_ref().map_or(0, |wait| wait.clients.len());
-        self.blocked.len() + self.replication.waits.len() + shutdown
-    }
-
     /// The number of replicas that acknowledged within `min-replicas-max-lag`.
     pub fn good_replicas(&self) -> usize {
         let max_lag_s = self.config.min_replicas_max_lag as u64;

@@ -80,8 +80,6 @@ pub struct Reception {
     pub history: Option<(String, u64)>,
     pub length: Option<Length>,
     pub received: u64,
-    /// Nothing more is known to be there to be read.
-    pub drained: bool,
     pub target: Option<Target>,
 }
 

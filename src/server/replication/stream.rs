@@ -39,7 +39,7 @@ impl ReplicationStream {
         }
     }
 
-    /// Goes on as if so many bytes had been before, none of which are kept.
+    /// Goes on as if `offset` bytes had been sent before, none of which are kept.
     pub fn restart_at(&mut self, offset: u64) {
         self.kept = Some(ByteLog::at(offset));
         self.announced = offset;

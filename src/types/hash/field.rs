@@ -89,7 +89,7 @@ impl Field {
     }
 
     fn write_text(&mut self, at: usize, text: &[u8]) {
-        // SAFETY: the block was made for so many bytes from `at` on.
+        // SAFETY: the block was made for that many bytes from `at` on.
         unsafe { prefixed::write(self.0.as_ptr().add(at), text) }
     }
 }

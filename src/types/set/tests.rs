@@ -237,7 +237,7 @@ proptest! {
     }
 }
 
-/// A set of so many integers in this encoding.
+/// A set of this many integers in this encoding.
 fn set_of(members: u32, wanted: Encoding) -> Set {
     let (mut set, limits) = match wanted {
         Encoding::SetIntset => (Set::default(), UNLIMITED),

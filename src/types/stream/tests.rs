@@ -41,7 +41,7 @@ enum Step {
     /// The n-th of the entries.
     Remove(usize),
     Trim(u64, bool),
-    /// The group reads so many.
+    /// The group reads this many.
     Read(usize),
     SetId(u64),
 }
