@@ -212,7 +212,7 @@ fn bitop(ctx: &mut DataContext, args: &Args) -> CommandResult {
     if len > 0 {
         ctx.keyspace.set_string(target, NewString::raw(&result.into()), NewExpiry::None);
         ctx.keyspace.changed(EventClass::STRING, "set", target);
-    } else if ctx.keyspace.remove(target) {
+    } else if ctx.keyspace.delete_implicitly(target) {
         ctx.keyspace.changed(EventClass::GENERIC, "del", target);
     }
     ctx.reply.integer(len as i64);

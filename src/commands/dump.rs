@@ -124,7 +124,7 @@ fn restore(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let db = keyspace.selected();
     if expire_at.is_some_and(|at| at <= now_ms) {
         // The value has expired already: only the deletion of the old value is propagated.
-        if keyspace.remove(key) {
+        if keyspace.delete_implicitly(key) {
             keyspace.changed(EventClass::GENERIC, "del", key);
             let name: &[u8] = if keyspace.options.lazy_server_del { b"UNLINK" } else { b"DEL" };
             keyspace.effects.propagate_instead(db, &[name, key]);

@@ -2,7 +2,7 @@
 //! deletes the key.
 
 use super::prelude::*;
-use crate::keyspace::ExpiryMode;
+use crate::keyspace::{ExpiryMode, Keyspace};
 
 pub const COMMANDS: &[&Command] =
     &[&EXPIRE, &PEXPIRE, &EXPIREAT, &PEXPIREAT, &TTL, &PTTL, &EXPIRETIME, &PEXPIRETIME, &PERSIST];
@@ -86,15 +86,7 @@ fn set_expiry(ctx: &mut DataContext, args: &Args, name: &str, unit_ms: i64, base
     }
     let db = keyspace.selected();
     if expire_at <= keyspace.now_ms && keyspace.expiry_mode == ExpiryMode::Delete {
-        let delete: &[u8] = if keyspace.options.lazy_expire {
-            keyspace.unlink(key);
-            b"UNLINK"
-        } else {
-            keyspace.delete(key);
-            b"DEL"
-        };
-        keyspace.effects.propagate_instead(db, &[delete, key]);
-        keyspace.changed(EventClass::GENERIC, "del", key);
+        delete_past_due(keyspace, key);
     } else {
         keyspace.set_expire_at(key, Some(expire_at));
         if (unit_ms, base_ms) != (1, 0) {
@@ -107,6 +99,19 @@ fn set_expiry(ctx: &mut DataContext, args: &Args, name: &str, unit_ms: i64, base
     }
     ctx.reply.integer(1);
     Ok(())
+}
+
+/// Deletes a key because it is given a time that is over.
+pub fn delete_past_due(keyspace: &mut Keyspace, key: &[u8]) {
+    let delete: &[u8] = if keyspace.options.lazy_expire {
+        keyspace.unlink(key);
+        b"UNLINK"
+    } else {
+        keyspace.delete(key);
+        b"DEL"
+    };
+    keyspace.changed(EventClass::GENERIC, "del", key);
+    keyspace.effects.propagate_instead(keyspace.selected(), &[delete, key]);
 }
 
 /// The conditions on the key's present expiry: NX, XX, GT, LT.

@@ -73,7 +73,7 @@ fn set_fields(ctx: &mut DataContext, args: &Args, name: &str) -> Result<i64, Com
     let limits = ctx.config.hash_limits();
     let bytes = || texts.iter().map(<[u8]>::len).sum();
     let mut hash = ctx.keyspace.write_collection_or(key, || Hash::with_capacity(fields, bytes(), limits))?;
-    hash.expect(fields, limits);
+    hash.prepare_for(fields, limits);
     let mut created = 0;
     for i in (0..texts.len()).step_by(2) {
         created += hash.set(&texts[i], &texts[i + 1], limits) as i64;
@@ -105,7 +105,7 @@ fn hsetnx(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let is_new = hash.get(field).is_none();
     if is_new {
         let limits = ctx.config.hash_limits();
-        hash.expect(1, limits);
+        hash.prepare_for(1, limits);
         hash.set(field, &args[3], limits);
         drop(hash);
         ctx.keyspace.changed(EventClass::HASH, "hset", key);
@@ -307,8 +307,7 @@ fn hdel(ctx: &mut DataContext, args: &Args) -> CommandResult {
         keyspace.effects.dirty += deleted as u64 - 1;
     }
     if is_empty {
-        keyspace.remove(key);
-        keyspace.notify(EventClass::GENERIC, "del", key);
+        keyspace.delete_emptied(key);
     }
     ctx.reply.integer(deleted as i64);
     Ok(())

@@ -116,7 +116,7 @@ fn pfcount(ctx: &mut DataContext, args: &Args) -> CommandResult {
         drop(string);
         // The string changed (its cached estimate): replicas and watching clients must know, but there is no event.
         keyspace.effects.dirty += 1;
-        keyspace.touched(key);
+        keyspace.signal_modified(key);
     }
     ctx.reply.integer(estimate as i64);
     Ok(())

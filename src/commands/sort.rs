@@ -299,7 +299,7 @@ impl<'a> Options<'a> {
             }
             List::collect(values.iter(), limits)
         };
-        let was_there = keyspace.remove(destination);
+        let was_there = keyspace.delete_implicitly(destination);
         if count > 0 {
             keyspace.write_collection_or(destination, || list).expect("there is nothing else any more");
             keyspace.notify(EventClass::LIST, "sortstore", destination);

@@ -360,7 +360,7 @@ impl<T: Element> HashTable<T> {
     }
 
     /// Makes room for `count` elements, if there are none yet.
-    pub fn expect(&mut self, count: usize) {
+    pub fn reserve_if_empty(&mut self, count: usize) {
         if self.is_empty() && self.rehash.is_none() {
             let resize_allowed = self.resize_allowed;
             *self = Self::with_capacity(count);

@@ -195,10 +195,10 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
         server.publish_events();
     }
     let effects = &server.keyspace.effects;
-    if effects.flushed || !effects.changed_keys.is_empty() {
+    if effects.flushed || !effects.tracked_changes.is_empty() {
         server.tell_changes();
     }
-    if !server.keyspace.effects.touched.is_empty() {
+    if !server.keyspace.effects.watched_changes.is_empty() {
         server.notice_touched_keys();
     }
     if !server.keyspace.effects.ready.is_empty() && server.execution.transaction.is_none() {
@@ -216,7 +216,7 @@ fn propagate(server: &mut Server, db: usize, args: Option<&Args>) {
     let as_it_came = args.filter(|_| dirty > 0 && effects.propagate == Propagate::Request);
     effects.propagate = Propagate::Request;
     let count = effects.deleted.len() + effects.rewritten.len() + as_it_came.is_some() as usize;
-    if let Some(transaction) = server.execution.transaction.as_mut().filter(|_| !server.loading.in_place) {
+    if let Some(transaction) = server.execution.transaction.as_mut().filter(|_| !server.loading.is_blocking()) {
         // Without an append-only file and a replication stream nothing need be kept.
         if server.aof.is_some() || server.replication.stream.is_kept() {
             transaction.append(&mut effects.deleted);
@@ -226,7 +226,7 @@ fn propagate(server: &mut Server, db: usize, args: Option<&Args>) {
             }
         }
     } else if count > 0
-        && !server.loading.in_place
+        && !server.loading.is_blocking()
         && let Some(mut history) = History::of(&mut server.aof, &mut server.replication)
     {
         history.note_time(&server.config, &server.clock);
@@ -258,7 +258,7 @@ fn propagate(server: &mut Server, db: usize, args: Option<&Args>) {
 pub fn end_transaction(server: &mut Server) {
     let mut targets = std::mem::take(&mut server.execution.transaction_targets).into_iter().peekable();
     let Some(commands) =
-        server.execution.transaction.take().filter(|commands| !commands.is_empty() && !server.loading.in_place)
+        server.execution.transaction.take().filter(|commands| !commands.is_empty() && !server.loading.is_blocking())
     else {
         return;
     };
@@ -287,7 +287,7 @@ pub fn send_to_replicas(server: &mut Server, db: usize, args: &Args) {
         server.execution.replicate_transaction_to(before & ReplicateTo::REPLICAS);
         server.execution.transaction.as_mut().expect("there is one").push_all(db, args.iter());
         server.execution.replicate_transaction_to(before);
-    } else if !server.loading.in_place
+    } else if !server.loading.is_blocking()
         && let Some(stream) = server.replication.stream_of_own_changes(false)
     {
         stream.append(db, args.iter());

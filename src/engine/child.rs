@@ -10,9 +10,9 @@ use super::snapshot::{self, Contents};
 use crate::config::Config;
 use crate::persist::delay;
 use crate::server::oom_score::OomRole;
-use crate::server::persistence::{CHILD_TOKEN, Child, Ended, Job, Report};
+use crate::server::persistence::{Child, Ended, Job, Report};
 use crate::server::system::{self, Fork};
-use crate::server::{Server, Timer, cpu_list, logging, process_title};
+use crate::server::{Server, Timer, cpu_list, logging, process_title, tokens};
 use mio::Interest;
 use mio::unix::pipe;
 use std::io::{self, ErrorKind, Read, Write};
@@ -43,7 +43,7 @@ pub enum Output<'f> {
 pub fn start(server: &mut Server, job: Job, output: Output) -> io::Result<u32> {
     assert!(server.persistence.child.is_none(), "there is one child at a time");
     let (sender, mut receiver) = pipe::new()?;
-    server.registry.register(&mut receiver, CHILD_TOKEN, Interest::READABLE)?;
+    server.registry.register(&mut receiver, tokens::CHILD, Interest::READABLE)?;
     let began = server.clock.stamp();
     let pid = match system::fork()? {
         Fork::Child => run(server, job, output, sender),

@@ -32,6 +32,7 @@ use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};
 use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
+use crate::server::loading::LoadMode;
 use crate::server::pause::Pause;
 use crate::server::{ClientFlags, ClientId, Server};
 
@@ -117,8 +118,7 @@ pub fn gates_are_open(server: &Server, id: ClientId) -> bool {
 
 /// Whether the state of the server holds no command back, whatever the command does.
 fn is_unrestricted(server: &Server) -> bool {
-    !server.loading.in_place
-        && !server.loading.beside
+    server.loading.mode == LoadMode::None
         && !server.is_paused()
         && !server.scripts.is_busy()
         && server.write_error().is_none()
@@ -254,8 +254,8 @@ fn check_state(server: &Server, id: ClientId, found: Found, flags: u32) -> Resul
     {
         return Err(error);
     }
-    if (server.loading.in_place && flags & flag::LOADING == 0)
-        || (server.loading.beside && command.has(flag::NO_ASYNC_LOADING))
+    if (server.loading.is_blocking() && flags & flag::LOADING == 0)
+        || (server.loading.is_async() && command.has(flag::NO_ASYNC_LOADING))
     {
         return Err(CommandError::LOADING);
     }

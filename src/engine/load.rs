@@ -12,7 +12,7 @@ use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbError, RdbLoad};
 use crate::script::library::Existing;
 use crate::server::Server;
 use crate::server::listeners::Listener;
-use crate::server::loading::{Load, LoadProgress, LoadSource, SnapshotLoad};
+use crate::server::loading::{Load, LoadMode, LoadProgress, LoadSource, SnapshotLoad};
 use crate::server::supervisor;
 use std::fs::File;
 use std::io;
@@ -161,7 +161,7 @@ fn begin(server: &mut Server, source: LoadSource) -> Load {
         }
         LoadSource::AppendOnlyFile(load) => load.files.manifest.live().map(|part| load.files.size_of(part)).sum(),
     };
-    server.loading.in_place = true;
+    server.loading.mode = LoadMode::Blocking;
     server.loading.progress = LoadProgress::begin(total_bytes, &server.clock);
     server.keyspace.expiry_mode = server.expiry_mode();
     Load { source, started: server.clock.stamp() }
@@ -262,8 +262,7 @@ fn end(server: &mut Server, load: Load) -> Option<Files> {
 
 /// Ends the state of loading, whether the data set was loaded or not.
 pub fn no_longer_loading(server: &mut Server) {
-    server.loading.in_place = false;
-    server.loading.beside = false;
+    server.loading.mode = LoadMode::None;
     server.keyspace.expiry_mode = server.expiry_mode();
 }
 

@@ -15,18 +15,19 @@ const KEYS_A_LOOK: usize = 16;
 #[inline]
 pub fn make_room(server: &mut Server) -> bool {
     let max = server.config.maxmemory;
-    max == 0 || (used_memory() as u64 <= max && server.memory.over_since.is_none()) || is_room_made(server)
+    max == 0 || (used_memory() as u64 <= max && server.memory.over_since.is_none()) || make_room_by_evicting(server)
 }
 
+/// The slow path of [`make_room`].
 #[cold]
-fn is_room_made(server: &mut Server) -> bool {
+fn make_room_by_evicting(server: &mut Server) -> bool {
     // Nothing is evicted between the commands of a script.
     if server.scripts.running.is_some() {
         return true;
     }
     // While clients are paused, or loading, the data set does not change by itself.
     let began = server.clock.stamp();
-    let is_kept = server.loading.in_place || server.is_paused();
+    let is_kept = server.loading.is_blocking() || server.is_paused();
     // A replica leaves eviction to its primary.
     let follows = server.replication.is_replica() && server.config.replica_ignore_maxmemory;
     let has_room = is_kept || follows || evict(server);
@@ -50,14 +51,14 @@ fn counted(server: &Server) -> usize {
 
 /// Bytes beyond the limit, without those that will be free soon.
 fn excess(server: &Server) -> usize {
-    let soon_free = server.memory.promised + server.memory.told;
+    let soon_free = server.memory.being_freed + server.memory.eviction_notices;
     counted(server).saturating_sub(soon_free).saturating_sub(server.config.maxmemory as usize)
 }
 
 /// Evicts keys until there is room or the time for it is over; false if no key is left to evict.
 fn evict(server: &mut Server) -> bool {
     if server.background.pending_free() == 0 {
-        server.memory.promised = 0;
+        server.memory.being_freed = 0;
     }
     let mut to_free = excess(server);
     if to_free > 0 {
@@ -84,7 +85,7 @@ fn evict(server: &mut Server) -> bool {
                 break;
             };
             to_free = to_free.saturating_sub(evicted.bytes);
-            server.memory.promised += if evicted.later { evicted.bytes } else { 0 };
+            server.memory.being_freed += if evicted.later { evicted.bytes } else { 0 };
         }
         pass_on(server, selected);
         free_garbage(server);
@@ -111,7 +112,7 @@ fn pass_on(server: &mut Server, selected: usize) {
     let executing = server.execution.client.take();
     drain_effects(server, selected, None);
     server.execution.client = executing;
-    server.memory.told += counted(server).saturating_sub(before);
+    server.memory.eviction_notices += counted(server).saturating_sub(before);
 }
 
 /// Before keys, evicts spare buffers and clients that exceed the limit on client memory.

@@ -1,5 +1,6 @@
 //! Passing commands to those who watch the server: MONITOR, SLOWLOG and LATENCY.
 
+use crate::encoding::words::quote;
 use crate::resp::Args;
 use crate::server::command::{Command, flag};
 use crate::server::command_table::Found;
@@ -30,7 +31,7 @@ pub fn slow(server: &mut Server, id: ClientId, found: Found, args: &Args, nanos:
 pub fn show(server: &mut Server, id: ClientId, command: &Command, args: &Args) {
     // COMPAT: commands of administrators are not shown.
     let is_script = command.script_flags.is_some();
-    if command.has(flag::SKIP_MONITOR | flag::ADMIN) && !is_script || server.loading.in_place {
+    if command.has(flag::SKIP_MONITOR | flag::ADMIN) && !is_script || server.loading.is_blocking() {
         return;
     }
     let Some(client) = server.clients.get(id) else { return };
@@ -44,29 +45,12 @@ pub fn show(server: &mut Server, id: ClientId, command: &Command, args: &Args) {
     line.push(b']');
     let secrets = command.secrets(args);
     for (index, argument) in args.iter().enumerate() {
-        line.extend_from_slice(b" \"");
-        escape(if secrets.contains(&index) { REDACTED } else { argument }, &mut line);
-        line.push(b'"');
+        line.push(b' ');
+        line.extend(quote(if secrets.contains(&index) { REDACTED } else { argument }));
     }
     line.extend_from_slice(b"\r\n");
     let line = Bytes::from(line);
     for monitor in server.monitors.clone() {
         server.push(monitor, &line);
-    }
-}
-
-/// Appends bytes in a form that is one line of printable characters.
-fn escape(bytes: &[u8], line: &mut Vec<u8>) {
-    for &byte in bytes {
-        match byte {
-            b'"' | b'\\' => line.extend_from_slice(&[b'\\', byte]),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            b'\t' => line.extend_from_slice(b"\\t"),
-            7 => line.extend_from_slice(b"\\a"),
-            8 => line.extend_from_slice(b"\\b"),
-            b' '..=b'~' => line.push(byte),
-            _ => write!(line, "\\x{byte:02x}").expect("memory takes all"),
-        }
     }
 }

@@ -138,19 +138,12 @@ impl ScriptHost<'_> {
         self.server.scripts.running.as_mut().expect("it runs")
     }
 
-    fn look_up(&self, args: &Args) -> Option<Found> {
-        let commands = &self.server.commands;
-        let found = commands.find(args.get(0))?;
-        let is_container = !found.command.subcommands.is_empty() && args.len() > 1;
-        if is_container { commands.find_subcommand(found, args.get(1)) } else { Some(found) }
-    }
-
     /// The command that a script calls, or the error if there is none or it may not be called.
     fn find(&self, args: &Args) -> Result<Found, CommandError> {
         const UNKNOWN: CommandError = CommandError::new("ERR Unknown Redis command called from script");
         const WRONG_ARITY: CommandError =
             CommandError::new("ERR Wrong number of args calling Redis command from script");
-        let found = self.look_up(args).ok_or(UNKNOWN)?;
+        let found = self.server.commands.find_request(args).ok_or(UNKNOWN)?;
         if found.command.accepts(args.len()) { Ok(found) } else { Err(WRONG_ARITY) }
     }
 
@@ -228,7 +221,7 @@ impl Host for ScriptHost<'_> {
     }
 
     fn may_run(&mut self, args: &Args) -> Option<bool> {
-        let found = self.look_up(args)?;
+        let found = self.server.commands.find_request(args)?;
         Some(self.server.clients[self.client].user.check(found, args).is_ok())
     }
 

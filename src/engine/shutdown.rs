@@ -186,7 +186,8 @@ fn end_child(server: &mut Server) {
 
 /// False if the file is not on disk and has to be.
 fn finish_append_only_file(server: &mut Server, options: ShutdownOptions) -> bool {
-    let place = snapshot::history_place(server).filter(|_| !server.loading.in_place && !server.replication.beyond_aof);
+    let place =
+        snapshot::history_place(server).filter(|_| !server.loading.is_blocking() && !server.replication.beyond_aof);
     if let Some(aof) = &mut server.aof {
         if let Some(place) = place {
             aof.note_history(&place);
@@ -207,7 +208,7 @@ fn finish_append_only_file(server: &mut Server, options: ShutdownOptions) -> boo
 /// False if there is to be a snapshot and it could not be written.
 fn save_last_snapshot(server: &mut Server, options: ShutdownOptions) -> bool {
     // A data set that is only partly loaded must not replace its own snapshot.
-    if !server.loading.in_place && options.save.unwrap_or(!server.config.save.is_empty()) {
+    if !server.loading.is_blocking() && options.save.unwrap_or(!server.config.save.is_empty()) {
         log::info!("Saving the final RDB snapshot before exiting.");
         if snapshot::save(server).is_err() {
             if !options.force {

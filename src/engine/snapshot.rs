@@ -4,7 +4,8 @@ use super::child;
 use super::replication::transfer;
 use crate::config::{Config, REDIS_VERSION};
 use crate::persist;
-use crate::persist::aof::{HistoryPlace, sync_folder_of};
+use crate::persist::aof::HistoryPlace;
+use crate::persist::file::sync_folder_of;
 use crate::persist::file::write_durably;
 use crate::persist::rdb::{DataSet, save_data_set};
 use crate::server::allocator::used_memory;
@@ -234,5 +235,5 @@ pub fn data_set_emptied(server: &mut Server) -> bool {
     // still there, and nobody may go on from it without them.
     let contents = Contents { has_place: false, ..Contents::new(server.config.rdb_version) };
     // What cannot be saved is logged.
-    !server.config.save.is_empty() && !server.loading.in_place && save_contents(server, contents).is_ok()
+    !server.config.save.is_empty() && !server.loading.is_blocking() && save_contents(server, contents).is_ok()
 }

@@ -60,7 +60,7 @@ fn cron(server: &mut Server) {
     if server.config.activerehashing {
         server.keyspace.step_rehash(REHASH_BUCKETS);
     }
-    if !server.loading.in_place {
+    if !server.loading.is_blocking() {
         child::cron(server);
     }
     debugger::reap(server);
@@ -159,7 +159,7 @@ pub fn flush_append_only_file(server: &mut Server) {
     let Some(aof) = &mut server.aof else { return };
     match flushed {
         Ok(()) => {
-            server.replication.written = server.replication.stream.offset();
+            server.replication.aof_written = server.replication.stream.offset();
             if had_failed {
                 log::warn!("AOF write error looks solved, the server can write again.");
             }
@@ -205,7 +205,7 @@ fn aof_sync(server: &mut Server) {
 pub fn begin_sync(server: &mut Server) {
     let Some(sync) = server.aof.as_mut().and_then(|aof| aof.syncs.begin()) else { return };
     // All commands until now are in the file.
-    server.replication.syncing = server.replication.written;
+    server.replication.aof_syncing = server.replication.aof_written;
     server.background.run(
         move || {
             let result = sync.run();
@@ -226,7 +226,7 @@ fn synced(server: &mut Server, sync: &PendingSync, result: io::Result<()>) {
         log::warn!("Fail to fsync the AOF file: {error}");
     }
     if well {
-        server.replication.durable = server.replication.syncing;
+        server.replication.aof_durable = server.replication.aof_syncing;
         server.replication.acks_came = true;
     }
 }

@@ -19,8 +19,8 @@ pub struct Arrivals(Vec<(u64, Entry)>);
 
 impl Keyspace {
     /// The selected database is about to get this many keys. Does nothing for one that has keys.
-    pub fn expect_keys(&mut self, count: usize) {
-        self.db_mut().table.expect(count);
+    pub fn reserve_keys(&mut self, count: usize) {
+        self.db_mut().table.reserve_if_empty(count);
     }
 
     /// A key for the selected database, which has to be the same for all that wait. `replace`: it
@@ -43,7 +43,7 @@ impl Keyspace {
                 }
                 self.db_mut().take(hash, entry.key());
             }
-            self.comes_or_goes(entry.key());
+            self.added_or_deleted(entry.key());
             self.db_mut().insert_new(hash, entry, now_ms);
         }
         Ok(())

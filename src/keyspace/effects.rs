@@ -149,9 +149,9 @@ pub struct Effects {
     /// Keys, with their databases, that may have something for a blocked client.
     pub ready: VecDeque<(usize, Box<[u8]>)>,
     /// Watched keys, with their databases, that changed.
-    pub touched: Vec<(usize, Box<[u8]>)>,
+    pub watched_changes: Vec<(usize, Box<[u8]>)>,
     /// All keys that changed, of whatever database, while some client tracks keys.
-    pub changed_keys: Vec<ChangedKey>,
+    pub tracked_changes: Vec<ChangedKey>,
     /// A database was emptied, while some client tracks keys.
     pub flushed: bool,
     /// The classes of events that are to be recorded.
@@ -167,8 +167,8 @@ impl Effects {
             || !self.rewritten.is_empty()
             || !self.events.is_empty()
             || !self.ready.is_empty()
-            || !self.touched.is_empty()
-            || !self.changed_keys.is_empty()
+            || !self.watched_changes.is_empty()
+            || !self.tracked_changes.is_empty()
             || self.flushed
     }
 

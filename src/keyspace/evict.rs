@@ -97,7 +97,7 @@ impl Keyspace {
 
     fn evict_key(&mut self, key: &[u8], lazy: bool) -> Option<Evicted> {
         let entry = self.db_mut().take(hash(key), key)?;
-        self.goes_by_itself(key);
+        self.expired_or_evicted(key);
         let evicted = Evicted { bytes: entry.memory_usage(), later: lazy && entry.is_costly_to_free() };
         if evicted.later {
             self.lazy_free.push(Garbage::Entry(entry));

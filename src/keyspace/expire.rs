@@ -32,7 +32,7 @@ impl Keyspace {
     fn expired(&mut self, key: &[u8], entry: Option<Entry>) {
         let selected = self.selected;
         let Some(entry) = entry else { return };
-        self.goes_by_itself(key);
+        self.expired_or_evicted(key);
         let lazy = self.options.lazy_expire;
         if lazy && entry.is_costly_to_free() {
             self.lazy_free.push(Garbage::Entry(entry));

@@ -57,47 +57,47 @@ impl Keyspace {
 
     /// Tells that `key` of the selected database changed.
     #[inline]
-    pub fn touched(&mut self, key: &[u8]) {
+    pub fn signal_modified(&mut self, key: &[u8]) {
         if self.tells_changes | !self.watched.is_empty() {
-            self.tell_touched(key, true);
+            self.record_modified(key, true);
         }
     }
 
     #[cold]
-    fn tell_touched(&mut self, key: &[u8], by_command: bool) {
+    fn record_modified(&mut self, key: &[u8], by_command: bool) {
         if self.tells_changes {
-            self.effects.changed_keys.push(ChangedKey { key: key.into(), by_command });
+            self.effects.tracked_changes.push(ChangedKey { key: key.into(), by_command });
         }
         if self.watched.contains(self.selected, key) {
-            self.effects.touched.push((self.selected, key.into()));
+            self.effects.watched_changes.push((self.selected, key.into()));
         }
     }
 
     /// `key` of the selected database comes or goes.
     #[inline]
-    pub(super) fn comes_or_goes(&mut self, key: &[u8]) {
+    pub(super) fn added_or_deleted(&mut self, key: &[u8]) {
         self.made_ready(key);
-        self.touched(key);
+        self.signal_modified(key);
     }
 
-    /// As [`Self::comes_or_goes`] for a key that goes by itself.
-    pub(super) fn goes_by_itself(&mut self, key: &[u8]) {
+    /// As [`Self::added_or_deleted`] for a key that goes by itself.
+    pub(super) fn expired_or_evicted(&mut self, key: &[u8]) {
         self.made_ready(key);
         if self.tells_changes | !self.watched.is_empty() {
-            self.tell_touched(key, false);
+            self.record_modified(key, false);
         }
     }
 
     /// The keys of database `db` are about to be replaced by those of `other`, or deleted.
-    pub(super) fn all_come_or_go(&mut self, db: usize, other: Option<usize>) {
+    pub(super) fn database_replaced(&mut self, db: usize, other: Option<usize>) {
         self.effects.ready.extend(self.awaited.of_db(db).map(|key| (db, key.into())));
         let is_in = |db: usize, key: &[u8]| {
             let entry = self.dbs[db].table().get(key);
-            entry.is_some_and(|entry| !entry.expire_at().is_some_and(|at| self.is_expired(at)))
+            entry.is_some_and(|entry| self.is_live(&entry))
         };
-        let touched =
+        let changed =
             self.watched.of_db(db).filter(|key| is_in(db, key) || other.is_some_and(|other| is_in(other, key)));
-        let touched: Vec<_> = touched.map(|key| (db, key.into())).collect();
-        self.effects.touched.extend(touched);
+        let changed: Vec<_> = changed.map(|key| (db, key.into())).collect();
+        self.effects.watched_changes.extend(changed);
     }
 }

@@ -227,7 +227,7 @@ impl Keyspace {
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<Ref<'_, Entry>> {
         let slot = self.find_counted(key)?;
-        self.touch(slot);
+        self.mark_used(slot);
         Some(self.db().table.at(slot))
     }
 
@@ -257,24 +257,28 @@ impl Keyspace {
     #[inline]
     pub fn write(&mut self, key: &[u8]) -> Option<RefMut<'_, Entry>> {
         let (_, slot) = self.find_live(key)?;
-        self.touch(slot);
+        self.mark_used(slot);
         Some(self.db_mut().table.at_mut(slot))
     }
 
-    /// A key for a look that leaves no trace: neither counted nor marked.
+    /// A key for a look that is neither counted nor marks it used. As with all of these, one found expired is deleted.
     pub fn peek(&mut self, key: &[u8]) -> Option<Ref<'_, Entry>> {
         let (_, slot) = self.find_live(key)?;
         Some(self.db().table.at(slot))
     }
 
-    /// As [`Self::peek`], of several keys at once. One that is past its time is not there, and stays.
+    /// As [`Self::peek`], so that several can be had at once: one that is past its time is hidden, but stays.
     pub fn get(&self, key: &[u8]) -> Option<Ref<'_, Entry>> {
         let (_, entry) = self.db().table.find(self.hash(key), key)?;
-        if entry.expire_at().is_some_and(|at| self.is_expired(at)) { None } else { Some(entry) }
+        Some(entry).filter(|entry| self.is_live(entry))
+    }
+
+    fn is_live(&self, entry: &Entry) -> bool {
+        !entry.expire_at().is_some_and(|at| self.is_expired(at))
     }
 
     #[inline]
-    fn touch(&mut self, slot: Slot) {
+    fn mark_used(&mut self, slot: Slot) {
         if self.stamps {
             let kept = self.db().table.at(slot).clock();
             let clock = self.access.used(kept, &mut self.rng);
@@ -364,7 +368,7 @@ impl Keyspace {
                 self.db().table.find(hash, key).expect("just added").0
             }
         };
-        self.touch(slot);
+        self.mark_used(slot);
         CollectionMut::new(self.db_mut().table.at_mut(slot)).ok_or(WrongType)
     }
 
@@ -374,7 +378,7 @@ impl Keyspace {
     #[inline]
     pub fn changed(&mut self, class: EventClass, event: &'static str, key: &[u8]) {
         self.effects.dirty += 1;
-        self.touched(key);
+        self.signal_modified(key);
         self.notify(class, event, key);
     }
 
@@ -391,14 +395,14 @@ impl Keyspace {
             // It may be there all the same, past its time and hidden.
             self.db_mut().take(hash, entry.key());
         }
-        self.comes_or_goes(entry.key());
+        self.added_or_deleted(entry.key());
         self.db_mut().insert_new(hash, entry, now_ms);
     }
 
     /// Sets `key` to a string, whatever it was.
     #[inline]
     pub fn set_string(&mut self, key: &[u8], value: NewString, expiry: NewExpiry) {
-        self.comes_or_goes(key);
+        self.added_or_deleted(key);
         let Some((hash, slot)) = self.find_live(key) else {
             let expire_at = expiry.after(None);
             self.add(self.hash(key), Entry::with_string(key, value, expire_at, self.access.stamp()));
@@ -428,7 +432,7 @@ impl Keyspace {
 
     /// Sets `key` to a collection, whatever it was; it does not expire.
     pub fn set_collection<C: Collection>(&mut self, key: &[u8], value: C) {
-        if !self.remove(key) {
+        if !self.delete_implicitly(key) {
             self.notify(EventClass::NEW, "new", key);
         }
         self.add(self.hash(key), Entry::with_collection(key, value, None, self.access.stamp()));
@@ -449,12 +453,18 @@ impl Keyspace {
         true
     }
 
-    /// As [`Self::delete`] for a key that another command replaces or that a collection left empty.
-    pub fn remove(&mut self, key: &[u8]) -> bool {
+    /// As [`Self::delete`] for a key that a command replaces, or whose collection it left empty.
+    pub fn delete_implicitly(&mut self, key: &[u8]) -> bool {
         let Some(entry) = self.take(key) else { return false };
         let lazy = self.options.lazy_server_del;
         self.discard(entry, lazy);
         true
+    }
+
+    /// Deletes a key whose collection has nothing left, and reports that.
+    pub fn delete_emptied(&mut self, key: &[u8]) {
+        self.delete_implicitly(key);
+        self.notify(EventClass::GENERIC, "del", key);
     }
 
     fn discard(&mut self, entry: Entry, lazy: bool) {
@@ -466,13 +476,13 @@ impl Keyspace {
     /// Takes a live entry out, to move or rename it.
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let (hash, _) = self.find_live(key)?;
-        self.comes_or_goes(key);
+        self.added_or_deleted(key);
         self.db_mut().take(hash, key)
     }
 
     /// Puts an entry in, in the place of any that has its key.
     pub fn put(&mut self, entry: Entry) {
-        self.remove(entry.key());
+        self.delete_implicitly(entry.key());
         self.notify(EventClass::NEW, "new", entry.key());
         self.add(hash(entry.key()), entry);
     }
@@ -491,7 +501,7 @@ impl Keyspace {
         };
         self.effects.flushed |= self.tells_changes;
         let mut removed = 0;
-        range.clone().for_each(|db| self.all_come_or_go(db, None));
+        range.clone().for_each(|db| self.database_replaced(db, None));
         for db in &mut self.dbs[range] {
             removed += db.len();
             let old = std::mem::take(db);
@@ -515,15 +525,15 @@ impl Keyspace {
     pub fn replace_databases(&mut self, spare: Keyspace, lazy: bool) {
         self.flush(None, lazy);
         self.dbs = spare.dbs;
-        (0..self.dbs.len()).for_each(|db| self.all_come_or_go(db, None));
+        (0..self.dbs.len()).for_each(|db| self.database_replaced(db, None));
     }
 
     pub fn swap_databases(&mut self, a: usize, b: usize) {
         if a == b {
             return;
         }
-        self.all_come_or_go(a, Some(b));
-        self.all_come_or_go(b, Some(a));
+        self.database_replaced(a, Some(b));
+        self.database_replaced(b, Some(a));
         self.dbs.swap(a, b);
     }
 
@@ -534,13 +544,14 @@ impl Keyspace {
     pub fn scan(&mut self, cursor: u64, count: usize, mut visit: impl FnMut(&Entry)) -> u64 {
         let mut expired = Vec::new();
         let cursor = self.db().table.scan_at_least(cursor, count, |entry| {
-            if entry.expire_at().is_some_and(|at| self.is_expired(at)) {
-                expired.push(entry.key().to_vec());
-            } else {
+            if self.is_live(entry) {
                 visit(entry);
+            } else {
+                expired.push(entry.key().to_vec());
             }
         });
         for key in expired {
+            // To find a key expired deletes it.
             self.exists(&key);
         }
         self.set_deleted_apart();
@@ -549,7 +560,7 @@ impl Keyspace {
 
     /// All live entries of the selected database.
     pub fn iter(&self) -> impl Iterator<Item = Ref<'_, Entry>> {
-        self.db().table.iter().filter(|entry| !entry.expire_at().is_some_and(|at| self.is_expired(at)))
+        self.db().table.iter().filter(|entry| self.is_live(entry))
     }
 
     /// A random live key of the selected database.

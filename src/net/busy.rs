@@ -6,11 +6,11 @@
 //! primary, helper threads or signals waits for the script to end.
 
 use super::accept::accept;
-use super::event_loop::{Sources, handle, is_for_clients, send};
+use super::event_loop::{Sources, free_closed_clients, handle, send_replies};
 use super::input::Input;
 use crate::engine;
 use crate::server::scripts::BusyTurn;
-use crate::server::{ClientFlags, ClientId, Server};
+use crate::server::{ClientFlags, ClientId, Server, tokens};
 use mio::Token;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -41,7 +41,8 @@ fn turn(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input) {
         }
     }
     engine::timers::flush_append_only_file(server);
-    send(server, Some(caller));
+    send_replies(server, Some(caller));
+    free_closed_clients(server, Some(caller));
 }
 
 fn handle_events(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input, caller: ClientId) {
@@ -54,7 +55,7 @@ fn handle_events(server: &mut Server, sources: &RefCell<Sources>, input: &mut In
                 server.clients[caller].flags |= ClientFlags::PEER_CLOSED;
             }
             server.pending_read(caller);
-        } else if is_for_clients(token) {
+        } else if tokens::is_for_clients(token) {
             handle(server, sources, input, &event);
         } else if !later.iter().any(|other: &mio::event::Event| other.token() == token) {
             // One event for each is enough: handlers do all that there is to be done.

@@ -12,9 +12,7 @@ use crate::engine;
 use crate::server::allocator::used_memory;
 use crate::server::background::Background;
 use crate::server::command_table::CommandTable;
-use crate::server::listeners::FIRST_TOKEN;
-use crate::server::persistence::CHILD_TOKEN;
-use crate::server::replication::{LINK_TOKEN, TRANSFER_TOKEN};
+use crate::server::tokens;
 use crate::server::{ClientFlags, ClientId, Server, Timer};
 use mio::event::Event;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -23,10 +21,6 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::time::Duration;
-
-/// Tokens from here down are not clients; a client's generation would have to come to 2^32 - 1.
-const WAKER: Token = Token(usize::MAX);
-const SIGNALS: Token = Token(usize::MAX - 1);
 
 pub struct EventLoop {
     pub server: Server,
@@ -57,14 +51,14 @@ impl Sources {
 impl EventLoop {
     pub fn new(config: Config, commands: CommandTable) -> io::Result<EventLoop> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let waker = Waker::new(poll.registry(), tokens::WAKER)?;
         let background = Background::new(&config.bio_cpulist, move || {
             // A full pipe means that the loop will wake anyway.
             let _ = waker.wake();
         })?;
         let mut server = Server::new(config, commands, background, poll.registry().try_clone()?);
         let mut signals = Signals::new(server.shutdown.signalled.clone())?;
-        poll.registry().register(signals.source(), SIGNALS, Interest::READABLE)?;
+        poll.registry().register(signals.source(), tokens::SIGNALS, Interest::READABLE)?;
         server.listen()?;
         let (events, input) = (Events::with_capacity(1024), Input::default());
         let sources = Rc::new(RefCell::new(Sources { poll, events, heard: VecDeque::new(), signals }));
@@ -86,7 +80,7 @@ impl EventLoop {
             woken = self.server.clock.stamp();
             self.server.refresh_time();
             self.handle_events();
-            self.pending_reads();
+            self.resume_unfinished();
             while let Some(timer) = self.server.timers.pop_due(self.server.clock.now_ms) {
                 engine::timers::fire(&mut self.server, timer);
             }
@@ -106,7 +100,7 @@ impl EventLoop {
         let idle = server.pending.reads.is_empty()
             && server.pending.writes.is_empty()
             && server.pending.accepts.is_empty()
-            && !server.replication.receive_again;
+            && !server.replication.link_needs_turn;
         if !idle || server.loading.load.is_some() {
             return Some(Duration::ZERO);
         }
@@ -121,9 +115,9 @@ impl EventLoop {
         }
     }
 
-    /// Clients that were cut short get one more turn each.
-    fn pending_reads(&mut self) {
-        if std::mem::take(&mut self.server.replication.receive_again) {
+    /// What was cut short gets one more turn: the primary's link, accepting, and each client.
+    fn resume_unfinished(&mut self) {
+        if std::mem::take(&mut self.server.replication.link_needs_turn) {
             engine::replication::follow::event(&mut self.server);
         }
         for index in std::mem::take(&mut self.server.pending.accepts) {
@@ -144,30 +138,26 @@ impl EventLoop {
         engine::timers::flush_append_only_file(server);
         engine::replication::before_sleep(server);
         server.tell_broadcasts();
-        send(server, None);
-        server.memory.told = 0;
+        send_replies(server, None);
+        free_closed_clients(server, None);
+        server.memory.eviction_notices = 0;
     }
-}
-
-/// Whether a token is that of a client or a listener.
-pub fn is_for_clients(token: Token) -> bool {
-    ![WAKER, SIGNALS, CHILD_TOKEN, LINK_TOKEN, TRANSFER_TOKEN].contains(&token)
 }
 
 /// Sees to one event.
 pub fn handle(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input, event: &Event) {
     match event.token() {
-        WAKER => engine::timers::background_done(server),
-        CHILD_TOKEN => engine::child::hear(server),
-        LINK_TOKEN => engine::replication::follow::event(server),
-        TRANSFER_TOKEN => engine::replication::transfer::readable(server),
-        SIGNALS => {
+        tokens::WAKER => engine::timers::background_done(server),
+        tokens::CHILD => engine::child::hear(server),
+        tokens::LINK => engine::replication::follow::event(server),
+        tokens::TRANSFER => engine::replication::transfer::readable(server),
+        tokens::SIGNALS => {
             let signal = sources.borrow_mut().signals.take();
             if let Some(signal) = signal {
                 engine::shutdown::on_signal(server, signal);
             }
         }
-        Token(token) if token >= FIRST_TOKEN => accept(server, token - FIRST_TOKEN),
+        Token(token) if token >= tokens::FIRST_LISTENER => accept(server, token - tokens::FIRST_LISTENER),
         Token(token) => {
             let id = ClientId::from_bits(token);
             let Some(client) = server.clients.get_mut(id) else { return };
@@ -186,8 +176,8 @@ pub fn handle(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input
     }
 }
 
-/// Sends what clients have waiting, and closes those that are to go; `except` is left alone.
-pub fn send(server: &mut Server, except: Option<ClientId>) {
+/// Sends what clients have waiting; `except` is left alone.
+pub fn send_replies(server: &mut Server, except: Option<ClientId>) {
     let mut pending = std::mem::take(&mut server.pending.writes);
     for id in pending.drain(..) {
         if Some(id) == except {
@@ -199,7 +189,12 @@ pub fn send(server: &mut Server, except: Option<ClientId>) {
     // Keep the allocation, and the clients that have more output than goes in one turn.
     pending.append(&mut server.pending.writes);
     server.pending.writes = pending;
+    // What was sent no longer counts.
     server.evict_clients();
+}
+
+/// Frees clients that are closed; `except` is left alone.
+pub fn free_closed_clients(server: &mut Server, except: Option<ClientId>) {
     let mut kept = None;
     while let Some(id) = server.pending.closes.pop() {
         if Some(id) == except {

@@ -33,7 +33,7 @@ pub struct Input {
     region: Vec<u8>,
     batch: Batch,
     lookups: Lookups,
-    /// How many requests of the batch have run.
+    /// How many requests of the batch have run so far.
     ran: usize,
 }
 
@@ -265,7 +265,7 @@ impl Input {
         self.lookups.look_up(server, id, &self.batch, buffer);
         let mut gates_are_open = dispatch::gates_are_open(server, id);
         let output_watermark = server.output_watermark();
-        self.ran = count;
+        self.ran = 0;
         for (i, lookup) in self.lookups.iter().enumerate() {
             let args = self.batch.args(i, buffer);
             match (lookup.hash, lookup.found) {
@@ -278,10 +278,11 @@ impl Input {
                 && found.command.accepts(args.len())
                 && memory::make_room(server)
             {
-                if call_data(server, id, found, run, &args) as u64 >= output_watermark {
+                let waiting = call_data(server, id, found, run, &args) as u64;
+                self.ran = i + 1;
+                if waiting >= output_watermark {
                     server.check_output_limit(id);
                     if server.clients[id].is_closing() {
-                        self.ran = i + 1;
                         return false;
                     }
                 }
@@ -292,7 +293,9 @@ impl Input {
                 None => dispatch::dispatch(server, id, &args),
             };
             server.check_output_limit(id);
-            self.ran = if outcome == Outcome::Held { i } else { i + 1 };
+            if outcome != Outcome::Held {
+                self.ran = i + 1;
+            }
             let Some(client) = server.clients.get_mut(id) else { return false };
             if outcome != Outcome::Done {
                 client.held = (self.ran..count).map(|i| self.batch.args(i, buffer).to_owned()).collect();
@@ -304,7 +307,6 @@ impl Input {
             if client.is_closing() || server.shutdown.prepared {
                 return false;
             }
-            self.ran = count;
             gates_are_open = dispatch::gates_are_open(server, id);
         }
         true

@@ -67,3 +67,8 @@ fn begin_sync(file: &File, from: u64, to: u64) {
         libc::sync_file_range(file.as_raw_fd(), from as i64, (to - from) as i64, libc::SYNC_FILE_RANGE_WRITE);
     }
 }
+
+/// Makes creations and renames in the folder of `path` durable.
+pub fn sync_folder_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+}

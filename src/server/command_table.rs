@@ -1,6 +1,7 @@
 //! All commands by name.
 
 use super::command::{Begin, Command, Find, Handler, KeySpec};
+use crate::resp::Args;
 use std::collections::HashMap;
 
 /// A command's or subcommand's place in the table, for its counters.
@@ -121,6 +122,13 @@ impl CommandTable {
             }
             slot = (slot + 1) % SLOTS;
         }
+    }
+
+    /// The command of a request, or its subcommand where it has some and the request names one.
+    pub fn find_request(&self, request: &Args) -> Option<Found> {
+        let found = self.find(request.get(0))?;
+        let is_container = !found.command.subcommands.is_empty() && request.len() > 1;
+        if is_container { self.find_subcommand(found, request.get(1)) } else { Some(found) }
     }
 
     pub fn find_subcommand(&self, container: Found, name: &[u8]) -> Option<Found> {

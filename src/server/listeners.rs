@@ -1,6 +1,6 @@
 //! Listening on TCP and unix sockets.
 
-use super::Server;
+use super::{Server, tokens};
 use crate::config::Config;
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
@@ -25,9 +25,6 @@ impl Drop for Listener {
     }
 }
 
-/// The poll's tokens of listeners begin here; a client's would need a generation of 2^32 - 1.
-pub const FIRST_TOKEN: usize = usize::MAX - 1000;
-
 impl Server {
     /// Listens on all that the configuration asks for, in the place of what was listened on before.
     pub fn listen(&mut self) -> io::Result<()> {
@@ -41,7 +38,7 @@ impl Server {
                 Listener::Tcp(listener) => listener,
                 Listener::Unix(listener, _) => listener,
             };
-            self.registry.register(source, Token(FIRST_TOKEN + i), Interest::READABLE)?;
+            self.registry.register(source, Token(tokens::FIRST_LISTENER + i), Interest::READABLE)?;
         }
         self.listeners = listeners;
         Ok(())

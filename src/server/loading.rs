@@ -11,15 +11,35 @@ use std::path::PathBuf;
 
 #[derive(Default)]
 pub struct Loading {
-    /// The data set is being loaded: only the client that loads it may see it.
-    pub in_place: bool,
-    /// A data set is loaded beside the one that is served.
-    pub beside: bool,
+    pub mode: LoadMode,
     pub progress: LoadProgress,
     /// What the loop loads, a step each turn.
     pub load: Option<Box<Load>>,
     /// What the snapshot that was loaded last said of itself.
     pub last: Loaded,
+}
+
+/// Whether a data set is being loaded, and what clients may do meanwhile.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum LoadMode {
+    #[default]
+    None,
+    /// Most commands are refused.
+    Blocking,
+    /// The data set that there was is served until then: it is of the same history.
+    Async,
+}
+
+impl Loading {
+    #[inline]
+    pub fn is_blocking(&self) -> bool {
+        self.mode == LoadMode::Blocking
+    }
+
+    #[inline]
+    pub fn is_async(&self) -> bool {
+        self.mode == LoadMode::Async
+    }
 }
 
 /// How far a load is.

@@ -13,9 +13,9 @@ pub struct MemoryState {
     /// How long that was the case before, altogether.
     pub over_nanos: u64,
     /// Bytes of evicted keys that a helper thread may not have freed yet.
-    pub promised: usize,
+    pub being_freed: usize,
     /// Bytes of buffers that were allocated in this turn to tell others of evicted keys.
-    pub told: usize,
+    pub eviction_notices: usize,
     /// Eviction goes on between turns.
     pub timer: Option<TimerId>,
     /// Bytes of all clients that may be evicted, while there is a limit on them.

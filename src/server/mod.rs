@@ -39,6 +39,7 @@
 //! * `syslog`         the system's log
 //! * `system`         what the operating system knows of the process
 //! * `timer`          what the timers of the wheel are for
+//! * `tokens`         what the poll knows sources by
 //! * `tracking`       which clients are told which keys changed
 //! * `transactions`   what MULTI and WATCH keep of a client
 //! * `watchdog`       logs what the loop is busy with when a turn takes too long
@@ -81,6 +82,7 @@ pub mod supervisor;
 mod syslog;
 pub mod system;
 pub mod timer;
+pub mod tokens;
 pub mod tracking;
 pub mod transactions;
 pub mod watchdog;
@@ -252,7 +254,7 @@ impl Server {
 
     /// What is to be done about keys past their time.
     pub fn expiry_mode(&self) -> ExpiryMode {
-        match (self.loading.in_place, self.is_paused()) {
+        match (self.loading.is_blocking(), self.is_paused()) {
             (true, _) => ExpiryMode::Ignore,
             // The primary deletes expired keys.
             _ if self.replication.is_replica() => ExpiryMode::Hide,

@@ -29,6 +29,17 @@ impl Server {
         }
     }
 
+    /// Closes a client; one that runs a command gets its reply first.
+    pub fn close_after_reply(&mut self, id: ClientId) {
+        if self.execution.client == Some(id) {
+            self.clients[id].flags |= ClientFlags::CLOSE_AFTER_REPLY;
+        } else {
+            // The other end sees it now, whatever else is done in this turn.
+            self.clients[id].stream.shut_down();
+            self.close_client(id);
+        }
+    }
+
     /// Closes a client before the loop sleeps; until then others may still hold its id.
     pub fn close_client(&mut self, id: ClientId) {
         if let Some(client) = self.clients.get_mut(id)

@@ -7,12 +7,8 @@ use super::replication::replica::TransferForm;
 use crate::config::os_reason;
 use crate::persist::aof::Form;
 use crate::resp::CommandError;
-use mio::Token;
 use mio::unix::pipe;
 use std::path::PathBuf;
-
-/// The poll's token of the child's pipe.
-pub const CHILD_TOKEN: Token = Token(usize::MAX - 2);
 
 #[derive(Default)]
 pub struct Persistence {

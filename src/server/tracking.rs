@@ -158,7 +158,7 @@ impl Server {
         if std::mem::take(&mut self.keyspace.effects.flushed) {
             self.tell_flush();
         }
-        for ChangedKey { key, by_command } in std::mem::take(&mut self.keyspace.effects.changed_keys) {
+        for ChangedKey { key, by_command } in std::mem::take(&mut self.keyspace.effects.tracked_changes) {
             let origin = origin.filter(|_| by_command);
             for (prefix, known) in &mut self.tracking.prefixes {
                 if key.starts_with(prefix) {

@@ -72,7 +72,7 @@ impl Server {
 
     /// Passes on that watched keys changed.
     pub fn notice_touched_keys(&mut self) {
-        for (db, key) in self.keyspace.effects.touched.drain(..) {
+        for (db, key) in self.keyspace.effects.watched_changes.drain(..) {
             let Some(ids) = self.watchers.0.get(db).and_then(|watchers| watchers.get(&key)) else { continue };
             for &id in ids {
                 if let Some(client) = self.clients.get_mut(id) {

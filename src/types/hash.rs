@@ -101,7 +101,7 @@ impl Hash {
     ///
     /// COMPAT: if that many could exceed the limit, the hash becomes a table, even if it turns out
     /// that the same field was meant repeatedly.
-    pub fn expect(&mut self, fields: usize, limits: HashLimits) {
+    pub fn prepare_for(&mut self, fields: usize, limits: HashLimits) {
         if fields > limits.fields {
             self.table_mut(fields);
         }
@@ -407,9 +407,9 @@ mod tests {
     #[test]
     fn many_fields_expected_at_once_make_a_table() {
         let mut hash = hash_of(3, LIMITS);
-        hash.expect(8, LIMITS);
+        hash.prepare_for(8, LIMITS);
         assert!(matches!(hash, Hash::Listpack(_)));
-        hash.expect(9, LIMITS);
+        hash.prepare_for(9, LIMITS);
         assert!(matches!(hash, Hash::Table(_)));
         assert_eq!(hash.len(), 3);
         assert!(matches!(Hash::with_capacity(9, 1000, LIMITS), Hash::Table(_)));

@@ -86,7 +86,7 @@ impl List {
     ///
     /// COMPAT: bytes are added to the size of a listpack without what is stored beside them.
     #[inline]
-    pub fn expect(&mut self, end: End, elements: usize, bytes: usize, limits: ListLimits) {
+    pub fn prepare_for(&mut self, end: End, elements: usize, bytes: usize, limits: ListLimits) {
         match self {
             List::Quicklist(_) => (),
             List::OneNode(list) => {

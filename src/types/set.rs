@@ -233,7 +233,7 @@ impl Set {
     ///
     /// COMPAT: if that many could exceed the limit, the set becomes a table, even if it turns out
     /// that the same member was meant repeatedly.
-    pub fn expect(&mut self, members: usize, limits: SetLimits) {
+    pub fn prepare_for(&mut self, members: usize, limits: SetLimits) {
         let limit = match self {
             Set::Intset(_) => limits.integers,
             Set::Listpack(_) => limits.members,

@@ -119,7 +119,7 @@ impl ZSet {
     /// Prepares for `members` members to be added, any of which may be new.
     ///
     /// COMPAT: as for hashes, this many at once make a table even if the same was meant repeatedly.
-    pub fn expect(&mut self, members: usize, limits: ZSetLimits) {
+    pub fn prepare_for(&mut self, members: usize, limits: ZSetLimits) {
         if members > limits.members {
             self.table_mut(members);
         }
@@ -573,9 +573,9 @@ mod tests {
     #[test]
     fn many_members_expected_at_once_make_a_table() {
         let mut zset = zset_of(3, LIMITS);
-        zset.expect(8, LIMITS);
+        zset.prepare_for(8, LIMITS);
         assert!(matches!(zset, ZSet::Listpack(_)));
-        zset.expect(9, LIMITS);
+        zset.prepare_for(9, LIMITS);
         assert!(matches!(zset, ZSet::Table(_)));
         assert_eq!(zset.len(), 3);
         assert!(matches!(ZSet::with_capacity(9, 0, LIMITS), ZSet::Table(_)));

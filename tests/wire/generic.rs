@@ -119,7 +119,7 @@ fn object() {
          HELLO 3
          OBJECT REFCOUNT none => _",
     );
-    assert!(client.ask("OBJECT HELP").starts_with("*15\r\n+OBJECT <subcommand> [<arg> [value] [opt] ...]."));
+    assert!(client.ask("OBJECT HELP").starts_with("*11\r\n+OBJECT <subcommand> [<arg> [value] [opt] ...]."));
 }
 
 /// A server that also listens on a TCP port, which is given.

@@ -7,7 +7,6 @@ mod blocking;
 mod pop;
 
 use super::prelude::*;
-use crate::keyspace::Keyspace;
 use crate::types::list::{Element, End, List, ListLimits};
 use std::ops::{ControlFlow, Range};
 
@@ -65,14 +64,6 @@ fn range_in(start: i64, stop: i64, len: usize) -> Range<usize> {
     if start > stop { 0..0 } else { start as usize..stop as usize + 1 }
 }
 
-/// Deletes a key whose list ended up empty.
-fn delete_if(keyspace: &mut Keyspace, key: &[u8], is_empty: bool) {
-    if is_empty {
-        keyspace.remove(key);
-        keyspace.notify(EventClass::GENERIC, "del", key);
-    }
-}
-
 pub const LPUSH: Command = Command {
     name: "lpush",
     summary: "Adds elements at the head of a list",
@@ -110,7 +101,7 @@ fn push(ctx: &mut DataContext, args: &Args, end: End) -> CommandResult {
 #[inline]
 fn push_elements(list: &mut List, args: &Args, end: End, limits: ListLimits) {
     let bytes = args.from(2).iter().map(<[u8]>::len).sum();
-    list.expect(end, args.len() - 2, bytes, limits);
+    list.prepare_for(end, args.len() - 2, bytes, limits);
     (2..args.len()).for_each(|index| list.push(end, element(args, index), limits));
 }
 
@@ -236,7 +227,7 @@ fn linsert(ctx: &mut DataContext, args: &Args) -> CommandResult {
     };
     let new = element(args, 4);
     // COMPAT: this may turn a listpack into a quicklist even if the pivot is not found.
-    list.expect(End::Tail, 1, new.len(), limits);
+    list.prepare_for(End::Tail, 1, new.len(), limits);
     let Some(pivot) = list.find(&args[3]) else {
         ctx.reply.integer(-1);
         return Ok(());
@@ -268,7 +259,7 @@ fn lset(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let index = args.int(2)?;
     let new = element(args, 3);
     // COMPAT: this may turn a listpack into a quicklist even if the index is out of range.
-    list.expect(End::Tail, 1, new.len(), limits);
+    list.prepare_for(End::Tail, 1, new.len(), limits);
     let index = index_in(index, list.len()).ok_or(CommandError::OUT_OF_RANGE)?;
     list.replace(index, new, limits);
     list.shrink(limits);
@@ -334,7 +325,9 @@ fn lrem(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ctx.keyspace.changed(EventClass::LIST, "lrem", key);
         ctx.keyspace.effects.dirty += removed as u64 - 1;
     }
-    delete_if(ctx.keyspace, key, is_empty);
+    if is_empty {
+        ctx.keyspace.delete_emptied(key);
+    }
     ctx.reply.integer(removed as i64);
     Ok(())
 }
@@ -370,7 +363,9 @@ fn ltrim(ctx: &mut DataContext, args: &Args) -> CommandResult {
     ctx.keyspace.changed(EventClass::LIST, "ltrim", key);
     ctx.keyspace.effects.dirty += (len - kept.len()) as u64;
     ctx.keyspace.effects.dirty -= 1;
-    delete_if(ctx.keyspace, key, is_empty);
+    if is_empty {
+        ctx.keyspace.delete_emptied(key);
+    }
     ctx.reply.ok();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Taking elements off the ends of lists.
 
-use super::{delete_if, push_event, reply_element};
+use super::{push_event, reply_element};
 use crate::commands::multi_pop::MultiPop;
 use crate::commands::prelude::*;
 use crate::types::list::{Element, End, List};
@@ -78,7 +78,9 @@ pub(super) fn pop_at(
     if count > 0 {
         keyspace.changed(EventClass::LIST, pop_event(end), key);
         keyspace.effects.dirty += count as u64 - 1;
-        delete_if(keyspace, key, is_empty);
+        if is_empty {
+            keyspace.delete_emptied(key);
+        }
     }
     Ok(Some(count))
 }
@@ -211,7 +213,7 @@ pub(super) fn move_element(
     drop(list);
 
     let mut list = keyspace.write_collection_or(destination, List::new)?;
-    list.expect(to, 1, element.get().len(), limits);
+    list.prepare_for(to, 1, element.get().len(), limits);
     list.push(to, element.get(), limits);
     if within_one {
         list.shrink(limits);
@@ -222,7 +224,9 @@ pub(super) fn move_element(
     keyspace.changed(EventClass::LIST, pop_event(from), source);
     // COMPAT: both ends of the move count as one change.
     keyspace.effects.dirty -= 1;
-    delete_if(keyspace, source, is_empty);
+    if is_empty {
+        keyspace.delete_emptied(source);
+    }
     Ok(true)
 }
 

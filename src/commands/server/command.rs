@@ -267,11 +267,7 @@ fn getkeysandflags(server: &mut Server, id: ClientId, args: &Args) -> CommandRes
 }
 
 fn keys_of_request(table: &CommandTable, request: &Args) -> Result<Vec<FoundKey>, CommandError> {
-    let mut found = table.find(request.get(0));
-    if let Some(container) = found.filter(|found| !found.command.subcommands.is_empty() && request.len() > 1) {
-        found = table.find_subcommand(container, request.get(1));
-    }
-    let Some(Found { command, .. }) = found else {
+    let Some(Found { command, .. }) = table.find_request(request) else {
         return Err(CommandError::new("ERR Invalid command specified"));
     };
     if command.keys.is_empty() {

@@ -9,6 +9,7 @@ use crate::config::{self, Flags, SetContext, lookup, os_reason};
 use crate::encoding::glob::glob_match;
 use crate::engine::apply_config;
 use crate::keyspace::KeyspaceStats;
+use crate::server::loading::LoadMode;
 
 /// What all subcommands have in common.
 const SUBCOMMAND: Command =
@@ -98,10 +99,8 @@ fn set(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         return Err(CommandError::SYNTAX);
     }
     let pairs: Vec<(&[u8], &[u8])> = (2..args.len()).step_by(2).map(|at| (args.get(at), args.get(at + 1))).collect();
-    let context = SetContext {
-        client_is_local: server.clients[id].is_local(),
-        loading: server.loading.in_place || server.loading.beside,
-    };
+    let context =
+        SetContext { client_is_local: server.clients[id].is_local(), loading: server.loading.mode != LoadMode::None };
     let before = server.config.clone();
     let changed = server.config.set_many(&pairs, context);
     changed

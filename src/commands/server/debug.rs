@@ -76,7 +76,7 @@ fn debug(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let found = SUBCOMMANDS.iter().find(|sub| args.is(1, sub.name) && sub.arguments.contains(&arguments));
     match found {
         // These change the data set, which is being loaded.
-        Some(Subcommand { name: "loadaof" | "populate" | "reload", .. }) if server.loading.in_place => {
+        Some(Subcommand { name: "loadaof" | "populate" | "reload", .. }) if server.loading.is_blocking() => {
             Err(CommandError::LOADING)
         }
         Some(subcommand) => (subcommand.run)(server, id, args),

@@ -246,8 +246,8 @@ fn persistence(server: &Server, fields: &mut Fields) {
     };
     let report = child.as_ref().map(|child| child.report).unwrap_or_default();
     let keys = child.as_ref().map_or(0, |child| child.keys);
-    fields.add("loading", server.loading.in_place as u8);
-    fields.add("async_loading", server.loading.beside as u8);
+    fields.add("loading", server.loading.is_blocking() as u8);
+    fields.add("async_loading", server.loading.is_async() as u8);
     fields.add("current_cow_peak", child.as_ref().map_or(0, |child| child.cow_peak));
     fields.add("current_cow_size", report.cow);
     let age = child.as_ref().filter(|child| child.report != Report::default());
@@ -287,7 +287,7 @@ fn persistence(server: &Server, fields: &mut Fields) {
         fields.add("aof_pending_bio_fsync", aof.is_some_and(|aof| aof.syncs.is_running()) as u8);
         fields.add("aof_delayed_fsync", aof.map_or(0, |aof| aof.syncs.delayed));
     }
-    if server.loading.in_place {
+    if server.loading.is_blocking() {
         let progress = &server.loading.progress;
         fields.add("loading_start_time", progress.started_unix_s);
         fields.add("loading_total_bytes", progress.total_bytes);

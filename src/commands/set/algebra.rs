@@ -97,7 +97,7 @@ fn store(ctx: &mut DataContext, key: &[u8], set: Set, event: &'static str) -> Co
     if len > 0 {
         ctx.keyspace.set_collection(key, set);
         ctx.keyspace.changed(EventClass::SET, event, key);
-    } else if ctx.keyspace.remove(key) {
+    } else if ctx.keyspace.delete_implicitly(key) {
         ctx.keyspace.changed(EventClass::GENERIC, "del", key);
     }
     ctx.reply.integer(len as i64);

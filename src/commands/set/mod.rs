@@ -8,7 +8,6 @@ mod random;
 
 use super::prelude::*;
 use super::scan::scan_collection;
-use crate::keyspace::Keyspace;
 use crate::types::set::{MemberRef, Set};
 
 pub const COMMANDS: &[&Command] = &[
@@ -50,7 +49,7 @@ fn sadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let limits = ctx.config.set_limits();
     let new = || Set::with_capacity(members.len(), &members[0], limits);
     let mut set = ctx.keyspace.write_collection_or(key, new)?;
-    set.expect(members.len(), limits);
+    set.prepare_for(members.len(), limits);
     let added = set.insert_all(members.iter().map(MemberRef::Text), limits);
     drop(set);
     if added > 0 {
@@ -86,16 +85,10 @@ fn srem(ctx: &mut DataContext, args: &Args) -> CommandResult {
         ctx.keyspace.effects.dirty += removed as u64 - 1;
     }
     if is_empty {
-        remove_emptied(ctx.keyspace, key);
+        ctx.keyspace.delete_emptied(key);
     }
     ctx.reply.integer(removed as i64);
     Ok(())
-}
-
-/// Deletes the key of a set that has no members left.
-fn remove_emptied(keyspace: &mut Keyspace, key: &[u8]) {
-    keyspace.remove(key);
-    keyspace.notify(EventClass::GENERIC, "del", key);
 }
 
 pub const SCARD: Command = Command {
@@ -234,7 +227,7 @@ fn smove(ctx: &mut DataContext, args: &Args) -> CommandResult {
     drop(set);
     keyspace.changed(EventClass::SET, "srem", source);
     if is_empty {
-        remove_emptied(keyspace, source);
+        keyspace.delete_emptied(source);
     }
     let new = || Set::with_capacity(1, &args[3], limits);
     if keyspace.write_collection_or(destination, new)?.insert(member, limits) {

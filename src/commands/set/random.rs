@@ -1,7 +1,7 @@
 //! Members of sets at random.
 
 use super::super::prelude::*;
-use super::{remove_emptied, reply_member, reply_set};
+use super::{reply_member, reply_set};
 use crate::types::set::Set;
 use smallvec::SmallVec;
 
@@ -90,7 +90,7 @@ fn pop_one(ctx: &mut DataContext, key: &[u8]) -> CommandResult {
     keyspace.changed(EventClass::SET, "spop", key);
     keyspace.effects.propagate_instead(keyspace.selected(), &[b"SREM", key, &member]);
     if is_empty {
-        remove_emptied(keyspace, key);
+        keyspace.delete_emptied(key);
     }
     Ok(())
 }
@@ -111,7 +111,7 @@ fn pop_many(ctx: &mut DataContext, key: &[u8], count: usize) -> CommandResult {
         drop(set);
         keyspace.changed(EventClass::SET, "spop", key);
         keyspace.effects.dirty += len as u64 - 1;
-        remove_emptied(keyspace, key);
+        keyspace.delete_emptied(key);
         let delete: &[u8] = if keyspace.options.lazy_server_del { b"UNLINK" } else { b"DEL" };
         keyspace.effects.propagate_instead(db, &[delete, key]);
         return Ok(());

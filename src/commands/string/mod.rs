@@ -6,6 +6,7 @@ mod counter;
 mod lcs;
 mod part;
 
+use super::expire::delete_past_due;
 use super::prelude::*;
 use crate::encoding::number;
 use crate::keyspace::{ExpiryMode, Keyspace, NewExpiry};
@@ -380,10 +381,7 @@ fn getex(ctx: &mut DataContext, args: &Args) -> CommandResult {
         (Expiry::Time { absolute: true, .. }, NewExpiry::At(at))
             if at <= keyspace.now_ms && keyspace.expiry_mode == ExpiryMode::Delete =>
         {
-            keyspace.delete(key);
-            keyspace.changed(EventClass::GENERIC, "del", key);
-            let delete: &[u8] = if keyspace.options.lazy_expire { b"UNLINK" } else { b"DEL" };
-            keyspace.effects.propagate_instead(db, &[delete, key]);
+            delete_past_due(keyspace, key);
         }
         (_, NewExpiry::At(at)) => {
             keyspace.set_expire_at(key, Some(at));

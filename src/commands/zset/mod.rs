@@ -101,8 +101,7 @@ fn remove_members(
         keyspace.effects.dirty += removed as u64 - 1;
     }
     if is_empty {
-        keyspace.remove(key);
-        keyspace.notify(EventClass::GENERIC, "del", key);
+        keyspace.delete_emptied(key);
     }
     Ok(removed)
 }
@@ -113,7 +112,7 @@ pub fn store(ctx: &mut DataContext, key: &[u8], zset: ZSet, event: &'static str)
     if len > 0 {
         ctx.keyspace.set_collection(key, zset);
         ctx.keyspace.changed(EventClass::ZSET, event, key);
-    } else if ctx.keyspace.remove(key) {
+    } else if ctx.keyspace.delete_implicitly(key) {
         ctx.keyspace.changed(EventClass::GENERIC, "del", key);
     }
     ctx.reply.integer(len as i64);

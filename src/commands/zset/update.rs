@@ -139,7 +139,7 @@ pub fn update_members<'m>(
         let longest = || members.clone().map(<[u8]>::len).max().unwrap_or(0);
         ctx.keyspace.write_collection_or(key, || ZSet::with_capacity(scores.len(), longest(), limits))?
     };
-    zset.expect(scores.len(), limits);
+    zset.prepare_for(scores.len(), limits);
     let (mut added, mut changed) = (0, 0);
     let mut outcome = None;
     for (&score, member) in scores.iter().zip(members) {

@@ -99,7 +99,7 @@ pub fn durable_here(server: &Server) -> u64 {
         // Nothing can be loaded from it yet.
         Some(aof) if aof.provisional => 0,
         Some(aof) if !aof.syncs.is_behind() && aof.buffered() == 0 => server.replication.stream.offset(),
-        _ => server.replication.durable,
+        _ => server.replication.aof_durable,
     }
 }
 

@@ -8,8 +8,9 @@ use crate::engine::{blocking, rewrite};
 use crate::persist::aof::HistoryPlace;
 use crate::persist::rdb::RdbLoad;
 use crate::resp::encode_request;
+use crate::server::replication::FormerId;
 use crate::server::replication::primary::{Awaited, Connection, Handshake, Link, Primary, Reception};
-use crate::server::replication::{FormerId, LINK_TOKEN};
+use crate::server::tokens;
 use crate::server::{ClientId, Server};
 use mio::Interest;
 use mio::net::TcpStream;
@@ -66,7 +67,7 @@ pub fn stop(server: &mut Server) {
     disconnect_replicas(server);
     role_changed(server);
     // The append-only file is off if a data set was being received.
-    if server.config.appendonly && !server.loading.in_place && rewrite::switch_on(server).is_err() {
+    if server.config.appendonly && !server.loading.is_blocking() && rewrite::switch_on(server).is_err() {
         server.persistence.rewrites.scheduled = true;
     }
 }
@@ -210,7 +211,7 @@ fn connect_to(server: &mut Server, mut addresses: Vec<SocketAddr>) {
     let mut opened = Err(ErrorKind::NotFound.into());
     for address in addresses {
         opened = open(address, bind).and_then(|mut stream| {
-            server.registry.register(&mut stream, LINK_TOKEN, Interest::READABLE | Interest::WRITABLE)?;
+            server.registry.register(&mut stream, tokens::LINK, Interest::READABLE | Interest::WRITABLE)?;
             Ok(stream)
         });
         if opened.is_ok() {

@@ -8,7 +8,7 @@ use crate::engine::{child, load, rewrite, snapshot};
 use crate::persist::file::SteadyFile;
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
 use crate::server::Server;
-use crate::server::loading::LoadProgress;
+use crate::server::loading::{LoadMode, LoadProgress};
 use crate::server::replication::primary::{FileState, Length, Link, Loading, Primary, ReceivedFile, Reception, Target};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -39,7 +39,7 @@ pub fn go_on(server: &mut Server, mut reception: Box<Reception>) {
     match receive(server, &mut reception) {
         Ok(Progress::Done) => received(server, *reception),
         Ok(progress) => {
-            server.replication.receive_again = matches!(progress, Progress::Pauses);
+            server.replication.link_needs_turn = matches!(progress, Progress::Pauses);
             if let Some(primary) = &mut server.replication.primary {
                 primary.link = Link::Transfer(reception);
             }
@@ -152,12 +152,12 @@ fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Re
     };
     // What is there may be served meanwhile if it is an older state of the same history.
     let same = reception.history.as_ref().is_some_and(|(id, _)| *id == server.replication.id);
-    server.loading.beside = spare.is_some() && same;
+    let mode = if spare.is_some() && same { LoadMode::Async } else { LoadMode::Blocking };
     if spare.is_none() {
         before_new_data(server);
     }
     server.loading.progress = LoadProgress::begin(total, &server.clock);
-    server.loading.in_place = !server.loading.beside;
+    server.loading.mode = mode;
     server.keyspace.expiry_mode = server.expiry_mode();
     Ok(Target::Memory { load: Box::new(RdbLoad::fed(LoadFor::Replay, &server.config)), spare, whole: false })
 }
@@ -279,7 +279,7 @@ fn settled(server: &mut Server, file: &Weak<File>, result: io::Result<()>) {
     let Some(received) = &mut loading.file else { return };
     if matches!(&received.state, FileState::Unsettled(it) if ptr::eq(Arc::as_ptr(it), file.as_ptr())) {
         received.state = FileState::Settled(result);
-        server.replication.receive_again = true;
+        server.replication.link_needs_turn = true;
     }
 }
 
@@ -364,7 +364,7 @@ fn go_online(server: &mut Server, loading: Loading) {
         replication.id = id;
     }
     replication.stream.restart_at(offset);
-    (replication.written, replication.syncing, replication.durable) = (0, 0, 0);
+    (replication.aof_written, replication.aof_syncing, replication.aof_durable) = (0, 0, 0);
     if let Some(primary) = &mut replication.primary {
         primary.has_history = has_history;
     }

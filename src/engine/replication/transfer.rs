@@ -10,9 +10,10 @@ use crate::encoding::byte_log::ByteLog;
 use crate::engine::child;
 use crate::engine::snapshot::{self, Contents, write_rdb};
 use crate::server::persistence::{Child, Ended, Job};
+use crate::server::replication::Transfer;
 use crate::server::replication::replica::{FileTransfer, Replica, ReplicaState, TransferForm};
-use crate::server::replication::{TRANSFER_TOKEN, Transfer};
 use crate::server::run::random_id;
+use crate::server::tokens;
 use crate::server::{ClientId, Server, Timer};
 use mio::Interest;
 use mio::unix::pipe;
@@ -125,7 +126,7 @@ fn start(server: &mut Server) {
 
 fn start_pipe(server: &mut Server, form: TransferForm) -> io::Result<()> {
     let (sender, mut receiver) = pipe::new()?;
-    server.registry.register(&mut receiver, TRANSFER_TOKEN, Interest::READABLE)?;
+    server.registry.register(&mut receiver, tokens::TRANSFER, Interest::READABLE)?;
     let pid = child::start(server, Job::Transfer(form), child::Output::Pipe(sender))?;
     log::info!("Background RDB transfer started by pid {pid}");
     server.replication.transfer = Some(Transfer { pipe: receiver, log: ByteLog::at(0), readable: true, ended: false });

@@ -3,8 +3,9 @@
 //! Each step ends with the manifest being replaced; a crash before that leaves the old set, which is
 //! whole, and at worst a file that nothing refers to.
 
-use super::manifest::{Manifest, Part, sync_folder_of};
+use super::manifest::{Manifest, Part};
 use crate::config::Config;
+use crate::persist::file::sync_folder_of;
 use crate::persist::file::write_durably;
 use std::ffi::OsString;
 use std::fs::{self, File};

@@ -120,7 +120,7 @@ impl Manifest {
     }
 
     /// Puts the manifest in the place of the old one in one step. That survives a crash once the folder is
-    /// durable as well: see [`sync_folder_of`].
+    /// durable as well: see [`sync_folder_of`](crate::persist::file::sync_folder_of).
     pub fn replace(&self, path: &Path) -> io::Result<()> {
         let mut temporary = path.file_name().unwrap_or_default().to_owned();
         temporary.push(".tmp");
@@ -132,11 +132,6 @@ impl Manifest {
         file.sync_all()?;
         fs::rename(&temporary, path)
     }
-}
-
-/// Makes creations and renames in the folder of `path` durable.
-pub fn sync_folder_of(path: &Path) -> io::Result<()> {
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// The file that a line names, and the letter of what it is for.

@@ -15,7 +15,7 @@ mod sync;
 
 pub use dump::{write_data_set, write_libraries};
 pub use files::{Files, Form, Paths, cut_off};
-pub use manifest::{Manifest, ManifestError, Part, sync_folder_of};
+pub use manifest::{Manifest, ManifestError, Part};
 pub use notes::{HistoryPlace, time_note};
 pub use read::{CommandFile, ReadError, begins_with_data_set};
 pub use sync::{PendingSync, Syncs};

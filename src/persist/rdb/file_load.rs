@@ -308,7 +308,7 @@ impl<'s> RdbLoad<'s> {
                     // Of them, those that expire.
                     self.reader.length()?;
                     if self.purpose != LoadFor::Check {
-                        keyspace.expect_keys(keys as usize);
+                        keyspace.reserve_keys(keys as usize);
                     }
                 }
                 SLOT_INFO => {

@@ -278,7 +278,7 @@ fn load_member(set: &mut Option<Set>, left: u64, reader: &mut Reader, config: &C
 fn load_intset(reader: &mut Reader, config: &Config) -> Result<Set, RdbError> {
     let integers = Intset::from_bytes(reader.string()?).ok_or(RdbError::Corrupt("invalid intset"))?;
     let mut set = Set::Intset(integers);
-    set.expect(set.len(), config.set_limits());
+    set.prepare_for(set.len(), config.set_limits());
     Ok(set)
 }
 
@@ -288,7 +288,7 @@ fn packed_set(members: &[Packed], config: &Config) -> Result<Set, RdbError> {
     let limits = SetLimits { text_bytes: usize::MAX, ..config.set_limits() };
     let mut digits = itoa::Buffer::new();
     let mut set = Set::Listpack(room_for(members));
-    set.expect(members.len(), limits);
+    set.prepare_for(members.len(), limits);
     for member in members {
         if !set.insert(MemberRef::Text(member.bytes(&mut digits)), limits) {
             return Err(TWICE);
@@ -326,7 +326,7 @@ fn load_scored(
 fn packed_zset(elements: &[Packed], config: &Config) -> Result<ZSet, RdbError> {
     let limits = ZSetLimits { member_bytes: usize::MAX, ..config.zset_limits() };
     let mut zset = ZSet::Listpack(room_for(elements));
-    zset.expect(elements.len() / 2, limits);
+    zset.prepare_for(elements.len() / 2, limits);
     let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
     for pair in elements.chunks(2) {
         let [member, score] = pair else { return Err(ODD) };
@@ -347,7 +347,7 @@ fn load_pair(hash: &mut Hash, field: &mut Vec<u8>, reader: &mut Reader, config: 
 
 fn packed_hash(elements: &[Packed], limits: HashLimits) -> Result<Hash, RdbError> {
     let mut hash = Hash::Listpack(room_for(elements));
-    hash.expect(elements.len() / 2, limits);
+    hash.prepare_for(elements.len() / 2, limits);
     let mut digits = (itoa::Buffer::new(), itoa::Buffer::new());
     for pair in elements.chunks(2) {
         let [field, value] = pair else { return Err(ODD) };

@@ -1,7 +1,7 @@
 //! Users in `aclfile` and in redis.conf: a line each, `user <name> <rule> ...`.
 
 use super::{Acl, DEFAULT_USER, User, default_user, is_valid_name, merge_rules};
-use crate::persist::aof::sync_folder_of;
+use crate::persist::file::sync_folder_of;
 use crate::persist::file::write_durably;
 use crate::server::Server;
 use crate::server::command_table::CommandTable;

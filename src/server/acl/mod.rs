@@ -201,17 +201,6 @@ impl Server {
         }
     }
 
-    /// Closes a client; one that runs a command gets its reply first.
-    pub fn close_after_reply(&mut self, id: ClientId) {
-        if self.execution.client == Some(id) {
-            self.clients[id].flags |= ClientFlags::CLOSE_AFTER_REPLY;
-        } else {
-            // The other end sees it now, whatever else is done in this turn.
-            self.clients[id].stream.shut_down();
-            self.close_client(id);
-        }
-    }
-
     /// Deletes a user and closes its clients; false if there is none.
     pub fn delete_user(&mut self, name: &[u8]) -> bool {
         let was_there = self.acl.users.remove(name).is_some();

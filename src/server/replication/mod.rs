@@ -20,16 +20,10 @@ use super::{ClientFlags, ClientId, Server};
 use crate::encoding::byte_log::ByteLog;
 use crate::encoding::timer_wheel::TimerId;
 use failover::Failover;
-use mio::Token;
 use mio::unix::pipe;
 use primary::Primary;
 use std::collections::HashSet;
 use stream::ReplicationStream;
-
-/// The poll's token of the connection to the primary, until the stream comes through it.
-pub const LINK_TOKEN: Token = Token(usize::MAX - 3);
-/// The poll's token of the pipe through which a child sends a data set for replicas.
-pub const TRANSFER_TOKEN: Token = Token(usize::MAX - 4);
 
 pub struct Replication {
     /// Names the history of the data set.
@@ -47,9 +41,9 @@ pub struct Replication {
     pub primary: Option<Primary>,
     /// The database that the stream was at when the snapshot was made that was loaded at start.
     pub restored_selected: usize,
-    /// The connection to the primary was read up to the bound of a turn and may have more, or the disk has all
+    /// The connection to the primary needs a turn without an event: it may have more than was read, or the disk has all
     /// that came.
-    pub receive_again: bool,
+    pub link_needs_turn: bool,
     /// A helper thread looks up the name of a primary, perhaps a former one.
     pub looks_up: bool,
     /// The primary sent REPLCONF GETACK: our offset is to be sent.
@@ -57,11 +51,11 @@ pub struct Replication {
     /// The bytes so far of a transaction of the primary whose EXEC has not come.
     pub unfinished: Vec<u8>,
     /// Up to where our own append-only file has everything, ...
-    pub written: u64,
+    pub aof_written: u64,
     /// ... and up to where it is known to have everything on the disk.
-    pub durable: u64,
-    /// What `durable` will be when the fsync that runs has ended.
-    pub syncing: u64,
+    pub aof_durable: u64,
+    /// What `aof_durable` will be when the fsync that runs has ended.
+    pub aof_syncing: u64,
     /// A script kept changes from the append-only file (`redis.set_repl`), so a data set loaded from it differs from
     /// that of the replicas.
     pub beyond_aof: bool,
@@ -136,13 +130,13 @@ impl Replication {
             transfer_timer: None,
             primary: None,
             restored_selected: 0,
-            receive_again: false,
+            link_needs_turn: false,
             looks_up: false,
             ack_wanted: false,
             unfinished: Vec::new(),
-            written: 0,
-            durable: 0,
-            syncing: 0,
+            aof_written: 0,
+            aof_durable: 0,
+            aof_syncing: 0,
             beyond_aof: false,
             own_expiring: HashSet::new(),
             waits: Vec::new(),

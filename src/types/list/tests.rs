@@ -66,7 +66,7 @@ proptest! {
             match operation {
                 Operation::Push(end, count, bytes) => {
                     let new = element(bytes);
-                    list.expect(end, count as usize, count as usize * bytes, limits);
+                    list.prepare_for(end, count as usize, count as usize * bytes, limits);
                     for _ in 0..count {
                         list.push(end, Element::Slice(&new), limits);
                         if end == End::Head { oracle.push_front(new.clone()) } else { oracle.push_back(new.clone()) }
@@ -83,13 +83,13 @@ proptest! {
                 }
                 Operation::Insert(at, after, bytes) if len > 0 => {
                     let (at, new) = (at as usize % len, element(bytes));
-                    list.expect(End::Tail, 1, bytes, limits);
+                    list.prepare_for(End::Tail, 1, bytes, limits);
                     list.insert(at, after, Element::Slice(&new), limits);
                     oracle.insert(at + after as usize, new);
                 }
                 Operation::Replace(at, bytes) if len > 0 => {
                     let (at, new) = (at as usize % len, element(bytes));
-                    list.expect(End::Tail, 1, bytes, limits);
+                    list.prepare_for(End::Tail, 1, bytes, limits);
                     list.replace(at, Element::Slice(&new), limits);
                     list.shrink(limits);
                     oracle[at] = new;
@@ -142,7 +142,7 @@ fn a_long_list_takes_little_more_than_its_elements() {
         let mut list = List::new();
         for n in 0..100_000 {
             let element = format!("item-{n:010}");
-            list.expect(end, 1, element.len(), limits);
+            list.prepare_for(end, 1, element.len(), limits);
             list.push(end, Element::Slice(element.as_bytes()), limits);
         }
         let bytes = list.memory_usage() as f64 / list.len() as f64;

@@ -112,7 +112,7 @@ proptest! {
                     (vec![], members)
                 }
                 Operation::Expect(members) => {
-                    set.expect(members, LIMITS);
+                    set.prepare_for(members, LIMITS);
                     if members > if expected == Encoding::SetIntset { LIMITS.integers } else { LIMITS.members } {
                         expected = Encoding::SetTable;
                     }
