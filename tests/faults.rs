@@ -35,6 +35,8 @@ struct Traced {
 impl Traced {
     /// `inject`: as strace's option of that name.
     fn start(dir: &Path, inject: &str, arguments: &[&str]) -> Traced {
+        // A server that was killed here left it behind.
+        let _ = std::fs::remove_file(dir.join("sock"));
         let strace = Command::new("strace")
             .args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={inject}")])
             .arg(env!("CARGO_BIN_EXE_rondo"))
@@ -45,9 +47,7 @@ impl Traced {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let dir = dir.to_path_buf();
-        let _ = std::fs::remove_file(dir.join("sock"));
-        let mut traced = Traced { strace, dir };
+        let mut traced = Traced { strace, dir: dir.to_path_buf() };
         wait_until("the server listens or is gone", || traced.is_gone() || traced.connect().is_some());
         traced
     }
