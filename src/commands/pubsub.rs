@@ -3,7 +3,7 @@
 
 use super::prelude::*;
 use crate::encoding::glob::glob_match;
-use crate::engine::call::send_to_replicas;
+use crate::engine::propagate::send_to_replicas;
 use crate::server::pubsub::SubscriptionKind;
 
 pub const COMMANDS: &[&Command] =

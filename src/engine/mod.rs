@@ -1,5 +1,6 @@
 //! Running commands.
 //!
+//! * `append_only` writing the append-only file, and its fsyncs
 //! * `apply_config` what follows from a changed configuration
 //! * `blocking` commands that wait for keys
 //! * `dispatch` a client's request through the gates
@@ -10,6 +11,7 @@
 //! * `debugger` sessions of SCRIPT DEBUG
 //! * `memory`   evicting keys to keep within `maxmemory`
 //! * `observe`  MONITOR, SLOWLOG and LATENCY
+//! * `propagate` what commands did, for the append-only file and the replicas
 //! * `snapshot` saving an RDB file
 //! * `replication` following a primary, and being followed
 //! * `rewrite`  rewriting the append-only file, switching it on and off
@@ -18,6 +20,7 @@
 //! * `transaction` MULTI and EXEC
 //! * `timers`   what happens when a timer is due
 
+pub mod append_only;
 pub mod apply_config;
 pub mod blocking;
 pub mod call;
@@ -28,6 +31,7 @@ pub mod load;
 pub mod load_aof;
 pub mod memory;
 pub mod observe;
+pub mod propagate;
 pub mod replication;
 pub mod rewrite;
 pub mod script;

@@ -13,10 +13,11 @@
 //! the base in its place after the child has ended. Meanwhile nobody else changes them
 //! (`Rewrites::changes_files`); who has to, settles them first.
 
+use super::append_only;
 use super::call::apply_reply_mode;
 use super::child;
 use super::snapshot::{Contents, write_rdb};
-use super::timers::{background_done, begin_sync, flush_append_only_file};
+use super::timers::background_done;
 use crate::persist::aof::{Aof, Files, Form, Paths, time_note, write_data_set, write_libraries};
 use crate::persist::file::write_durably;
 use crate::resp::CommandError;
@@ -96,13 +97,13 @@ fn make_files_ready(server: &mut Server, asker: Option<ClientId>) -> io::Result<
 /// that is still written to: what is loaded is the same, and whoever opens the files next goes on in it.
 fn begin_increment(server: &mut Server, increment: File) -> io::Result<u32> {
     all_is_written(server)?.switch_to(increment);
-    begin_sync(server);
+    append_only::begin_sync(server);
     start_child(server)
 }
 
 /// Writes what the append-only file is still to hold.
 fn all_is_written(server: &mut Server) -> io::Result<&mut Aof> {
-    flush_append_only_file(server);
+    append_only::flush(server);
     let aof = server.aof.as_mut().filter(|aof| aof.buffered() == 0);
     aof.ok_or_else(|| io::Error::other("what comes before could not be written"))
 }
@@ -247,7 +248,7 @@ fn installed(server: &mut Server, result: io::Result<Files>) {
     match installed {
         Ok(()) => {
             // An increment elsewhere may not be durable as far as the one before was.
-            flush_append_only_file(server);
+            append_only::flush(server);
             log::info!("Background AOF rewrite finished successfully");
             server.persistence.rewrites.last_ok = true;
             server.persistence.rewrites.failures_in_a_row = 0;

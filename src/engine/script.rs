@@ -4,8 +4,9 @@
 //! as those of a transaction are. A script that runs for long lets the loop take a turn now and then,
 //! in which all but a few commands are refused.
 
-use super::call::{call, end_transaction};
+use super::call::call;
 use super::dispatch::{denied_text, stale, writes_allowed};
+use super::propagate::end_transaction;
 use crate::keyspace::Commands;
 use crate::resp::text::text_of;
 use crate::resp::{Args, CommandError, CommandResult, Output, Reply};

@@ -1,8 +1,9 @@
 //! MULTI and EXEC: commands are queued once they have passed the gates, and run one after the other.
 //! Their changes are propagated as a whole, and clients blocked on keys are served after it.
 
-use super::call::{apply_reply_mode, call, end_transaction};
+use super::call::{apply_reply_mode, call};
 use super::dispatch::flags_of;
+use super::propagate::end_transaction;
 use crate::keyspace::Commands;
 use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};

@@ -40,7 +40,7 @@ fn turn(server: &mut Server, sources: &RefCell<Sources>, input: &mut Input) {
             None => break,
         }
     }
-    engine::timers::flush_append_only_file(server);
+    engine::append_only::flush(server);
     send_replies(server, Some(caller));
     free_closed_clients(server, Some(caller));
 }

@@ -135,7 +135,7 @@ impl EventLoop {
     fn before_sleep(&mut self) {
         let server = &mut self.server;
         engine::timers::schedule_expiry(server);
-        engine::timers::flush_append_only_file(server);
+        engine::append_only::flush(server);
         engine::replication::before_sleep(server);
         server.tell_broadcasts();
         send_replies(server, None);

@@ -13,7 +13,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// The file, if the log goes to one.
 static FILE: OnceLock<CString> = OnceLock::new();
@@ -52,12 +52,16 @@ pub fn set_level(level: LogLevel) {
     });
 }
 
-/// The role that lines show: the server, or a child of it.
-static IN_CHILD: AtomicBool = AtomicBool::new(false);
+/// What the process is, as lines show it: `M` for a primary, `S` for a replica, `C` for a forked child.
+static ROLE: AtomicU8 = AtomicU8::new(b'M');
 
 /// From here on this process is a forked child.
 pub fn in_child() {
-    IN_CHILD.store(true, Relaxed);
+    ROLE.store(b'C', Relaxed);
+}
+
+pub fn set_replica(is_replica: bool) {
+    ROLE.store(if is_replica { b'S' } else { b'M' }, Relaxed);
 }
 
 fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record) -> io::Result<()> {
@@ -69,7 +73,7 @@ fn line(out: &mut env_logger::fmt::Formatter, record: &log::Record) -> io::Resul
         Level::Warn | Level::Error => '#',
     };
     let now = jiff::Zoned::now();
-    let role = if IN_CHILD.load(Relaxed) { 'C' } else { 'M' };
+    let role = ROLE.load(Relaxed) as char;
     writeln!(out, "{}:{role} {} {level} {}", std::process::id(), now.strftime("%d %b %Y %H:%M:%S%.3f"), record.args())
 }
 

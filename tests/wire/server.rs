@@ -446,6 +446,7 @@ fn systemd_hears_of_the_beginning_and_the_end() {
     let prefix = ["env".to_owned(), format!("NOTIFY_SOCKET={}", path.display())];
     let mut server = Server::start_through(&prefix, &["--supervised", "auto", "--daemonize", "yes"]);
     assert_eq!(hear(), "STATUS=Ready to accept connections\nREADY=1");
+    assert_eq!(server.connect().info("process_supervised"), "systemd");
     server.connect().send(b"SHUTDOWN NOSAVE\r\n");
     assert_eq!(hear(), "STOPPING=1");
     assert!(server.wait().success());
@@ -524,4 +525,20 @@ fn the_systems_log_gets_the_lines_as_well() {
     assert!(line.starts_with("<157>") && line.contains(" cache["), "{line}");
     assert!(line.trim_end_matches(['\0', '\n']).ends_with("]: Server initialized"), "{line}");
     assert!(server.log().contains(" * Server initialized"));
+}
+
+#[test]
+fn the_log_says_which_role_a_server_has() {
+    let server = Server::start(&[]);
+    let mut client = server.connect();
+    let logs_as = |role: &str| {
+        let lines = server.log();
+        lines.lines().last().unwrap().starts_with(&format!("{}:{role} ", server.pid()))
+    };
+    client.check("DEBUG LOG one => +OK");
+    assert!(logs_as("M"));
+    client.check("REPLICAOF 127.0.0.1 1 => +OK\n DEBUG LOG two => +OK");
+    assert!(logs_as("S"));
+    client.check("REPLICAOF NO ONE => +OK\n DEBUG LOG three => +OK");
+    assert!(logs_as("M"));
 }

@@ -9,7 +9,7 @@ use crate::server::persistence::{Persistence, Report};
 use crate::server::pubsub::SubscriptionKind;
 use crate::server::replication::primary::{Length, Link};
 use crate::server::system::{self, Whose};
-use crate::server::{Client, allocator};
+use crate::server::{Client, allocator, supervisor};
 use std::fmt::{Display, Write};
 
 pub const INFO: Command = Command {
@@ -145,7 +145,8 @@ fn server_section(server: &Server, fields: &mut Fields) {
     // Not built by gcc.
     fields.add("gcc_version", "0.0.0");
     fields.add("process_id", std::process::id());
-    fields.add("process_supervised", "no");
+    let is_supervised = supervisor::is_supervised(&server.config);
+    fields.add("process_supervised", if is_supervised { "systemd" } else { "no" });
     fields.add("run_id", &server.run.id);
     fields.add("tcp_port", server.config.port);
     fields.add("server_time_usec", server.clock.unix_us);

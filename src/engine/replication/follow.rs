@@ -10,8 +10,8 @@ use crate::persist::rdb::RdbLoad;
 use crate::resp::encode_request;
 use crate::server::replication::FormerId;
 use crate::server::replication::primary::{Awaited, Connection, Handshake, Link, Primary, Reception};
-use crate::server::tokens;
-use crate::server::{ClientId, Server};
+
+use crate::server::{ClientId, Server, logging, tokens};
 use mio::Interest;
 use mio::net::TcpStream;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -108,6 +108,7 @@ pub fn restore_history(server: &mut Server, place: HistoryPlace) {
 }
 
 fn role_changed(server: &mut Server) {
+    logging::set_replica(server.replication.is_replica());
     server.replication.own_expiring.clear();
     server.config.replicaof = server.replication.primary.as_ref().map(|primary| (primary.host.clone(), primary.port));
     server.keyspace.expiry_mode = server.expiry_mode();
