@@ -17,15 +17,6 @@ const STEPS: [&str; 5] = ["fsync", "fdatasync", "rename", "unlink", "ftruncate"]
 /// Far more of each than a run has.
 const STEPS_MAX: usize = 40;
 
-fn can_trace() -> bool {
-    let traced = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
-    let can = traced.is_ok_and(|status| status.success());
-    if !can {
-        println!("skipped: strace is not installed, or may not trace");
-    }
-    can
-}
-
 /// A server whose system calls strace has its hands in.
 struct Traced {
     strace: Child,

@@ -3,8 +3,8 @@
 use super::prelude::*;
 use crate::engine::replication::{acks, failover, follow, replica_address, serve};
 use crate::resp::text::text_of;
-use crate::server::replication::Durable;
-use crate::server::replication::replica::{Replica, Wanted};
+use crate::server::replication::replica::{RdbFilter, Replica};
+use crate::server::replication::{AckGoal, Durable};
 
 pub const COMMANDS: &[&Command] = &[&FAILOVER, &PSYNC, &REPLCONF, &REPLICAOF, &ROLE, &SLAVEOF, &SYNC, &WAIT, &WAITAOF];
 
@@ -132,8 +132,7 @@ fn replconf(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
 fn describe_replica(replica: &mut Replica, args: &Args, at: usize) -> CommandResult {
     let value = args.get(at + 1);
     if args.is(at, "listening-port") {
-        const OUT_OF_RANGE: CommandError = CommandError::new("ERR value is not an integer or out of range");
-        replica.listening_port = u16::try_from(args.int(at + 1)?).map_err(|_| OUT_OF_RANGE)?;
+        replica.listening_port = u16::try_from(args.int(at + 1)?).map_err(|_| CommandError::NOT_INTEGER)?;
     } else if args.is(at, "ip-address") {
         /// As long as a host's name may be.
         const ADDRESS_MAX: usize = 255;
@@ -153,7 +152,7 @@ fn describe_replica(replica: &mut Replica, args: &Args, at: usize) -> CommandRes
     } else if args.is(at, "rdb-only") {
         replica.snapshot_only = args.int_in(at + 1, 0..=1)? == 1;
     } else if args.is(at, "rdb-filter-only") {
-        replica.wanted = Wanted { keys: false, functions: false };
+        replica.wanted = RdbFilter { keys: false, functions: false };
         for word in value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()) {
             match word {
                 b"functions" => replica.wanted.functions = true,
@@ -250,7 +249,7 @@ fn wait(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     }
     let replicas = args.int(1)?;
     let timeout_ms = args.timeout_ms(2)?;
-    let wanted = acks::Wanted { replicas: usize::try_from(replicas).unwrap_or(0), durable: None };
+    let wanted = AckGoal { replicas: usize::try_from(replicas).unwrap_or(0), durable: None };
     acks::wait(server, id, wanted, timeout_ms);
     Ok(())
 }
@@ -280,7 +279,7 @@ fn waitaof(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     if local && !server.config.appendonly {
         return Err(acks::WITHOUT_AOF);
     }
-    let wanted = acks::Wanted { replicas: replicas as usize, durable: Some(Durable { local }) };
+    let wanted = AckGoal { replicas: replicas as usize, durable: Some(Durable { local }) };
     acks::wait(server, id, wanted, timeout_ms);
     Ok(())
 }

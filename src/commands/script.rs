@@ -16,7 +16,6 @@ use std::rc::Rc;
 pub const COMMANDS: &[&Command] = &[&EVAL, &EVAL_RO, &EVALSHA, &EVALSHA_RO, &SCRIPT];
 
 const NO_SCRIPT: CommandError = CommandError::new("NOSCRIPT No matching script. Please use EVAL.");
-const TOO_MANY_KEYS: CommandError = CommandError::new("ERR Number of keys can't be greater than number of args");
 const NEGATIVE_KEYS: CommandError = CommandError::new("ERR Number of keys can't be negative");
 
 /// Where the keys of EVAL, FCALL and the like are.
@@ -31,7 +30,7 @@ const ASSUMED_RO: &str = "We cannot tell how the keys will be used so we assume 
 pub(super) fn number_of_keys(args: &Args, not_integer: CommandError) -> Result<usize, CommandError> {
     let keys = args.int(2).map_err(|_| not_integer)?;
     if keys > args.len() as i64 - 3 {
-        return Err(TOO_MANY_KEYS);
+        return Err(CommandError::TOO_MANY_KEYS);
     }
     usize::try_from(keys).map_err(|_| NEGATIVE_KEYS)
 }

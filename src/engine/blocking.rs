@@ -27,7 +27,7 @@ pub enum GaveUp {
 pub fn wait(server: &mut Server, id: ClientId, mut wait: Wait, args: &Args) {
     let retry = server.blocked.retry.take();
     let obeys = ClientFlags::INTERNAL | ClientFlags::PRIMARY;
-    if server.execution.transaction.is_some() || server.clients[id].flags.intersects(obeys) {
+    if server.execution.is_atomic() || server.clients[id].flags.intersects(obeys) {
         let mut reply = server.reply(id);
         return match wait.refused {
             Refused::Null => reply.null(),

@@ -195,7 +195,7 @@ pub fn drain_effects(server: &mut Server, db: usize, args: Option<&Args>) {
     if !server.keyspace.effects.watched_changes.is_empty() {
         server.notice_touched_keys();
     }
-    if !server.keyspace.effects.ready.is_empty() && server.execution.transaction.is_none() {
+    if !server.keyspace.effects.ready.is_empty() && !server.execution.is_atomic() {
         blocking::serve_ready(server);
     }
 }

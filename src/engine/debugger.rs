@@ -22,7 +22,7 @@ pub fn session(
     script: &[u8],
     run: impl FnOnce(&mut Server, &Rc<Debugger>) -> CommandResult,
 ) -> CommandResult {
-    if server.execution.transaction.is_some() {
+    if server.execution.is_atomic() {
         // The others' commands would wait for the session, or the rest of this one's be lost.
         return Err(CommandError::new("ERR Can't debug a script within a transaction"));
     }

@@ -21,13 +21,13 @@ pub fn propagate(server: &mut Server, db: usize, args: Option<&Args>) {
     let as_it_came = args.filter(|_| dirty > 0 && effects.propagate == Propagate::Request);
     effects.propagate = Propagate::Request;
     let count = effects.deleted.len() + effects.rewritten.len() + as_it_came.is_some() as usize;
-    if let Some(transaction) = server.execution.transaction.as_mut().filter(|_| !server.loading.is_blocking()) {
+    if let Some(commands) = server.execution.also_propagate.as_mut().filter(|_| !server.loading.is_blocking()) {
         // Without an append-only file and a replication stream nothing need be kept.
         if server.aof.is_some() || server.replication.stream.is_kept() {
-            transaction.append(&mut effects.deleted);
-            transaction.append(&mut effects.rewritten);
+            commands.append(&mut effects.deleted);
+            commands.append(&mut effects.rewritten);
             if let Some(args) = as_it_came {
-                transaction.push_all(db, args.iter());
+                commands.push_all(db, args.iter());
             }
         }
     } else if count > 0
@@ -61,9 +61,9 @@ pub fn propagate(server: &mut Server, db: usize, args: Option<&Args>) {
 
 /// Propagates what the commands of a transaction did, as a whole.
 pub fn end_transaction(server: &mut Server) {
-    let mut changes_of_targets = std::mem::take(&mut server.execution.transaction_targets).into_iter().peekable();
+    let mut changes_of_targets = std::mem::take(&mut server.execution.propagate_targets).into_iter().peekable();
     let Some(commands) =
-        server.execution.transaction.take().filter(|commands| !commands.is_empty() && !server.loading.is_blocking())
+        server.execution.also_propagate.take().filter(|commands| !commands.is_empty() && !server.loading.is_blocking())
     else {
         return;
     };
@@ -87,11 +87,11 @@ pub fn end_transaction(server: &mut Server) {
 
 /// Propagates a command that changed nothing to replicas only: a published message, for their subscribers.
 pub fn send_to_replicas(server: &mut Server, db: usize, args: &Args) {
-    if server.execution.transaction.is_some() {
-        let before = server.execution.transaction_targets.last().map_or(ReplicateTo::all(), |&(_, to)| to);
-        server.execution.replicate_transaction_to(before & ReplicateTo::REPLICAS);
-        server.execution.transaction.as_mut().expect("there is one").push_all(db, args.iter());
-        server.execution.replicate_transaction_to(before);
+    if server.execution.is_atomic() {
+        let before = server.execution.propagate_targets.last().map_or(ReplicateTo::all(), |&(_, to)| to);
+        server.execution.propagate_to(before & ReplicateTo::REPLICAS);
+        server.execution.also_propagate.as_mut().expect("there is one").push_all(db, args.iter());
+        server.execution.propagate_to(before);
     } else if !server.loading.is_blocking()
         && let Some(stream) = server.replication.stream_of_own_changes(false)
     {

@@ -21,7 +21,7 @@ use super::timers::background_done;
 use crate::persist::aof::{Aof, Files, Form, Paths, time_note, write_data_set, write_libraries};
 use crate::persist::file::write_durably;
 use crate::resp::CommandError;
-use crate::server::persistence::{Child, Ended, Job, Retry};
+use crate::server::persistence::{Child, Ended, Job, RewriteDelay};
 use crate::server::{ClientFlags, ClientId, Server};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -336,7 +336,7 @@ pub fn switch_on(server: &mut Server) -> Result<(), String> {
         log::warn!(
             "AOF was enabled but there is already another background operation. An AOF background was scheduled to start when possible."
         );
-    } else if server.execution.transaction.is_some() {
+    } else if server.execution.is_atomic() {
         server.persistence.rewrites.scheduled = true;
         log::warn!("AOF was enabled during a transaction. An AOF background was scheduled to start when possible.");
     } else {
@@ -398,13 +398,13 @@ fn is_limited(server: &mut Server) -> bool {
     }
     let minutes = match &mut rewrites.retry {
         None => 1,
-        Some(Retry { at_ms: Some(at_ms), .. }) if now_ms < *at_ms => return true,
+        Some(RewriteDelay { at_ms: Some(at_ms), .. }) if now_ms < *at_ms => return true,
         Some(retry) => match retry.at_ms.take() {
             Some(_) => return false,
             None => (retry.minutes * 2).min(DELAY_MINUTES_MAX),
         },
     };
-    rewrites.retry = Some(Retry { at_ms: Some(now_ms + minutes * MINUTE_MS), minutes });
+    rewrites.retry = Some(RewriteDelay { at_ms: Some(now_ms + minutes * MINUTE_MS), minutes });
     log::warn!("Background AOF rewrite has repeatedly failed and triggered the limit, will retry in {minutes} minutes");
     true
 }

@@ -60,9 +60,9 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     let started = server.clock.stamp();
     server.scripts.running =
         Some(Running { kind, caller: id, started, turned: started, wrote: false, killed: false, busy: None });
-    let is_transaction = server.execution.transaction.is_none();
+    let is_transaction = !server.execution.is_atomic();
     if is_transaction {
-        server.execution.transaction = Some(Commands::default());
+        server.execution.also_propagate = Some(Commands::default());
     }
     let mut host = ScriptHost { server, script: &script, client, resp3: false };
     let arguments = script.request.from(FIRST_KEY);
@@ -75,10 +75,10 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
     };
     let resp3 = host.resp3;
     let busy = server.scripts.running.take().is_some_and(|running| running.busy.is_some());
-    server.execution.replicate_transaction_to(ReplicateTo::all());
+    server.execution.propagate_to(ReplicateTo::all());
     if server.shutdown.prepared && busy {
         // SHUTDOWN NOSAVE ended it half way: what it did is gone with the rest.
-        server.execution.transaction = None;
+        server.execution.also_propagate = None;
     } else if is_transaction {
         end_transaction(server);
     }
@@ -233,7 +233,7 @@ impl Host for ScriptHost<'_> {
 
     fn replicate_to(&mut self, to: ReplicateTo) {
         self.server.replication.beyond_aof |= !to.contains(ReplicateTo::AOF);
-        self.server.execution.replicate_transaction_to(to);
+        self.server.execution.propagate_to(to);
     }
 
     fn interrupt(&mut self) -> Option<String> {

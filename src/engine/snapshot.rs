@@ -11,7 +11,7 @@ use crate::persist::rdb::{DataSet, save_data_set};
 use crate::server::allocator::used_memory;
 use crate::server::background::Background;
 use crate::server::persistence::{Child, Ended, Job};
-use crate::server::replication::replica::Wanted;
+use crate::server::replication::replica::RdbFilter;
 use crate::server::{Server, system};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -96,13 +96,13 @@ pub struct Contents {
     pub is_aof_base: bool,
     /// It says where the data set is in its history.
     pub has_place: bool,
-    pub wanted: Wanted,
+    pub wanted: RdbFilter,
 }
 
 impl Contents {
     /// All there is.
     pub fn new(version: u16) -> Contents {
-        Contents { version, is_aof_base: false, has_place: true, wanted: Wanted::default() }
+        Contents { version, is_aof_base: false, has_place: true, wanted: RdbFilter::default() }
     }
 
     /// The base of an append-only file.

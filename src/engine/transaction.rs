@@ -59,7 +59,7 @@ pub fn execute(server: &mut Server, id: ClientId) -> CommandResult {
         return Ok(());
     }
     server.reply(id).array(multi.queued.len());
-    server.execution.transaction = Some(Commands::default());
+    server.execution.also_propagate = Some(Commands::default());
     for (found, request) in &multi.queued {
         if let Err(denied) = server.check_access(id, *found, &request.args(), Context::Multi) {
             refuse(server, id, denied);

@@ -6,6 +6,7 @@ use crate::encoding::hashtable::Ref;
 use crate::encoding::number::parse_f64;
 use crate::keyspace::Entry;
 use crate::resp::request::Batch;
+use crate::server::command::MEMBER_AFTER_SCORE;
 use crate::server::command_table::Found;
 use crate::server::{ClientId, Server};
 
@@ -113,9 +114,7 @@ impl Lookups {
                 last = (args.get(1), server.keyspace.entry_to_prefetch(db, key_hash, args.get(1)));
             }
             if let (Some(entry), Some(at)) = (&last.1, found.command.member) {
-                /// What is between a key and the first member is a score.
-                const AFTER_SCORE: u8 = 3;
-                f(entry, hash, (at == AFTER_SCORE).then(|| args.get(2)));
+                f(entry, hash, (at == MEMBER_AFTER_SCORE).then(|| args.get(2)));
             }
         }
     }

@@ -47,7 +47,6 @@ pub struct Args<'a> {
     raw: Option<&'a [u8]>,
 }
 
-const TIMEOUT_OUT_OF_RANGE: CommandError = CommandError::new("ERR timeout is out of range");
 /// COMPAT: a moment so far ahead must still be one in milliseconds of the Unix epoch.
 const TIMEOUT_MAX_MS: i64 = i64::MAX - (1 << 42);
 
@@ -152,15 +151,14 @@ impl<'a> Args<'a> {
         if milliseconds < 0.0 {
             return Err(CommandError::NEGATIVE_TIMEOUT);
         }
-        if milliseconds >= i64::MAX as f64 { Err(TIMEOUT_OUT_OF_RANGE) } else { Ok(milliseconds as u64) }
+        if milliseconds >= i64::MAX as f64 { Err(CommandError::TIMEOUT_OUT_OF_RANGE) } else { Ok(milliseconds as u64) }
     }
 
     /// An argument that must be a number of milliseconds to wait; 0 waits for ever.
     pub fn timeout_ms(&self, index: usize) -> Result<u64, CommandError> {
-        const NOT_INTEGER: CommandError = CommandError::new("ERR timeout is not an integer or out of range");
-        let milliseconds = self.int(index).map_err(|_| NOT_INTEGER)?;
+        let milliseconds = self.int(index).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
         if milliseconds > TIMEOUT_MAX_MS {
-            return Err(TIMEOUT_OUT_OF_RANGE);
+            return Err(CommandError::TIMEOUT_OUT_OF_RANGE);
         }
         u64::try_from(milliseconds).map_err(|_| CommandError::NEGATIVE_TIMEOUT)
     }

@@ -31,6 +31,13 @@ impl CommandError {
     pub const NAN_OR_INFINITY: CommandError = Self::new("ERR increment would produce NaN or Infinity");
     pub const STRING_TOO_LONG: CommandError = Self::new("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
     pub const NEGATIVE_TIMEOUT: CommandError = Self::new("ERR timeout is negative");
+    pub const TIMEOUT_NOT_INTEGER: CommandError = Self::new("ERR timeout is not an integer or out of range");
+    pub const TIMEOUT_OUT_OF_RANGE: CommandError = Self::new("ERR timeout is out of range");
+    pub const NUMKEYS_NOT_POSITIVE: CommandError = Self::new("ERR numkeys should be greater than 0");
+    pub const TOO_MANY_KEYS: CommandError = Self::new("ERR Number of keys can't be greater than number of args");
+    pub const NEGATIVE_LIMIT: CommandError = Self::new("ERR LIMIT can't be negative");
+    pub const COUNT_NOT_POSITIVE: CommandError = Self::new("ERR COUNT must be > 0");
+    pub const SAVE_IN_PROGRESS: CommandError = Self::new("ERR Background save already in progress");
     pub const NO_AUTH: CommandError = Self::new("NOAUTH Authentication required.");
     pub const WRONG_PASS: CommandError = Self::new("WRONGPASS invalid username-password pair or user is disabled.");
     pub const OOM: CommandError = Self::new("OOM command not allowed when used memory > 'maxmemory'.");

@@ -11,6 +11,9 @@ use crate::keyspace::Keyspace;
 use crate::resp::{Args, CommandError, CommandResult, Reply};
 use crate::script::ScriptFlags;
 
+/// The [`Command::member`] of ZADD and its like.
+pub const MEMBER_AFTER_SCORE: u8 = 3;
+
 /// One command or subcommand.
 pub struct Command {
     /// In lower case; a subcommand's without its container's.
@@ -28,7 +31,8 @@ pub struct Command {
     pub keys: &'static [KeySpec],
     /// Finds the keys where `keys` cannot tell them all, or what happens to them.
     pub key_finder: Option<KeyFinder>,
-    /// The index of the first member, or field, that it looks up in the collection at its first key.
+    /// The index of the first member, or field, that it looks up in the collection at its first key. At
+    /// [`MEMBER_AFTER_SCORE`] it has its score before it, which is prefetched as well.
     pub member: Option<u8>,
     pub tips: &'static [&'static str],
     /// The arguments, in the notation of `commands/server/docs.rs`.

@@ -130,7 +130,7 @@ pub struct Rewrites {
     pub failures_in_a_row: u32,
     pub last_cow: u64,
     /// After several failures none starts by itself for a while.
-    pub retry: Option<Retry>,
+    pub retry: Option<RewriteDelay>,
     /// Another thread changes the files, before a child begins or after it has ended.
     pub changes_files: bool,
     /// No child is to begin once the files are ready for it.
@@ -139,7 +139,7 @@ pub struct Rewrites {
 
 /// The delay of a rewrite after several have failed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Retry {
+pub struct RewriteDelay {
     /// When one may start, on the monotonic clock; None once that time has come.
     pub at_ms: Option<u64>,
     /// How long the delay is, or was.

@@ -172,7 +172,7 @@ impl Server {
 
     /// Sends what the command, or the transaction, that ran brought its own client.
     pub fn push_after_reply(&mut self) {
-        let Some(id) = self.execution.client.filter(|_| self.execution.transaction.is_none()) else { return };
+        let Some(id) = self.execution.client.filter(|_| !self.execution.is_atomic()) else { return };
         let Some(client) = self.clients.get_mut(id).filter(|client| !client.after_reply.is_empty()) else { return };
         let messages = std::mem::take(&mut client.after_reply);
         self.execution.client = None;

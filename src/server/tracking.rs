@@ -125,9 +125,8 @@ impl Server {
         let caller = self.scripts.running.as_ref().map(|running| running.caller).filter(|_| is_script);
         self.remember_read(caller.unwrap_or(id), found, args);
         // CLIENT CACHING is about the next command, or the next transaction.
-        let is_over = !is_script
-            && self.execution.transaction.is_none()
-            && !self.commands.full_name(found.index).starts_with("client|");
+        let is_over =
+            !is_script && !self.execution.is_atomic() && !self.commands.full_name(found.index).starts_with("client|");
         if let Some(client) = self.clients.get_mut(id).filter(|client| is_over && client.multi.is_none())
             && let Some(own) = &mut client.tracking
         {

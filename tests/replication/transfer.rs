@@ -184,15 +184,6 @@ fn who_was_away_at_a_flush_learns_of_it_from_a_primary_that_crashed() {
     replica.connect().check("DBSIZE => :0");
 }
 
-fn can_trace() -> bool {
-    let traced = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status();
-    let can = traced.is_ok_and(|status| status.success());
-    if !can {
-        println!("skipped: strace is not installed, or may not trace");
-    }
-    can
-}
-
 /// A server whose system calls strace delays or lets fail, as its options of these words say.
 fn start_traced(options: &[&str]) -> Node {
     let strace = [&["strace", "-f", "-qq", "-o", "/dev/null"], options].concat();

@@ -190,6 +190,16 @@ impl Drop for Redis {
     }
 }
 
+/// Whether strace is there; a test that needs it is skipped otherwise.
+pub fn can_trace() -> bool {
+    let traced = Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let can = traced.is_ok_and(|status| status.success());
+    if !can {
+        println!("skipped: strace is not installed, or may not trace");
+    }
+    can
+}
+
 /// Waits for a condition; fails after the deadline.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;

@@ -284,11 +284,10 @@ fn set_flag(server: &mut Server, id: ClientId, args: &Args, flag: ClientFlags) -
 }
 
 fn pause(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
-    const NOT_INTEGER: CommandError = CommandError::new("ERR timeout is not an integer or out of range");
-    let timeout_ms = args.int(2).map_err(|_| NOT_INTEGER)?;
-    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| CommandError::new("ERR timeout is negative"))?;
+    let timeout_ms = args.int(2).map_err(|_| CommandError::TIMEOUT_NOT_INTEGER)?;
+    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| CommandError::NEGATIVE_TIMEOUT)?;
     if server.clock.unix_ms().checked_add_unsigned(timeout_ms).is_none() {
-        return Err(CommandError::new("ERR timeout is out of range"));
+        return Err(CommandError::TIMEOUT_OUT_OF_RANGE);
     }
     let pause = match args.len() {
         3 => Pause::All,

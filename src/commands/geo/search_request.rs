@@ -150,7 +150,7 @@ impl<'p, 'a> Parser<'p, 'a> {
             _ if args.is(at, "desc") => request.order = Order::Farthest,
             _ if args.is(at, "count") && values > 0 => {
                 let count = usize::try_from(args.int(at + 1)?).ok().filter(|&count| count > 0);
-                request.count = Some(count.ok_or(CommandError::new("ERR COUNT must be > 0"))?);
+                request.count = Some(count.ok_or(CommandError::COUNT_NOT_POSITIVE)?);
                 return Ok(2);
             }
             _ if self.form.is_search() => return self.search_option(at, values),

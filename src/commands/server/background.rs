@@ -23,9 +23,9 @@ fn bgsave(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         _ => return Err(CommandError::SYNTAX),
     };
     if server.persistence.snapshot_runs() {
-        return Err(CommandError::new("ERR Background save already in progress"));
+        return Err(CommandError::SAVE_IN_PROGRESS);
     }
-    let in_transaction = server.execution.transaction.is_some();
+    let in_transaction = server.execution.is_atomic();
     if server.persistence.is_busy() || in_transaction {
         if !schedule && !in_transaction {
             return Err(CommandError::new(
@@ -54,7 +54,7 @@ fn bgrewriteaof(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     if server.persistence.rewrite_runs() {
         return Err(CommandError::new("ERR Background append only file rewriting already in progress"));
     }
-    if server.persistence.is_busy() || server.execution.transaction.is_some() {
+    if server.persistence.is_busy() || server.execution.is_atomic() {
         server.persistence.rewrites.scheduled = true;
         // A rewrite that is asked for does not wait for the delay after a failed one.
         server.persistence.rewrites.failures_in_a_row = 0;

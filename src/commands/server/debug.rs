@@ -457,7 +457,7 @@ fn sleep(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let seconds = args.float(2).unwrap_or(0.0);
     std::thread::sleep(Duration::try_from_secs_f64(seconds).unwrap_or_default());
     // Later commands of this turn must see that time has passed, but in a script or transaction time stands still.
-    if server.execution.transaction.is_none() {
+    if !server.execution.is_atomic() {
         server.refresh_time();
     }
     ok(server, id)

@@ -12,7 +12,7 @@ pub const MONITOR: Command = Command {
 };
 
 fn monitor(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
-    if server.execution.transaction.is_some() || server.clients[id].flags.contains(ClientFlags::INTERNAL) {
+    if server.execution.is_atomic() || server.clients[id].flags.contains(ClientFlags::INTERNAL) {
         return Err(CommandError::new("ERR MONITOR isn't allowed for DENY BLOCKING client"));
     }
     // COMPAT: a second one is not even answered.

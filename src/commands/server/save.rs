@@ -14,7 +14,7 @@ pub const SAVE: Command = Command {
 
 fn save(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     if server.persistence.snapshot_runs() {
-        return Err(CommandError::new("ERR Background save already in progress"));
+        return Err(CommandError::SAVE_IN_PROGRESS);
     }
     // COMPAT: an error that says nothing; the log does.
     snapshot::save(server).map_err(|_| CommandError::new("ERR"))?;

@@ -120,16 +120,16 @@ pub const SINTERCARD: Command = Command {
 
 fn sintercard(ctx: &mut DataContext, args: &Args) -> CommandResult {
     let count = args.int(1).ok().filter(|&count| count > 0);
-    let count = count.ok_or(CommandError::new("ERR numkeys should be greater than 0"))?;
+    let count = count.ok_or(CommandError::NUMKEYS_NOT_POSITIVE)?;
     let count = usize::try_from(count).ok().filter(|&count| count <= args.len() - 2);
-    let count = count.ok_or(CommandError::new("ERR Number of keys can't be greater than number of args"))?;
+    let count = count.ok_or(CommandError::TOO_MANY_KEYS)?;
     let mut limit = 0;
     for i in (2 + count..args.len()).step_by(2) {
         if !args.is(i, "limit") || i + 1 == args.len() {
             return Err(CommandError::SYNTAX);
         }
         let number = args.int(i + 1).ok().and_then(|limit| usize::try_from(limit).ok());
-        limit = number.ok_or(CommandError::new("ERR LIMIT can't be negative"))?;
+        limit = number.ok_or(CommandError::NEGATIVE_LIMIT)?;
     }
     let common = with_sets(ctx.keyspace, args.from(2).first(count), |sets| {
         let mut common = 0;

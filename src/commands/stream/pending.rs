@@ -357,7 +357,6 @@ struct AutoClaim {
 impl AutoClaim {
     fn parse(args: &Args) -> Result<AutoClaim, CommandError> {
         const INVALID_IDLE: CommandError = CommandError::new("ERR Invalid min-idle-time argument for XAUTOCLAIM");
-        const INVALID_COUNT: CommandError = CommandError::new("ERR COUNT must be > 0");
         // COMPAT: as many ids of 16 bytes as there could be in memory.
         const COUNT_MAX: u64 = i64::MAX as u64 / 16;
 
@@ -367,8 +366,11 @@ impl AutoClaim {
         let mut at = 6;
         while at < args.len() {
             if at + 1 < args.len() && args.is(at, "count") {
-                let wanted = args.int(at + 1).map_err(|_| INVALID_COUNT)?;
-                count = u64::try_from(wanted).ok().filter(|n| (1..=COUNT_MAX).contains(n)).ok_or(INVALID_COUNT)?;
+                let wanted = args.int(at + 1).map_err(|_| CommandError::COUNT_NOT_POSITIVE)?;
+                count = u64::try_from(wanted)
+                    .ok()
+                    .filter(|n| (1..=COUNT_MAX).contains(n))
+                    .ok_or(CommandError::COUNT_NOT_POSITIVE)?;
                 at += 2;
             } else if args.is(at, "justid") {
                 just_id = true;

@@ -117,8 +117,11 @@ impl<'a> Request<'a> {
                 with_scores = true;
                 at += 1;
             } else if purpose == Purpose::Count && left > 1 && args.is(at, "limit") {
-                const NEGATIVE: CommandError = CommandError::new("ERR LIMIT can't be negative");
-                limit = args.int(at + 1).ok().and_then(|limit| limit.try_into().ok()).ok_or(NEGATIVE)?;
+                limit = args
+                    .int(at + 1)
+                    .ok()
+                    .and_then(|limit| limit.try_into().ok())
+                    .ok_or(CommandError::NEGATIVE_LIMIT)?;
                 limit = if limit == 0 { usize::MAX } else { limit };
                 at += 2;
             } else {

@@ -2,6 +2,7 @@
 
 use super::super::prelude::*;
 use super::remove_members;
+use crate::server::command::MEMBER_AFTER_SCORE;
 use crate::types::zset::ZSet;
 use smallvec::SmallVec;
 
@@ -14,7 +15,7 @@ pub const ZADD: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RW | UPDATE)],
-    member: Some(3),
+    member: Some(MEMBER_AFTER_SCORE),
     args: "key:key#0 condition(nx=NX | xx=XX)?^3.0.2 comparison(gt=GT | lt=LT)?^6.2.0 change=CH?^3.0.2 increment=INCR?^3.0.2 data{score:double member}+",
     handler: Handler::Data(zadd),
     ..Command::DEFAULT
@@ -33,7 +34,7 @@ pub const ZINCRBY: Command = Command {
     flags: WRITE | DENYOOM | FAST,
     categories: category::SORTEDSET,
     keys: &[KeySpec::one(1, RW | ACCESS | UPDATE)],
-    member: Some(3),
+    member: Some(MEMBER_AFTER_SCORE),
     args: "key:key#0 increment:int member",
     handler: Handler::Data(zincrby),
     ..Command::DEFAULT

@@ -3,35 +3,26 @@
 use super::online_replicas;
 use crate::engine::call::apply_reply_mode;
 use crate::resp::CommandError;
-use crate::server::replication::{AckWait, Durable};
+use crate::server::replication::{AckGoal, AckWait};
 use crate::server::{ClientFlags, ClientId, Server, Timer};
 
 /// Without an append-only file a local fsync will never come.
 pub const WITHOUT_AOF: CommandError =
     CommandError::new("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.");
 
-/// What is wanted of a write.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wanted {
-    pub replicas: usize,
-    /// WAITAOF: on the disk.
-    pub durable: Option<Durable>,
-}
-
-/// The reply is given at once if all is as wanted, or the client may not wait; else later.
-pub fn wait(server: &mut Server, id: ClientId, wanted: Wanted, timeout_ms: u64) {
+/// The reply is given at once if the goal is met, or the client may not wait; else later.
+pub fn wait(server: &mut Server, id: ClientId, goal: AckGoal, timeout_ms: u64) {
     let offset = server.clients[id].write_offset;
-    let may_wait = server.execution.transaction.is_none() && !server.clients[id].flags.contains(ClientFlags::INTERNAL);
-    if is_met(server, offset, wanted) || !may_wait {
-        return reply(server, id, offset, wanted);
+    let may_wait = !server.execution.is_atomic() && !server.clients[id].flags.contains(ClientFlags::INTERNAL);
+    if is_met(server, offset, goal) || !may_wait {
+        return reply(server, id, offset, goal);
     }
     let timer = (timeout_ms > 0).then(|| {
         let at = server.clock.now_ms.saturating_add(timeout_ms);
         server.timers.insert(at, Timer::BlockedClient(id))
     });
     server.clients[id].flags |= ClientFlags::BLOCKED;
-    let Wanted { replicas, durable } = wanted;
-    server.replication.waits.push(AckWait { client: id, offset, replicas, durable, timer });
+    server.replication.waits.push(AckWait { client: id, offset, goal, timer });
     server.replication.ask_for_acks = true;
 }
 
@@ -39,12 +30,11 @@ pub fn wait(server: &mut Server, id: ClientId, wanted: Wanted, timeout_ms: u64) 
 pub fn serve(server: &mut Server) {
     let mut at = 0;
     while let Some(wait) = server.replication.waits.get(at) {
-        let (id, offset) = (wait.client, wait.offset);
-        let wanted = Wanted { replicas: wait.replicas, durable: wait.durable };
-        let waits_in_vain = wanted.durable.is_some_and(|durable| durable.local) && !server.config.appendonly;
+        let (id, offset, goal) = (wait.client, wait.offset, wait.goal);
+        let waits_in_vain = goal.durable.is_some_and(|durable| durable.local) && !server.config.appendonly;
         if waits_in_vain {
             end_with(server, id, |server| server.reply(id).error(&WITHOUT_AOF));
-        } else if is_met(server, offset, wanted) {
+        } else if is_met(server, offset, goal) {
             end(server, id);
         } else {
             at += 1;
@@ -54,8 +44,8 @@ pub fn serve(server: &mut Server) {
 
 /// Ends a client's wait with what there is; false if it does not wait.
 pub fn end(server: &mut Server, id: ClientId) -> bool {
-    let Some(AckWait { offset, replicas, durable, .. }) = server.stop_waiting_for_acks(id) else { return false };
-    end_with(server, id, |server| reply(server, id, offset, Wanted { replicas, durable }));
+    let Some(AckWait { offset, goal, .. }) = server.stop_waiting_for_acks(id) else { return false };
+    end_with(server, id, |server| reply(server, id, offset, goal));
     true
 }
 
@@ -67,16 +57,16 @@ fn end_with(server: &mut Server, id: ClientId, reply: impl FnOnce(&mut Server)) 
     server.pending_read(id);
 }
 
-fn is_met(server: &Server, offset: u64, wanted: Wanted) -> bool {
-    let local = wanted.durable.is_none_or(|durable| !durable.local || durable_here(server) >= offset);
-    local && replicas_with(server, offset, wanted.durable.is_some()) >= wanted.replicas
+fn is_met(server: &Server, offset: u64, goal: AckGoal) -> bool {
+    let local = goal.durable.is_none_or(|durable| !durable.local || durable_here(server) >= offset);
+    local && replicas_with(server, offset, goal.durable.is_some()) >= goal.replicas
 }
 
-fn reply(server: &mut Server, id: ClientId, offset: u64, wanted: Wanted) {
-    let replicas = replicas_with(server, offset, wanted.durable.is_some()) as i64;
+fn reply(server: &mut Server, id: ClientId, offset: u64, goal: AckGoal) {
+    let replicas = replicas_with(server, offset, goal.durable.is_some()) as i64;
     let here = durable_here(server) >= offset && server.aof.is_some();
     let mut reply = server.reply(id);
-    if wanted.durable.is_some() {
+    if goal.durable.is_some() {
         reply.array(2);
         reply.integer(here as i64);
     }

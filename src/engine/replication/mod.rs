@@ -38,7 +38,7 @@ pub fn before_sleep(server: &mut Server) {
 }
 
 fn send_what_is_new(server: &mut Server) {
-    let some_wait_for_disks = server.replication.waits.iter().any(|wait| wait.durable.is_some());
+    let some_wait_for_disks = server.replication.waits.iter().any(|wait| wait.goal.durable.is_some());
     if std::mem::take(&mut server.replication.acks_came) || some_wait_for_disks {
         acks::serve(server);
         failover::check(server);

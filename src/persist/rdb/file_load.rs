@@ -279,59 +279,66 @@ impl<'s> RdbLoad<'s> {
                 continue;
             }
             self.item = Item::Next;
-            match self.reader.byte()? {
-                EOF => {
-                    self.item = Item::End;
-                    check_end(version, &mut self.reader)?;
-                    self.reader.mark();
-                    return Ok(LoadStep::Done);
-                }
-                AUX => {
-                    self.item = Item::Fact;
-                    let name = Box::from(self.reader.string()?);
-                    let value = Box::from(self.reader.string()?);
-                    if self.facts.len() < FACTS_MAX {
-                        self.facts.push(Fact { name, value });
-                    }
-                }
-                SELECT_DB => {
-                    self.item = Item::Database;
-                    let number = self.reader.length()?;
-                    let number = usize::try_from(number).ok().filter(|&number| number < keyspace.databases());
-                    self.settle(keyspace)?;
-                    self.db = number.ok_or(RdbError::Corrupt("a database beyond those configured"))?;
-                    keyspace.select(self.db);
-                }
-                RESIZE_DB => {
-                    self.item = Item::Size;
-                    let keys = self.reader.length()?.min(EXPECTED_MAX);
-                    // Of them, those that expire.
-                    self.reader.length()?;
-                    if self.purpose != LoadFor::Check {
-                        keyspace.reserve_keys(keys as usize);
-                    }
-                }
-                SLOT_INFO => {
-                    self.item = Item::Size;
-                    let _: [u64; 3] = [self.reader.length()?, self.reader.length()?, self.reader.length()?];
-                }
-                EXPIRE_MS => self.next.expire_at = Some(i64::from_le_bytes(self.reader.array()?)),
-                EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),
-                IDLE => self.next.last_use = LastUse::IdleSeconds(self.reader.length()?),
-                FREQ => self.next.last_use = LastUse::Frequency(self.reader.byte()?),
-                FUNCTION => {
-                    let code = self.reader.string()?.into();
-                    self.libraries.push(code);
-                }
-                MODULE_AUX => {
-                    self.item = Item::ModuleData;
-                    let name = module::begin_aux(&mut self.reader)?;
-                    log::warn!("Leaving out what the module type '{name}' saved beside the keys: there are no modules");
-                    self.in_module_data = true;
-                }
-                type_byte => self.begin_key(type_byte, keyspace, config)?,
+            let opcode = self.reader.byte()?;
+            if opcode == EOF {
+                self.item = Item::End;
+                check_end(version, &mut self.reader)?;
+                self.reader.mark();
+                return Ok(LoadStep::Done);
             }
+            self.read_item(opcode, keyspace, config)?;
         }
+    }
+
+    /// Reads what an opcode, or the type of a key's value, begins.
+    fn read_item(&mut self, opcode: u8, keyspace: &mut Keyspace, config: &Config) -> Result<(), RdbError> {
+        match opcode {
+            AUX => {
+                self.item = Item::Fact;
+                let name = Box::from(self.reader.string()?);
+                let value = Box::from(self.reader.string()?);
+                if self.facts.len() < FACTS_MAX {
+                    self.facts.push(Fact { name, value });
+                }
+            }
+            SELECT_DB => {
+                self.item = Item::Database;
+                let number = self.reader.length()?;
+                let number = usize::try_from(number).ok().filter(|&number| number < keyspace.databases());
+                self.settle(keyspace)?;
+                self.db = number.ok_or(RdbError::Corrupt("a database beyond those configured"))?;
+                keyspace.select(self.db);
+            }
+            RESIZE_DB => {
+                self.item = Item::Size;
+                let keys = self.reader.length()?.min(EXPECTED_MAX);
+                // Of them, those that expire.
+                self.reader.length()?;
+                if self.purpose != LoadFor::Check {
+                    keyspace.reserve_keys(keys as usize);
+                }
+            }
+            SLOT_INFO => {
+                self.item = Item::Size;
+                let _: [u64; 3] = [self.reader.length()?, self.reader.length()?, self.reader.length()?];
+            }
+            EXPIRE_MS => self.next.expire_at = Some(i64::from_le_bytes(self.reader.array()?)),
+            EXPIRE_S => self.next.expire_at = Some(i32::from_le_bytes(self.reader.array()?) as i64 * 1000),
+            IDLE => self.next.last_use = LastUse::IdleSeconds(self.reader.length()?),
+            FREQ => self.next.last_use = LastUse::Frequency(self.reader.byte()?),
+            FUNCTION => {
+                let code = self.reader.string()?.into();
+                self.libraries.push(code);
+            }
+            MODULE_AUX => {
+                self.item = Item::ModuleData;
+                let name = module::begin_aux(&mut self.reader)?;
+                log::warn!("Leaving out what the module type '{name}' saved beside the keys: there are no modules");
+                self.in_module_data = true;
+            }
+            type_byte => self.begin_key(type_byte, keyspace, config)?,
+        }
+        Ok(())
     }
 
     /// Reads a key's name, and its value unless that is read piece by piece.

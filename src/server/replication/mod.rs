@@ -105,12 +105,18 @@ pub struct Transfer {
 /// A client in WAIT or WAITAOF: it waits until replicas, or disks, have what it wrote.
 pub struct AckWait {
     pub client: ClientId,
+    /// What it wrote ends here in the stream.
     pub offset: u64,
-    /// Replicas that must have it.
+    pub goal: AckGoal,
+    pub timer: Option<TimerId>,
+}
+
+/// Who is to have a write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AckGoal {
     pub replicas: usize,
     /// WAITAOF: the replicas, and this server if asked for, must have it on the disk.
     pub durable: Option<Durable>,
-    pub timer: Option<TimerId>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

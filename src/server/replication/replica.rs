@@ -31,21 +31,21 @@ pub struct Replica {
     /// It wants a data set, and nothing after it.
     pub snapshot_only: bool,
     /// What it wants of the data set.
-    pub wanted: Wanted,
+    pub wanted: RdbFilter,
     /// It asked with SYNC: it acknowledges nothing.
     pub without_offsets: bool,
 }
 
 /// REPLCONF rdb-filter-only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wanted {
+pub struct RdbFilter {
     pub keys: bool,
     pub functions: bool,
 }
 
-impl Default for Wanted {
+impl Default for RdbFilter {
     fn default() -> Self {
-        Wanted { keys: true, functions: true }
+        RdbFilter { keys: true, functions: true }
     }
 }
 
@@ -111,7 +111,7 @@ impl Replica {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TransferForm {
     pub rdb_version: u16,
-    pub wanted: Wanted,
+    pub wanted: RdbFilter,
     /// It is sent as the child writes it, not through a file.
     pub diskless: bool,
 }
@@ -121,7 +121,7 @@ impl TransferForm {
     pub fn of(replica: &Replica, diskless: bool) -> TransferForm {
         let rdb_version = if replica.version >= READS_11 { rdb::VERSION } else { rdb::VERSION_7_0 };
         // A filtered data set is no snapshot.
-        let whole = replica.wanted == Wanted::default();
+        let whole = replica.wanted == RdbFilter::default();
         let diskless = (diskless || !whole) && replica.understands_mark;
         TransferForm { rdb_version, wanted: replica.wanted, diskless }
     }
