@@ -80,7 +80,7 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
         load_aof::open(server, files)?;
     }
     if let Some(place) = history {
-        follow::restore_history(server, place);
+        follow::restore_position(server, place);
     }
     if from_primary {
         receive::loaded(server, Ok(selected));
@@ -200,8 +200,8 @@ pub(super) fn step_data_set(
     // Loading does not count as a change.
     server.keyspace.effects.dirty = 0;
     if at_start {
-        if let Some(place) = follow::history_of(server, data_set) {
-            follow::restore_history(server, place);
+        if let Some(place) = follow::position_of(server, data_set) {
+            follow::restore_position(server, place);
         }
         // Replicas that go on from this history still have the keys that expired since.
         for (db, arguments) in server.keyspace.effects.deleted.iter() {

@@ -8,7 +8,7 @@ use super::rewrite::{remove_history, settle_files, write_commands};
 use super::snapshot::{Contents, write_rdb};
 use crate::keyspace::KeyspaceStats;
 use crate::persist::aof::{
-    Aof, CommandFile, Files, Form, HistoryPlace, Paths, ReadError, begins_with_data_set, cut_off,
+    Aof, CommandFile, Files, Form, Paths, ReadError, ReplicationPosition, begins_with_data_set, cut_off,
 };
 use crate::persist::rdb::{LoadFor, LoadStep, RdbLoad};
 use crate::resp::{Args, OwnedRequest};
@@ -178,7 +178,7 @@ fn advance_part(server: &mut Server, load: &mut AofLoad, part: &mut PartLoad, by
     while more && commands.position() < until {
         let (good_up_to, transaction) = (&mut part.good_up_to, &mut load.transaction);
         let read = commands.read(CHUNK.min(bytes) as usize, |args, end| {
-            load.history = HistoryPlace::parse(args.get(0));
+            load.history = ReplicationPosition::parse(args.get(0));
             run(server, load.client, args, transaction)?;
             if transaction.is_none() {
                 *good_up_to = end;

@@ -186,11 +186,11 @@ fn end_child(server: &mut Server) {
 
 /// False if the file is not on disk and has to be.
 fn finish_append_only_file(server: &mut Server, options: ShutdownOptions) -> bool {
-    let place =
-        snapshot::history_place(server).filter(|_| !server.loading.is_blocking() && !server.replication.beyond_aof);
+    let place = snapshot::replication_position(server)
+        .filter(|_| !server.loading.is_blocking() && !server.replication.beyond_aof);
     if let Some(aof) = &mut server.aof {
         if let Some(place) = place {
-            aof.note_history(&place);
+            aof.note_position(&place);
         }
         log::info!("Calling fsync() on the AOF file.");
         server.background.wait_for_disk();

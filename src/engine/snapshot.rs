@@ -4,7 +4,7 @@ use super::child;
 use super::replication::transfer;
 use crate::config::{Config, REDIS_VERSION};
 use crate::persist;
-use crate::persist::aof::HistoryPlace;
+use crate::persist::aof::ReplicationPosition;
 use crate::persist::file::sync_folder_of;
 use crate::persist::file::write_durably;
 use crate::persist::rdb::{DataSet, save_data_set};
@@ -125,9 +125,9 @@ pub fn write_rdb(
         ("used-mem", used_memory().to_string()),
         ("aof-base", (contents.is_aof_base as u8).to_string()),
     ];
-    if let Some(place) = history_place(server).filter(|_| contents.has_place) {
+    if let Some(place) = replication_position(server).filter(|_| contents.has_place) {
         aux.push(("repl-stream-db", place.db.to_string()));
-        aux.push(("repl-id", place.id));
+        aux.push(("repl-id", place.replid));
         aux.push(("repl-offset", place.offset.to_string()));
     }
     let libraries = if contents.wanted.functions { server.scripts.libraries.codes() } else { Vec::new() };
@@ -137,10 +137,10 @@ pub fn write_rdb(
 }
 
 /// Where the data set is in its history, if others may want to know.
-pub fn history_place(server: &Server) -> Option<HistoryPlace> {
+pub fn replication_position(server: &Server) -> Option<ReplicationPosition> {
     let replication = &server.replication;
-    replication.stream.is_kept().then(|| HistoryPlace {
-        id: replication.id.clone(),
+    replication.stream.is_kept().then(|| ReplicationPosition {
+        replid: replication.replid.clone(),
         offset: replication.stream.offset(),
         db: match &replication.primary {
             Some(primary) => primary.client().map_or(primary.selected, |id| server.clients[id].db),

@@ -4,7 +4,7 @@
 use super::clock::Clock;
 use super::{ClientId, Stats};
 use crate::keyspace::KeyspaceStats;
-use crate::persist::aof::{CommandFile, Files, HistoryPlace};
+use crate::persist::aof::{CommandFile, Files, ReplicationPosition};
 use crate::persist::rdb::{Loaded, RdbLoad};
 use crate::resp::OwnedRequest;
 use std::path::PathBuf;
@@ -112,7 +112,7 @@ pub struct AofLoad {
     /// The commands since MULTI.
     pub transaction: Option<Vec<OwnedRequest>>,
     /// The place in the history that the last line names, if it does.
-    pub history: Option<HistoryPlace>,
+    pub history: Option<ReplicationPosition>,
     /// The counters that the file's commands add to, apart from the server's: they do not count as run again.
     pub stats: (Stats, KeyspaceStats),
 }

@@ -416,11 +416,11 @@ fn replication(server: &Server, fields: &mut Fields) {
         );
     }
     fields.add("master_failover_state", replication.failover.state.name());
-    fields.add("master_replid", &replication.id);
-    let former = replication.former.as_ref();
-    fields.add("master_replid2", former.map_or("0".repeat(40), |former| former.id.clone()));
+    fields.add("master_replid", &replication.replid);
+    let second = replication.replid2.as_ref();
+    fields.add("master_replid2", second.map_or("0".repeat(40), |second| second.replid.clone()));
     fields.add("master_repl_offset", offset);
-    fields.add("second_repl_offset", former.map_or(-1, |former| former.end as i64 + 1));
+    fields.add("second_repl_offset", second.map_or(-1, |second| second.end as i64 + 1));
     let kept = replication.stream.kept();
     fields.add("repl_backlog_active", kept.is_some() as u8);
     fields.add("repl_backlog_size", config.repl_backlog_size);

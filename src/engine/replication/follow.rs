@@ -5,10 +5,10 @@
 
 use super::{apply, disconnect_replicas, failover, heartbeat, receive};
 use crate::engine::{blocking, rewrite};
-use crate::persist::aof::HistoryPlace;
+use crate::persist::aof::ReplicationPosition;
 use crate::persist::rdb::RdbLoad;
 use crate::resp::encode_request;
-use crate::server::replication::FormerId;
+use crate::server::replication::SecondReplid;
 use crate::server::replication::primary::{Awaited, Connection, Handshake, Link, Primary, Reception};
 
 use crate::server::{ClientId, Server, logging, tokens};
@@ -57,9 +57,9 @@ pub fn stop(server: &mut Server) {
     server.replication.fork_history();
     log::info!(
         "Setting secondary replication ID to {}, valid up to offset: {}. New replication ID is {}",
-        server.replication.former.as_ref().map_or("", |former| &former.id),
+        server.replication.replid2.as_ref().map_or("", |second| &second.replid),
         server.replication.stream.offset() + 1,
-        server.replication.id
+        server.replication.replid
     );
     server.replication.stream.keep();
     server.replication.stream.forget_selected();
@@ -79,28 +79,28 @@ pub fn stream_db(server: &Server, data_set: &RdbLoad) -> usize {
 }
 
 /// What a snapshot says of the history it belongs to.
-pub fn history_of(server: &Server, data_set: &RdbLoad) -> Option<HistoryPlace> {
+pub fn position_of(server: &Server, data_set: &RdbLoad) -> Option<ReplicationPosition> {
     let text = |name: &[u8]| data_set.fact(name).and_then(|value| std::str::from_utf8(value).ok());
-    let id = text(b"repl-id").filter(|id| id.len() == 40)?.to_owned();
+    let replid = text(b"repl-id").filter(|replid| replid.len() == 40)?.to_owned();
     let offset = parse_offset(text(b"repl-offset")?)?;
-    Some(HistoryPlace { id, offset, db: stream_db(server, data_set) })
+    Some(ReplicationPosition { replid, offset, db: stream_db(server, data_set) })
 }
 
 /// The data set that was loaded at start is that at this place of a history: replicas can go on from there, or we with
 /// our primary.
-pub fn restore_history(server: &mut Server, place: HistoryPlace) {
+pub fn restore_position(server: &mut Server, position: ReplicationPosition) {
     if server.replication.stream.is_kept() {
         return;
     }
-    let HistoryPlace { id, offset, db } = place;
+    let ReplicationPosition { replid, offset, db } = position;
     let db = if db < server.keyspace.databases() { db } else { 0 };
     let replication = &mut server.replication;
     if server.config.replicaof.is_some() {
-        replication.id = id;
+        replication.replid = replid;
         replication.restored_selected = db;
     } else {
         // Replicas may have seen changes after the snapshot, so the history goes on under a new name.
-        replication.former = Some(FormerId { id, end: offset });
+        replication.replid2 = Some(SecondReplid { replid, end: offset });
     }
     replication.stream.restart_at(offset);
     replication.no_replicas_since_ms = server.clock.now_ms;
@@ -386,7 +386,7 @@ fn introduce(server: &Server, handshake: &mut Handshake) {
 fn ask(server: &Server, handshake: &mut Handshake) {
     let Some(primary) = &server.replication.primary else { return };
     let (id, next) = match primary.has_history {
-        true => (&server.replication.id[..], (server.replication.stream.offset() + 1).to_string()),
+        true => (&server.replication.replid[..], (server.replication.stream.offset() + 1).to_string()),
         false => ("?", "-1".to_owned()),
     };
     match primary.has_history {
@@ -445,10 +445,10 @@ fn parse_offset(text: &str) -> Option<u64> {
 
 /// The stream goes on from where we are.
 fn resume(server: &mut Server, connection: Connection, id: Option<String>) {
-    if let Some(id) = id.filter(|id| *id != server.replication.id) {
-        let former = std::mem::replace(&mut server.replication.id, id);
-        server.replication.former = Some(FormerId { id: former, end: server.replication.stream.offset() });
-        log::info!("Master replication ID changed to {}", server.replication.id);
+    if let Some(id) = id.filter(|id| *id != server.replication.replid) {
+        let former = std::mem::replace(&mut server.replication.replid, id);
+        server.replication.replid2 = Some(SecondReplid { replid: former, end: server.replication.stream.offset() });
+        log::info!("Master replication ID changed to {}", server.replication.replid);
         // Our replicas reconnect, ask again, and learn the new name.
         disconnect_replicas(server);
     }

@@ -151,7 +151,7 @@ fn target(server: &mut Server, reception: &Reception, length: &Length) -> io::Re
         Length::Mark { .. } => 0,
     };
     // What is there may be served meanwhile if it is an older state of the same history.
-    let same = reception.history.as_ref().is_some_and(|(id, _)| *id == server.replication.id);
+    let same = reception.history.as_ref().is_some_and(|(id, _)| *id == server.replication.replid);
     let mode = if spare.is_some() && same { LoadMode::Async } else { LoadMode::Blocking };
     if spare.is_none() {
         before_new_data(server);
@@ -361,7 +361,7 @@ fn go_online(server: &mut Server, loading: Loading) {
     let offset = history.as_ref().map_or(0, |(_, offset)| *offset);
     replication.start_new_history();
     if let Some((id, _)) = history {
-        replication.id = id;
+        replication.replid = id;
     }
     replication.stream.restart_at(offset);
     (replication.aof_written, replication.aof_syncing, replication.aof_durable) = (0, 0, 0);

@@ -48,7 +48,7 @@ pub fn sync(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
         server.replication.stream.keep();
         log::info!(
             "Replication backlog created, my new replication IDs are '{}' and '{}'",
-            server.replication.id,
+            server.replication.replid,
             "0".repeat(40)
         );
     }
@@ -70,7 +70,7 @@ fn take_over(server: &mut Server, args: &Args) -> Result<(), CommandError> {
     if server.replication.primary.is_none() {
         return Err(CommandError::new("ERR PSYNC FAILOVER can't be sent to a master."));
     }
-    if !args.get(1).eq_ignore_ascii_case(server.replication.id.as_bytes()) {
+    if !args.get(1).eq_ignore_ascii_case(server.replication.replid.as_bytes()) {
         return Err(CommandError::new("ERR PSYNC FAILOVER replid must match my replid."));
     }
     follow::stop(server);
@@ -91,19 +91,19 @@ fn can_go_on(server: &Server, id: ClientId, history: &str, seen: u64) -> bool {
     let replication = &server.replication;
     let name = replica_name(server, id);
     if !replication.shares_history(history, seen) {
-        let known = history.eq_ignore_ascii_case(&replication.id)
-            || replication.former.as_ref().is_some_and(|former| history.eq_ignore_ascii_case(&former.id));
+        let known = history.eq_ignore_ascii_case(&replication.replid)
+            || replication.replid2.as_ref().is_some_and(|second| history.eq_ignore_ascii_case(&second.replid));
         if known {
             log::info!(
                 "Partial resynchronization not accepted: Requested offset for second ID was {}, but I can reply up to {}",
                 seen + 1,
-                replication.former.as_ref().map_or(0, |former| former.end + 1)
+                replication.replid2.as_ref().map_or(0, |second| second.end + 1)
             );
         } else {
             log::info!(
                 "Partial resynchronization not accepted: Replication ID mismatch (Replica asked for '{history}', my replication IDs are '{}' and '{}')",
-                replication.id,
-                replication.former.as_ref().map_or("0".repeat(40), |former| former.id.clone())
+                replication.replid,
+                replication.replid2.as_ref().map_or("0".repeat(40), |second| second.replid.clone())
             );
         }
         return false;
@@ -133,7 +133,7 @@ fn go_on(server: &mut Server, id: ClientId, offset: u64) {
     replica.position = offset;
     replica.acked_ms = now_ms;
     let line = match replica.understands_new_ids {
-        true => format!("+CONTINUE {}\r\n", server.replication.id),
+        true => format!("+CONTINUE {}\r\n", server.replication.replid),
         false => "+CONTINUE\r\n".to_owned(),
     };
     server.reply(id).raw(line.as_bytes());

@@ -85,7 +85,7 @@ fn begin(server: &mut Server, id: ClientId, offset: u64, state: ReplicaState) {
     replica.position = offset;
     replica.state = state;
     if !replica.without_offsets {
-        let line = format!("+FULLRESYNC {} {offset}\r\n", server.replication.id);
+        let line = format!("+FULLRESYNC {} {offset}\r\n", server.replication.replid);
         server.reply(id).raw(line.as_bytes());
     }
 }

@@ -16,7 +16,7 @@ mod sync;
 pub use dump::{write_data_set, write_libraries};
 pub use files::{Files, Form, Paths, cut_off};
 pub use manifest::{Manifest, ManifestError, Part};
-pub use notes::{HistoryPlace, time_note};
+pub use notes::{ReplicationPosition, time_note};
 pub use read::{CommandFile, ReadError, begins_with_data_set};
 pub use sync::{PendingSync, Syncs};
 
@@ -181,8 +181,8 @@ impl Aof {
     }
 
     /// Notes where the history is, of which all is in the file.
-    pub fn note_history(&mut self, place: &HistoryPlace) {
-        self.buffer.extend_from_slice(place.to_line().as_bytes());
+    pub fn note_position(&mut self, position: &ReplicationPosition) {
+        self.buffer.extend_from_slice(position.to_line().as_bytes());
     }
 
     #[inline]

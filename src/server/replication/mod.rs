@@ -26,10 +26,10 @@ use std::collections::HashSet;
 use stream::ReplicationStream;
 
 pub struct Replication {
-    /// Names the history of the data set.
-    pub id: String,
-    /// What it was called before, if it is the same up to an offset.
-    pub former: Option<FormerId>,
+    /// The replication ID, which names the history of the data set.
+    pub replid: String,
+    /// What the history was called before, if it is the same up to an offset.
+    pub replid2: Option<SecondReplid>,
     pub stream: ReplicationStream,
     /// Clients that asked for the data set or the stream.
     pub replicas: Vec<ClientId>,
@@ -75,8 +75,8 @@ pub struct Replication {
 
 /// The name of a history that ours goes on from.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct FormerId {
-    pub id: String,
+pub struct SecondReplid {
+    pub replid: String,
     /// Up to this offset both are the same.
     pub end: u64,
 }
@@ -127,8 +127,8 @@ pub struct Durable {
 impl Replication {
     pub fn new(now_ms: u64) -> Replication {
         Replication {
-            id: random_id(),
-            former: None,
+            replid: random_id(),
+            replid2: None,
             stream: ReplicationStream::default(),
             replicas: Vec::new(),
             no_replicas_since_ms: now_ms,
@@ -176,21 +176,22 @@ impl Replication {
 
     /// Gives the data set a new history that has nothing in common with any other.
     pub fn start_new_history(&mut self) {
-        self.id = random_id();
-        self.former = None;
+        self.replid = random_id();
+        self.replid2 = None;
     }
 
-    /// Gives the history a new name from here on; up to here it is the same as under the former name.
+    /// Gives the history a new name from here on; up to here it is the same as under the old name.
     pub fn fork_history(&mut self) {
-        let id = std::mem::replace(&mut self.id, random_id());
-        self.former = Some(FormerId { id, end: self.stream.offset() });
+        let replid = std::mem::replace(&mut self.replid, random_id());
+        self.replid2 = Some(SecondReplid { replid, end: self.stream.offset() });
     }
 
-    /// Whether a replica that has seen `offset` bytes of the history `id` has seen nothing that we have
+    /// Whether a replica that has seen `offset` bytes of the history `replid` has seen nothing that we have
     /// not.
-    pub fn shares_history(&self, id: &str, offset: u64) -> bool {
-        let same = |ours: &str, end: u64| id.eq_ignore_ascii_case(ours) && offset <= end;
-        same(&self.id, self.stream.offset()) || self.former.as_ref().is_some_and(|former| same(&former.id, former.end))
+    pub fn shares_history(&self, replid: &str, offset: u64) -> bool {
+        let same = |ours: &str, end: u64| replid.eq_ignore_ascii_case(ours) && offset <= end;
+        same(&self.replid, self.stream.offset())
+            || self.replid2.as_ref().is_some_and(|second| same(&second.replid, second.end))
     }
 }
 
