@@ -5,7 +5,7 @@
 
 use super::prelude::*;
 use crate::engine::dispatch;
-use crate::resp::text::text_of;
+use crate::resp::text::{bytes_of, text_of};
 use crate::server::acl::{self, BadRule, DEFAULT_USER, Denied, Selector, UnmatchedParenthesis};
 
 pub const COMMANDS: &[&Command] = &[&ACL];
@@ -222,9 +222,14 @@ fn cat(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     let names: Vec<&str> = match args.len() {
         2 => category::NAMES.iter().map(|(_, name)| *name).collect(),
         3 => {
+            const SHOWN_MAX: usize = 128;
             let known = category::NAMES.iter().find(|(_, name)| args[2].eq_ignore_ascii_case(name.as_bytes()));
-            let &(bit, _) =
-                known.ok_or_else(|| CommandError::err(format_args!("Unknown category '{}'", args.text(2))))?;
+            let &(bit, _) = known.ok_or_else(|| {
+                CommandError::err(format_args!(
+                    "Unknown category '{}'",
+                    text_of(&args[2][..args[2].len().min(SHOWN_MAX)])
+                ))
+            })?;
             let rows = server.commands.rows().iter();
             rows.filter(|row| row.command.categories() & bit != 0).map(|row| row.full_name.as_str()).collect()
         }
@@ -269,7 +274,7 @@ fn dryrun(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {
     });
     match what {
         None => server.reply(id).ok(),
-        Some(what) => server.reply(id).bulk(format!("User {name} has no permissions to {what}").as_bytes()),
+        Some(what) => server.reply(id).bulk(&bytes_of(&format!("User {name} has no permissions to {what}"))),
     }
     Ok(())
 }

@@ -222,7 +222,10 @@ fn reply_expiry(ctx: &mut DataContext, args: &Args, unit_ms: i64, base_ms: i64) 
     ctx.reply.integer(match expiry {
         None => -2,
         Some(None) => -1,
-        Some(Some(at)) => at.saturating_sub(base_ms).max(0).saturating_add(unit_ms / 2) / unit_ms,
+        Some(Some(at)) => {
+            let left_ms = at.saturating_sub(base_ms).max(0) as u64;
+            ((left_ms + unit_ms as u64 / 2) / unit_ms as u64) as i64
+        }
     });
     Ok(())
 }

@@ -40,8 +40,12 @@ pub const MIGRATE: Command = Command {
 fn find_keys(args: &Args) -> Option<Vec<FoundKey>> {
     let mut keys = 3..4;
     let mut at = 6;
-    while at < args.len() && args[3].is_empty() {
+    while at < args.len() {
         if args.is(at, "keys") {
+            if !args[3].is_empty() {
+                // MIGRATE refuses that, so it has no keys.
+                return Some(Vec::new());
+            }
             keys = at + 1..args.len();
             break;
         }

@@ -14,6 +14,7 @@
 //! * `listpack`    small collections in one block
 //! * `lzf`         compression
 //! * `number`      numbers from text and to text
+//! * `packed_size` what Redis would take for elements
 //! * `prefixed`    a text with its length before it
 //! * `quicklist`   long lists
 //! * `size_class`  the allocator's size classes
@@ -35,6 +36,7 @@ pub mod lcs;
 pub mod listpack;
 pub mod lzf;
 pub mod number;
+pub mod packed_size;
 pub mod prefixed;
 pub mod quicklist;
 pub mod size_class;

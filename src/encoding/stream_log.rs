@@ -16,6 +16,7 @@
 //! Always: nodes are in order and none is without a live entry; ids rise. A deleted entry is marked
 //! and leaves with its node. Walking backwards reads a node forwards first: nodes are short.
 
+use super::packed_size::{EMPTY_SIZE, entry_size, int_size};
 use smallvec::SmallVec;
 use std::collections::VecDeque;
 use std::fmt;
@@ -58,7 +59,7 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// When a node is full; 0 means no limit.
+/// When a node is full; 0 means no limit. The bytes are those that Redis would take.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeLimits {
     pub bytes: usize,
@@ -89,6 +90,8 @@ struct Node {
     last: StreamId,
     live: u32,
     total: u32,
+    /// What Redis would take for it, but for the numbers of entries.
+    packed_size: usize,
     bytes: Vec<u8>,
 }
 
@@ -246,9 +249,19 @@ impl<'a> NodeCursor<'a> {
 impl Node {
     fn new<'f>(first: StreamId, fields: impl Iterator<Item = (&'f [u8], &'f [u8])> + Clone) -> Node {
         let mut bytes = Vec::new();
-        push_number(&mut bytes, fields.clone().count() as u64);
-        fields.for_each(|(name, _)| push_text(&mut bytes, name));
-        Node { first, last: first, live: 0, total: 0, bytes }
+        let count = fields.clone().count();
+        push_number(&mut bytes, count as u64);
+        let mut packed_size = EMPTY_SIZE + int_size(count as i64) + int_size(0);
+        for (name, _) in fields {
+            push_text(&mut bytes, name);
+            packed_size += entry_size(name);
+        }
+        Node { first, last: first, live: 0, total: 0, packed_size, bytes }
+    }
+
+    /// What Redis would take for it.
+    fn packed_size(&self) -> usize {
+        self.packed_size + int_size(self.live.into()) + int_size((self.total - self.live).into())
     }
 
     /// Whether an entry with these fields needs no names.
@@ -267,6 +280,8 @@ impl Node {
         };
         let same = self.has_names(fields.clone());
         let short = delta.min(MS_FOLLOWS as u64) as u8;
+        let from_first = |number: u64, first: u64| int_size(number.wrapping_sub(first) as i64);
+        let mut packed_size = int_size(0) + from_first(id.ms, self.first.ms) + from_first(id.seq, self.first.seq);
         let bytes = &mut self.bytes;
         bytes.push(short << MS_SHIFT | seq << SEQ_SHIFT | if same { SAME_FIELDS } else { 0 });
         if short == MS_FOLLOWS {
@@ -275,15 +290,23 @@ impl Node {
         if seq == SEQ_FOLLOWS {
             push_number(bytes, id.seq);
         }
+        let mut count = 0;
         if !same {
-            push_number(bytes, fields.clone().count() as u64);
+            count = fields.clone().count();
+            push_number(bytes, count as u64);
+            packed_size += int_size(count as i64);
         }
+        let mut elements = if same { 3 } else { 4 + count as i64 };
         for (name, value) in fields {
             if !same {
                 push_text(bytes, name);
+                packed_size += entry_size(name);
             }
             push_text(bytes, value);
+            packed_size += entry_size(value);
+            elements += 1;
         }
+        self.packed_size += packed_size + int_size(elements);
         self.last = id;
         self.live += 1;
         self.total += 1;
@@ -329,7 +352,7 @@ impl StreamLog {
         let size: usize = fields.clone().map(|(name, value)| name.len() + value.len()).sum();
         let fits = self.nodes.back().is_some_and(|node| {
             assert!(id > node.last, "ids rise");
-            (limits.bytes == 0 || node.bytes.len() + size < limits.bytes)
+            (limits.bytes == 0 || node.packed_size() + size < limits.bytes)
                 && (limits.entries == 0 || (node.total as usize) < limits.entries)
         });
         if !fits {
@@ -451,6 +474,11 @@ impl StreamLog {
             break;
         }
         len - self.len
+    }
+
+    #[cfg(test)]
+    pub fn packed_sizes(&self) -> Vec<usize> {
+        self.nodes.iter().map(Node::packed_size).collect()
     }
 
     /// The live entries of each node, for formats that keep nodes.

@@ -27,7 +27,7 @@ use super::replication::{apply, serve};
 use super::script::flags_of_script;
 use super::transaction;
 use crate::config::CommandAccess;
-use crate::resp::text::text_of;
+use crate::resp::text::{bytes_of, text_of};
 use crate::resp::{Args, CommandError, CommandResult};
 use crate::server::acl::{Context, Denied};
 use crate::server::command::{Command, flag};
@@ -149,10 +149,11 @@ pub fn unknown_command(args: &Args) -> CommandError {
     let shown = |bytes: &[u8], max: usize| text_of(&bytes[..bytes.len().min(max)]).into_owned();
     let mut arguments = String::new();
     for argument in args.iter().skip(1) {
-        if arguments.len() >= SHOWN_MAX {
+        let left = SHOWN_MAX.saturating_sub(bytes_of(&arguments).len());
+        if left == 0 {
             break;
         }
-        arguments += &format!("'{}' ", shown(argument, SHOWN_MAX - arguments.len()));
+        arguments += &format!("'{}' ", shown(argument, left));
     }
     let name = shown(args.get(0), SHOWN_MAX);
     CommandError::err(format_args!("unknown command '{name}', with args beginning with: {arguments}"))

@@ -15,7 +15,7 @@ use crate::script::interpreter::Code;
 use crate::script::library::{Existing, Library, stage};
 use crate::script::{Host, Interpreter, ReplicateTo, ScriptError, ScriptFlags, with_host};
 use crate::server::acl::Context;
-use crate::server::clock::Clock;
+use crate::server::clock::{Clock, unix_us};
 use crate::server::command::flag;
 use crate::server::command_table::Found;
 use crate::server::scripts::{Running, RunningKind};
@@ -57,9 +57,9 @@ pub fn run(server: &mut Server, id: ClientId, mut script: Call) -> CommandResult
         Code::Script(_) => RunningKind::Script,
         Code::Function(_) => RunningKind::Function,
     };
-    let started = server.clock.stamp();
+    let (started, time_us) = (server.clock.stamp(), server.clock.unix_us);
     server.scripts.running =
-        Some(Running { kind, caller: id, started, turned: started, wrote: false, killed: false, busy: None });
+        Some(Running { kind, caller: id, started, turned: started, time_us, wrote: false, killed: false, busy: None });
     let is_transaction = !server.execution.is_atomic();
     if is_transaction {
         server.execution.also_propagate = Some(Commands::default());
@@ -193,7 +193,9 @@ impl ScriptHost<'_> {
             server.scripts.busy_turn = Some(turn);
         }
         let now = self.server.clock.stamp();
-        self.running().turned = now;
+        let running = self.running();
+        running.turned = now;
+        running.time_us = unix_us();
     }
 }
 

@@ -123,13 +123,13 @@ pub fn write_rdb(
         ("redis-bits", usize::BITS.to_string()),
         ("ctime", server.clock.unix_s().to_string()),
         ("used-mem", used_memory().to_string()),
-        ("aof-base", (contents.is_aof_base as u8).to_string()),
     ];
     if let Some(place) = replication_position(server).filter(|_| contents.has_place) {
         aux.push(("repl-stream-db", place.db.to_string()));
         aux.push(("repl-id", place.replid));
         aux.push(("repl-offset", place.offset.to_string()));
     }
+    aux.push(("aof-base", (contents.is_aof_base as u8).to_string()));
     let libraries = if contents.wanted.functions { server.scripts.libraries.codes() } else { Vec::new() };
     let data_set =
         DataSet { keyspace: &server.keyspace, with_keys: contents.wanted.keys, libraries: &libraries, aux: &aux };

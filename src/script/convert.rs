@@ -233,7 +233,8 @@ impl ReplyWriter<'_> {
         if let Value::String(error) = table.raw_get(&fields.err)? {
             line(reply, b'-', &error.as_bytes());
         } else if let Value::String(status) = table.raw_get(&fields.ok)? {
-            line(reply, b'+', &status.as_bytes());
+            // COMPAT: it ends at a NUL.
+            line(reply, b'+', status.as_bytes().split(|&byte| byte == 0).next().unwrap_or_default());
         } else if let Some(double) = number(&table.raw_get(&fields.double)?) {
             reply.double(double);
         } else if let Value::Table(map) = table.raw_get(&fields.map)? {

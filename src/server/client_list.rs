@@ -3,7 +3,8 @@
 use super::pubsub::SubscriptionKind;
 use super::{Client, ClientFlags, Server};
 use crate::resp::Args;
-use std::io::Write;
+use crate::resp::text::{bytes_of, text_of};
+use std::fmt::Write;
 
 /// Appends the line of one client. `request` is the one that runs, if that is this client's.
 pub fn describe(server: &Server, client: &Client, request: Option<&Args>, line: &mut Vec<u8>) {
@@ -23,7 +24,7 @@ pub fn describe(server: &Server, client: &Client, request: Option<&Args>, line: 
         ("addr", &client.addr),
         ("laddr", &client.laddr),
         ("fd", &client.stream.fd()),
-        ("name", &String::from_utf8_lossy(&client.name)),
+        ("name", &text_of(&client.name)),
         ("age", &seconds_since(client.created_ms)),
         ("idle", &seconds_since(client.active_ms)),
         ("flags", &flag_letters(client)),
@@ -44,16 +45,18 @@ pub fn describe(server: &Server, client: &Client, request: Option<&Args>, line: 
         ("tot-mem", &client.memory_usage()),
         ("events", &events(client)),
         ("cmd", &command),
-        ("user", &String::from_utf8_lossy(&client.user.name)),
+        ("user", &text_of(&client.user.name)),
         ("redir", &redirect),
         ("resp", &(if client.resp3 { 3 } else { 2 })),
-        ("lib-name", &String::from_utf8_lossy(&client.lib_name)),
-        ("lib-ver", &String::from_utf8_lossy(&client.lib_ver)),
+        ("lib-name", &text_of(&client.lib_name)),
+        ("lib-ver", &text_of(&client.lib_ver)),
     ];
+    let mut text = String::new();
     for (at, (name, value)) in fields.iter().enumerate() {
         let separator = if at == 0 { "" } else { " " };
-        write!(line, "{separator}{name}={value}").expect("memory takes all");
+        write!(text, "{separator}{name}={value}").expect("memory takes all");
     }
+    line.extend_from_slice(&bytes_of(&text));
     line.push(b'\n');
 }
 

@@ -41,6 +41,8 @@ pub struct Running {
     pub started: u64,
     /// When the other clients last had a turn: a stamp of the clock.
     pub turned: u64,
+    /// What TIME answers it, in microseconds of the Unix epoch: as of its start, or of that turn.
+    pub time_us: i64,
     /// It ran a command that writes.
     pub wrote: bool,
     pub killed: bool,

@@ -16,6 +16,9 @@ fn set_and_ask() {
          TTL k => :-1
          PTTL k => :-1
          EXPIRETIME k => :-1
+         PEXPIREAT k 9223372036854775700 => :1
+         EXPIRETIME k => :9223372036854776
+         PERSIST k => :1
          PEXPIRETIME k => :-1
          PERSIST k => :0
          EXPIRE k 100 => :1

@@ -194,6 +194,7 @@ fn migrate() {
          MIGRATE 127.0.0.1 1 l 0 1 AUTH2 x => -ERR_syntax_error
          MIGRATE 127.0.0.1 1 l 0 1 WHAT => -ERR_syntax_error
          COMMAND GETKEYS MIGRATE h 1 k 0 1 COPY => *1 $1 k
+         COMMAND GETKEYS MIGRATE h 1 k 0 1 KEYS a b => -ERR_Invalid_arguments_specified_for_command
          COMMAND GETKEYS MIGRATE h 1  0 1 AUTH keys KEYS a b => *2 $1 a $1 b",
     );
 

@@ -11,6 +11,7 @@ fn places_are_added_and_looked_up() {
     client.check(SICILY);
     client.check(
         "ZSCORE Sicily Palermo => $16 3479099956230698
+         GEOADD Sicily ch ch ch => -ERR_syntax_error
          GEOADD Sicily NX CH 13 38 Palermo => :0
          GEOADD Sicily XX 13 38 none => :0
          GEODIST Sicily Palermo Catania => $11 166274.1516

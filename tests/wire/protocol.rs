@@ -323,3 +323,28 @@ fn errors_repeat_bytes_as_they_came() {
         assert_eq!(client.reply_bytes(), reply);
     }
 }
+
+#[test]
+fn errors_and_replies_repeat_bytes_as_they_came() {
+    let (_server, mut client) = server_and_client();
+    let mut ask = |arguments: &[&[u8]]| {
+        client.send(&encode(arguments));
+        client.reply_bytes()
+    };
+    // No UTF-8.
+    assert_eq!(ask(&[b"ACL", b"SETUSER", b"a\xff", b"on", b"nopass"]), b"+OK\r\n");
+    let denied = b"User a\xff has no permissions to run the 'get' command";
+    assert_eq!(
+        ask(&[b"ACL", b"DRYRUN", b"a\xff", b"GET", b"k"]),
+        [format!("${}\r\n", denied.len()).as_bytes(), denied, b"\r\n"].concat()
+    );
+    assert_eq!(ask(&[b"AUTH", b"a\xff", b""]), b"+OK\r\n");
+    assert_eq!(ask(&[b"AUTH", b"default", b""]), b"+OK\r\n");
+    // 128 bytes of arguments, quotes and all.
+    let (long, rest) = ([0xff; 60], [b'b'; 90]);
+    let shown = [b"-ERR unknown command 'zz', with args beginning with: '", &long[..], b"' '", &rest[..65], b"' \r\n"];
+    assert_eq!(ask(&[b"zz", &long, &rest]), shown.concat());
+    // A NUL ends what is repeated.
+    assert_eq!(ask(&[b"a\0b", b"c\0d"]), b"-ERR unknown command 'a', with args beginning with: 'c' \r\n");
+    assert_eq!(ask(&[b"EVAL", b"return redis.status_reply('a\\0b')", b"0"]), b"+a\r\n");
+}

@@ -542,3 +542,21 @@ fn scripts_cannot_harm_the_interpreter() {
     ];
     check_all(&mut client, &cases);
 }
+
+/// TIME within a script, in microseconds.
+const NOW: &str = "local function now() local t = redis.call('TIME') return t[1] * 1000000 + t[2] end ";
+
+#[test]
+fn time_stands_still_for_a_script_until_it_takes_long() {
+    let (_server, mut client) = server_and_client();
+    let eval =
+        |client: &mut Client, script: &str| client.ask_args(&[b"EVAL", format!("{NOW}{script}").as_bytes(), b"0"]);
+    client.check("CONFIG SET busy-reply-threshold 10000 => +OK");
+    let still =
+        "local t = now() for i = 1, 100000 do if now() ~= t then return 'it goes on' end end return 'it stands'";
+    assert_eq!(eval(&mut client, still), "$9\r\nit stands\r\n");
+    // Then it may wait for it.
+    client.check("CONFIG SET busy-reply-threshold 10 => +OK");
+    let waits = "local t = now() while now() < t + 50000 do end return 'done'";
+    assert_eq!(eval(&mut client, waits), "$4\r\ndone\r\n");
+}

@@ -308,8 +308,8 @@ fn module() {
     let (_server, mut client) = server_and_client();
     client.check(
         "MODULE LIST => *0
-         MODULE LOAD /a.so => -ERR_Error_loading_the_extension._Modules_are_not_supported.
-         MODULE LOADEX /a.so ARGS x => -ERR_Error_loading_the_extension._Modules_are_not_supported.
+         MODULE LOAD /a.so => -ERR_Error_loading_the_extension._Please_check_the_server_logs.
+         MODULE LOADEX /a.so ARGS x => -ERR_Error_loading_the_extension._Please_check_the_server_logs.
          MODULE UNLOAD a => -ERR_Error_unloading_module:_no_such_module_with_that_name",
     );
 }

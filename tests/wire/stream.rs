@@ -206,3 +206,24 @@ fn reading() {
          XINFO STREAM s => %10 $6 length :3 $15 radix-tree-keys :1 $16 radix-tree-nodes :2 $17 last-generated-id $3 3-1 $20 max-deleted-entry-id $3 0-0 $13 entries-added :3 $23 recorded-first-entry-id $3 1-1 $6 groups :0 $11 first-entry *2 $3 1-1 *2 $1 a $1 1 $10 last-entry *2 $3 3-1 *2 $1 b $1 3",
     );
 }
+
+#[test]
+fn nodes_end_where_those_of_redis_do() {
+    let (_server, mut client) = server_and_client();
+    let nodes = |client: &mut Client| {
+        let reply = client.ask("XINFO STREAM s");
+        reply.split("radix-tree-keys\r\n:").nth(1).unwrap().split('\r').next().unwrap().parse::<usize>().unwrap()
+    };
+    let value = "x".repeat(100);
+    for i in 1..=37 {
+        client.ask(&format!("XADD s {i}-0 event {value}"));
+        assert_eq!(nodes(&mut client), if i < 37 { 1 } else { 2 });
+    }
+    // Whole nodes go.
+    client.check("XTRIM s MAXLEN ~ 10 => :0\n XTRIM s MAXLEN ~ 1 => :36\n XLEN s => :1");
+    client.check(
+        "XTRIM s LIMIT 0 => -ERR_syntax_error,_XTRIM_must_be_called_with_a_trimming_strategy
+         XTRIM s LIMIT 1 => -ERR_syntax_error,_LIMIT_cannot_be_used_without_specifying_a_trimming_strategy
+         XADD s LIMIT 0 * a b => -ERR_syntax_error,_LIMIT_cannot_be_used_without_the_special_~_option",
+    );
+}

@@ -281,3 +281,12 @@ fn changes_without_an_event_of_their_own_are_seen_by_who_watches() {
         client.check(if fails { "EXEC => *-1" } else { "EXEC => *1 +PONG" });
     }
 }
+
+#[test]
+fn time_stands_still_within_a_transaction() {
+    let (_server, mut client) = server_and_client();
+    client.check("MULTI\n TIME\n DEBUG SLEEP 0.01\n TIME");
+    let reply = client.ask("EXEC");
+    let (first, second) = reply.split_once("+OK\r\n").unwrap();
+    assert_eq!(first.strip_prefix("*3\r\n"), Some(second));
+}

@@ -314,3 +314,17 @@ fn the_append_only_file_holds_them() {
     }
     client.check("ZCARD z => :196");
 }
+
+#[test]
+fn all_members_at_random_come_from_the_highest_on() {
+    let (_server, mut client) = server_and_client();
+    for max in ["128", "0"] {
+        client.check(&format!(
+            "CONFIG SET zset-max-listpack-entries {max} => +OK
+             DEL z
+             ZADD z 1 a 2 b 3 c => :3
+             ZRANDMEMBER z 3 => *3 $1 c $1 b $1 a
+             ZRANDMEMBER z 9 WITHSCORES => *6 $1 c $1 3 $1 b $1 2 $1 a $1 1"
+        ));
+    }
+}

@@ -32,7 +32,8 @@ fn geoadd(ctx: &mut DataContext, args: &Args) -> CommandResult {
         }
         first += 1;
     }
-    if !(args.len() - first).is_multiple_of(3) || options.only_new && options.only_existing {
+    let values = args.len() - first;
+    if values == 0 || !values.is_multiple_of(3) || options.only_new && options.only_existing {
         return Err(CommandError::SYNTAX);
     }
     let places = (first..args.len()).step_by(3);

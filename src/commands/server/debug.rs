@@ -187,7 +187,8 @@ fn digest_value(server: &mut Server, id: ClientId, args: &Args) -> CommandResult
 }
 
 fn error(_: &mut Server, _: ClientId, args: &Args) -> CommandResult {
-    Err(CommandError::coded(args.text(2).into_owned()))
+    // COMPAT: it is not counted.
+    Err(CommandError::coded(args.text(2).into_owned()).counted())
 }
 
 fn htstats(server: &mut Server, id: ClientId, args: &Args) -> CommandResult {

@@ -65,9 +65,12 @@ pub const TIME: Command = Command {
 
 fn time(server: &mut Server, id: ClientId, _: &Args) -> CommandResult {
     // TIME reads the clock anew: a client that asks for microseconds wants them now, not as of the beginning of the
-    // turn. But for a script time stands still.
-    let in_script = server.clients[id].flags.contains(ClientFlags::SCRIPT);
-    let now_us = if in_script { server.clock.unix_us } else { unix_us() };
+    // turn. But for a transaction time stands still, and for a script that does not take long: one may wait for it.
+    let now_us = match &server.scripts.running {
+        Some(running) => running.time_us,
+        None if server.execution.is_atomic() => server.clock.unix_us,
+        None => unix_us(),
+    };
     let mut reply = server.reply(id);
     reply.array(2);
     reply.bulk_int(now_us / 1_000_000);

@@ -80,7 +80,8 @@ fn list(ctx: &mut DataContext, _: &Args) -> CommandResult {
 }
 
 fn load(_: &mut DataContext, _: &Args) -> CommandResult {
-    Err(CommandError::new("ERR Error loading the extension. Modules are not supported."))
+    log::warn!("Modules are not supported");
+    Err(CommandError::new("ERR Error loading the extension. Please check the server logs."))
 }
 
 fn unload(_: &mut DataContext, _: &Args) -> CommandResult {

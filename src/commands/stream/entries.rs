@@ -195,18 +195,20 @@ impl Options {
     }
 
     fn take_limit(&mut self, limit: Option<u64>, is_xadd: bool, ctx: &DataContext) -> CommandResult {
+        const WITHOUT_TILDE: CommandError =
+            CommandError::new("ERR syntax error, LIMIT cannot be used without the special ~ option");
         match &mut self.trim {
-            None if limit.is_some() => {
+            // COMPAT: 0 counts as none here, but not below.
+            None if limit > Some(0) => {
                 Err(CommandError::new("ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"))
             }
             None if !is_xadd => {
                 Err(CommandError::new("ERR syntax error, XTRIM must be called with a trimming strategy"))
             }
+            None if limit.is_some() => Err(WITHOUT_TILDE),
             // COMPAT: a request that is repeated trims exactly, but kept its LIMIT.
             Some(_) if ctx.caller.repeats() => Ok(()),
-            Some(trim) if limit.is_some() && !trim.approximate => {
-                Err(CommandError::new("ERR syntax error, LIMIT cannot be used without the special ~ option"))
-            }
+            Some(trim) if limit.is_some() && !trim.approximate => Err(WITHOUT_TILDE),
             Some(trim) if trim.approximate => {
                 trim.limit = limit.unwrap_or_else(|| default_limit(ctx.config));
                 Ok(())

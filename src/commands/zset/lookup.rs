@@ -166,6 +166,10 @@ fn zrandmember(ctx: &mut DataContext, args: &Args) -> CommandResult {
         let Some(zset) = zset else { return reply.array(0) };
         let picks = sampling.picks(zset.len());
         let mut members = MembersReply::new(reply, picks, sampling.with_values);
+        if picks == zset.len() && !sampling.repeats() {
+            // COMPAT: all of them come from the highest on.
+            return zset.for_each_in(0..picks, true, |member, score| members.member(member, score));
+        }
         if !sampling.repeats() {
             return zset.sample(picks, &mut rng, |member, score| members.member(member, score));
         }

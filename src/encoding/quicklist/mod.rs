@@ -16,9 +16,9 @@
 mod node;
 
 use super::listpack::Listpack;
+use super::packed_size::EMPTY_SIZE;
 use bytes::Bytes;
-pub use node::back_len_size;
-use node::{EMPTY_SIZE, Node};
+use node::Node;
 use std::collections::VecDeque;
 use std::ops::{ControlFlow, Deref, Range};
 

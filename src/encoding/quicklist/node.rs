@@ -8,13 +8,10 @@
 use super::{Element, End};
 use crate::encoding::listpack::Listpack;
 use crate::encoding::lzf::Compressor;
-use crate::encoding::number::parse_i64;
+use crate::encoding::packed_size::{EMPTY_SIZE, entry_size};
 use crate::encoding::size_class::size_class;
 use bytes::Bytes;
 use std::ops::{ControlFlow, Range};
-
-/// Redis's listpack has a header of six bytes and one byte at its end.
-pub(super) const EMPTY_SIZE: usize = 7;
 
 /// Smaller nodes are not worth compressing.
 const COMPRESS_MIN: usize = 48;
@@ -52,41 +49,6 @@ struct Compressed {
     raw_len: usize,
     /// Uncompressed, it is one element: [`Content::Alone`].
     is_alone: bool,
-}
-
-/// The bytes that an element takes in Redis's listpack.
-pub(super) fn entry_size(element: &[u8]) -> usize {
-    let is_number = || match element {
-        [b'0'..=b'9' | b'-', ..] => parse_i64(element),
-        _ => None,
-    };
-    let encoded = match is_number() {
-        Some(0..=127) => 1,
-        Some(-4096..=4095) => 2,
-        Some(-0x8000..=0x7fff) => 3,
-        Some(-0x80_0000..=0x7f_ffff) => 4,
-        Some(-0x8000_0000..=0x7fff_ffff) => 5,
-        Some(_) => 9,
-        None => match element.len() {
-            len @ 0..64 => 1 + len,
-            len @ 64..4096 => 2 + len,
-            len => 5 + len,
-        },
-    };
-    encoded + back_len_size(encoded)
-}
-
-/// The bytes that an element's size takes in Redis's listpack, where it stands once more behind the element: seven
-/// bits a byte.
-pub fn back_len_size(encoded: usize) -> usize {
-    // COMPAT: from the second on the limits are one too low.
-    match encoded {
-        0..128 => 1,
-        128..16_383 => 2,
-        16_383..2_097_151 => 3,
-        2_097_151..268_435_455 => 4,
-        _ => 5,
-    }
 }
 
 impl Node {

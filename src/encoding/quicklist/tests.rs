@@ -1,4 +1,5 @@
 use super::*;
+use crate::encoding::packed_size::entry_size;
 use proptest::prelude::*;
 
 const ALONE_FROM: usize = 6000;
@@ -64,7 +65,7 @@ fn check(list: &Quicklist, oracle: &VecDeque<Vec<u8>>) {
         assert!(list.is_inner(number) || !node.is_compressed(), "node {number} of {}", list.nodes.len());
         let mut size = EMPTY_SIZE;
         let _ = node.visit::<()>(0..node.count(), false, &mut |_, element| {
-            size += node::entry_size(&element);
+            size += entry_size(&element);
             ControlFlow::Continue(())
         });
         assert_eq!(node.size(), size);
@@ -191,9 +192,9 @@ fn sizes_are_those_of_a_listpack() {
         ("007", 5),
         ("-0", 4),
     ] {
-        assert_eq!(node::entry_size(element.as_bytes()), size, "{element}");
+        assert_eq!(entry_size(element.as_bytes()), size, "{element}");
     }
     for (len, size) in [(63, 65), (64, 67), (125, 128), (126, 130), (4095, 4099), (4096, 4103), (70_000, 70_008)] {
-        assert_eq!(node::entry_size(&vec![b'x'; len]), size, "{len}");
+        assert_eq!(entry_size(&vec![b'x'; len]), size, "{len}");
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use crate::encoding::number::{i64_text_len, parse_i64};
-use crate::encoding::quicklist::back_len_size;
+use crate::encoding::packed_size::back_len_size;
 
 const END: u8 = 0xff;
 /// The count that stands for one too large for its field.

@@ -353,3 +353,36 @@ fn load_node(first: StreamId, elements: Vec<Packed>, log: &mut StreamLog, config
     };
     parse().ok_or(CORRUPT_NODE)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoding::stream_log::NodeLimits;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// So that nodes end where Redis's do.
+        #[test]
+        fn a_node_is_as_large_as_the_log_says(
+            entries in prop::collection::vec((0..1u64 << 40, any::<u16>(), any::<bool>(), "[0-9x]{0,80}|-?[1-9][0-9]{0,20}"), 1..200),
+            bytes in 0..5000usize,
+        ) {
+            let mut log = StreamLog::default();
+            let mut ms = 0;
+            for (delta, seq, usual, value) in &entries {
+                ms += delta + 1;
+                let name: &[u8] = if *usual { b"name" } else { value.as_bytes() };
+                let fields = [(name, value.as_bytes()), (b"n", &seq.to_le_bytes())];
+                let count = if *usual { 2 } else { 1 };
+                log.push(StreamId::new(ms, *seq as u64), fields[..count].iter().copied(), NodeLimits { bytes, entries: 150 });
+            }
+            let sizes: Vec<usize> = log.by_node().map(|node_entries| {
+                let node_entries: Vec<LogEntry> = node_entries.collect();
+                node(node_entries[0], &node_entries).len()
+            }).collect();
+            prop_assert_eq!(sizes, log.packed_sizes());
+        }
+    }
+}
