@@ -5,7 +5,7 @@
 
 use super::call::free_garbage;
 use super::load_aof;
-use super::replication::{follow, receive};
+use super::replication::{follow, position, receive};
 use super::{script, snapshot};
 use crate::persist::aof::Files;
 use crate::persist::rdb::{LoadFailure, LoadFor, LoadStep, RdbError, RdbLoad};
@@ -69,7 +69,7 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
         Err(error) => return Err(error),
     }
     let selected = match &load.source {
-        LoadSource::FromPrimary(load) => follow::stream_db(server, &load.data_set),
+        LoadSource::FromPrimary(load) => position::stream_db(server, &load.data_set),
         _ => 0,
     };
     let history = match &mut load.source {
@@ -80,7 +80,7 @@ pub fn step(server: &mut Server) -> Result<(), LoadError> {
         load_aof::open(server, files)?;
     }
     if let Some(place) = history {
-        follow::restore_position(server, place);
+        position::restore_position(server, place);
     }
     if from_primary {
         receive::loaded(server, Ok(selected));
@@ -200,8 +200,8 @@ pub(super) fn step_data_set(
     // Loading does not count as a change.
     server.keyspace.effects.dirty = 0;
     if at_start {
-        if let Some(place) = follow::position_of(server, data_set) {
-            follow::restore_position(server, place);
+        if let Some(place) = position::position_of(server, data_set) {
+            position::restore_position(server, place);
         }
         // Replicas that go on from this history still have the keys that expired since.
         for (db, arguments) in server.keyspace.effects.deleted.iter() {

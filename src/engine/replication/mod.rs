@@ -2,7 +2,9 @@
 //!
 //! * `serve`     replicas ask for the data set or the stream
 //! * `transfer`  a data set is sent: through a file, or as a child writes it
-//! * `follow`    we ask a primary
+//! * `follow`    we follow a primary: connecting, and what becomes of the connection
+//! * `handshake` what is said before the data set or the stream comes
+//! * `position`  where in its history a data set is
 //! * `receive`   a data set comes and is loaded
 //! * `apply`     the stream of the primary is run
 //! * `acks`      WAIT and WAITAOF
@@ -14,8 +16,10 @@ pub mod acks;
 pub mod apply;
 pub mod failover;
 pub mod follow;
+pub mod handshake;
 pub mod heartbeat;
 pub mod own_keys;
+pub mod position;
 pub mod receive;
 pub mod serve;
 pub mod transfer;

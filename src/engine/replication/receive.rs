@@ -2,7 +2,7 @@
 //! of the loop; or it is loaded as it comes (`repl-diskless-load`), perhaps beside the one that there
 //! is, which is served until the new one is whole.
 
-use super::{apply, disconnect_replicas, failover, follow};
+use super::{apply, disconnect_replicas, failover, follow, position};
 use crate::config::ReplDisklessLoad;
 use crate::engine::{child, load, rewrite, snapshot};
 use crate::persist::file::SteadyFile;
@@ -257,7 +257,7 @@ fn received(server: &mut Server, reception: Reception) {
         Some(Target::Memory { mut load, spare, .. }) => {
             load::no_longer_loading(server);
             server.loading.last = load.loaded();
-            loading.selected = follow::stream_db(server, &load);
+            loading.selected = position::stream_db(server, &load);
             if let Some(spare) = spare {
                 before_new_data(server);
                 server.keyspace.replace_databases(*spare, server.config.replica_lazy_flush);
